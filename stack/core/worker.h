@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A worker: one per lcore.  It owns its receive and transmit queues, tables,
+ * timers and pools, shares nothing on the data path and takes no lock.
+ *
+ * Any program can create one and poll it, with a clock, a random source and
+ * devices of its own:
+ *
+ *     struct worker_config config = WORKER_CONFIG_DEFAULT;
+ *     struct worker *w = worker_create(&config, &env);
+ *     worker_add_netif(w, &netif_config);
+ *     while (running)
+ *             worker_poll(w);
+ *     worker_destroy(w);
+ *
+ * All functions here except worker_post are for the thread that polls.
+ */
+#ifndef LEAT_CORE_WORKER_H
+#define LEAT_CORE_WORKER_H
+
+#include <rte_mempool.h>
+#include <rte_ring.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/assert.h"
+#include "lib/counters.h"
+#include "lib/random.h"
+#include "lib/siphash.h"
+#include "lib/wheel.h"
+#include "net/netif.h"
+#include "net/packet.h"
+#include "net/route.h"
+#include "sock/sock.h"
+
+struct sock_table;
+struct port_table;
+struct neigh_table;
+struct tcp_worker;
+struct udp_worker;
+struct arena;
+struct channel;
+
+/* Where a worker's time and randomness come from. */
+struct worker_env {
+	uint64_t (*clock_us)(void *arg); /* monotonic microseconds; read once per iteration */
+	void (*random)(void *arg, void *out, size_t len); /* for secrets; read at creation */
+	void *arg;
+};
+
+struct worker_config {
+	uint16_t id;      /* 0 .. workers - 1 */
+	uint16_t workers; /* in this stack */
+	int socket_id;    /* NUMA node, or -1 */
+	uint32_t max_socks;       /* TCP connections and UDP socks */
+	uint32_t max_listeners;
+	uint32_t max_requests;    /* half-open connections */
+	uint32_t max_time_wait;
+	uint32_t mbufs;
+	uint32_t rcvbuf_bytes; /* default of SO_RCVBUF */
+	uint32_t sndbuf_bytes; /* default of SO_SNDBUF */
+	uint32_t rcvbuf_max_bytes;
+	uint32_t sndbuf_max_bytes;
+	uint32_t copybreak_bytes; /* sends shorter than this are copied into the mbuf */
+	uint32_t idle_us; /* sleep after so long without work; 0: never */
+	const char *name; /* unique prefix of pool names; NULL: "leat" */
+};
+
+#define WORKER_CONFIG_DEFAULT                                                                      \
+	{                                                                                          \
+		.id = 0, .workers = 1, .socket_id = -1, .max_socks = 16384, .max_listeners = 256,  \
+		.max_requests = 16384, .max_time_wait = 16384, .mbufs = 16384,                     \
+		.rcvbuf_bytes = 1u << 20, .sndbuf_bytes = 1u << 20, .rcvbuf_max_bytes = 6u << 20,  \
+		.sndbuf_max_bytes = 4u << 20, .copybreak_bytes = 256, .idle_us = 0,                \
+		.name = "leat",                                                                    \
+	}
+
+/* Run on a worker's thread on behalf of another one. */
+struct message {
+	void (*run)(struct worker *w, struct message *m);
+};
+
+/* What a worker tells the thread that controls it; NULL: nobody listens.  Must not block. */
+struct worker_listener {
+	void *arg;
+	/* A neighbour was learned or changed; the others should call neigh_update. */
+	void (*neigh_learned)(void *arg, struct worker *w, uint8_t netif,
+			      const struct inet_addr *a, const struct rte_ether_addr *mac);
+	/* A session must end: impossible value (reason), or fault. */
+	void (*session_condemned)(void *arg, struct worker *w, struct arena *arena,
+				  const char *reason);
+	/* The last mbuf that referred to a closing arena is gone. */
+	void (*arena_drained)(void *arg, struct worker *w, struct arena *arena);
+};
+
+LIST_HEAD(channel_list, channel);
+LIST_HEAD(arena_list, arena);
+
+#define TRANSPORT_BURST 64
+
+struct worker {
+	/* hot: time and the burst in hand */
+	uint64_t now_us;
+	uint32_t now_ms;
+	uint16_t id;
+	uint16_t workers;
+	uint16_t burst_count;
+	uint16_t netif_count;
+	uint32_t route_generation; /* never 0; bumped by each change of routes or addresses */
+	struct rte_mempool *mbufs;
+	struct sock_table *socks_by_flow;
+	struct port_table *ports;
+	struct sock_queue output;
+	struct channel_list active;      /* channels polled each iteration */
+	TAILQ_HEAD(, channel) raised;    /* channels with something to publish */
+	const struct ip_protocol *const *protocols; /* [256] */
+	uint64_t counter[CNT_MAX];
+	struct packet burst[TRANSPORT_BURST];
+
+	/* protocols' own */
+	struct tcp_worker *tcp;
+	struct udp_worker *udp;
+	struct neigh_table *neighbours;
+	struct route_table *routes;
+	struct netif *netif[PORT_MAX];
+	uint64_t icmp_tokens_us; /* ICMP error rate limit */
+
+	/* timers and randomness */
+	struct wheel wheel;
+	struct random random;
+	struct siphash_key flow_key;   /* sock_table */
+	struct siphash_key secret_key; /* sequence numbers, ports */
+
+	/* other threads */
+	struct rte_ring *inbox;           /* struct message *, many producers */
+	struct rte_ring *steered;         /* mbufs from other workers, many producers */
+	struct rte_ring *returned;        /* chunks freed on another thread */
+	struct worker *const *peers;      /* all workers, by id; NULL: alone */
+	const struct worker_listener *listener;
+
+	/* cold */
+	struct worker_config config;
+	struct worker_env env;
+	struct sock_list socks;
+	uint32_t sock_count;
+	struct arena_list arenas;
+	struct worker_sleep *sleep;
+};
+
+/* NULL with errno: ENOMEM, EINVAL.  Needs EAL initialized. */
+struct worker *worker_create(const struct worker_config *config, const struct worker_env *env);
+/* Aborts what is still open, frees everything. */
+void worker_destroy(struct worker *w);
+
+/* Lets workers hand packets to each other; all[0..workers-1], kept by the caller. */
+void worker_set_peers(struct worker *w, struct worker *const *all);
+
+/* An interface on a port; its index, or -errno. */
+int worker_add_netif(struct worker *w, const struct netif_config *config);
+
+/* One iteration; how much work it found (0: idle). */
+unsigned worker_poll(struct worker *w);
+
+/* Sleeps until there may be work, at most until the next timer is due or limit_us have passed.
+ * Loses no event: returns at once when something arrived meanwhile. */
+void worker_sleep(struct worker *w, uint32_t limit_us);
+
+/* Has it been idle for config.idle_us?  Then the loop may call worker_sleep. */
+bool worker_should_sleep(const struct worker *w);
+
+/* From any thread: m->run runs on w's thread soon.  -ENOSPC: the inbox is full. */
+int worker_post(struct worker *w, struct message *m);
+
+/* An mbuf to send with, headroom for all headers; NULL: pool empty (counted). */
+struct rte_mbuf *worker_mbuf(struct worker *w);
+
+static inline void worker_count(struct worker *w, enum counter c)
+{
+	w->counter[c]++;
+}
+
+/* The one place where a packet dies. */
+static inline void worker_drop(struct worker *w, struct rte_mbuf *m, enum counter why)
+{
+	w->counter[why]++;
+	rte_pktmbuf_free(m);
+}
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Ethernet II framing: first stop up, last stop down. */
+#ifndef LEAT_NET_ETH_H
+#define LEAT_NET_ETH_H
+
+#include <rte_ether.h>
+#include <rte_mbuf.h>
+#include <stdint.h>
+
+struct worker;
+struct netif;
+
+/* A burst as the port delivered it.  Consumes all of them: hands each to arp_rx or ipv4_rx, then
+ * runs what collected in the worker's transport burst (ip_rx_flush). */
+void eth_rx(struct worker *w, struct netif *n, struct rte_mbuf **pkts, uint16_t count);
+
+/* Prepends header, queues the frame on n; flushed when the queue is full and at the end of the
+ * iteration.  Consumes m. */
+void eth_tx(struct worker *w, struct netif *n, const struct rte_ether_hdr *header,
+	    struct rte_mbuf *m);
+
+/* Hands queued frames to the port; what it does not take after a retry is dropped and counted. */
+void eth_tx_flush(struct worker *w, struct netif *n);
+
+#endif

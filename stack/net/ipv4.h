@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* IPv4 (RFC 791, RFC 1122): header checks up, header and checksums down. */
+#ifndef LEAT_NET_IPV4_H
+#define LEAT_NET_IPV4_H
+
+#include <rte_mbuf.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "net/addr.h"
+#include "net/packet.h"
+#include "net/route.h"
+
+struct worker;
+struct netif;
+struct neigh;
+
+#define IP_TTL_DEFAULT 64
+
+/* A frame of type IPv4, data at the IP header.  Consumes m: to ICMP at once, TCP and UDP into the
+ * worker's transport burst (w->burst, processed by ip_rx_flush), or dropped under its reason. */
+void ipv4_rx(struct worker *w, struct netif *n, struct rte_mbuf *m, bool link_broadcast);
+
+/* Looks the whole transport burst up at once, prefetches, then hands each packet to its
+ * protocol's rx.  Packets that belong to another worker are handed over before that. */
+void ip_rx_flush(struct worker *w);
+
+/* Takes packets other workers handed over: data at the IP header, checks already done. */
+void ip_rx_steered(struct worker *w, struct rte_mbuf **pkts, uint16_t count);
+
+/* How to send a packet. */
+struct ip_tx {
+	struct dst *dst;
+	const struct flow *flow; /* flow->protocol is the IP protocol */
+	uint8_t ttl;
+	uint8_t traffic_class;
+	bool dont_fragment;
+	uint16_t tso_segment; /* non-zero: m is to be cut into segments with so much payload (only
+	                         on a netif whose port does TSO) */
+};
+
+/*
+ * Sends m, whose data begins at the transport header; that header's checksum field is filled
+ * here (offloaded or in software).  m may have several segments; the first holds the whole
+ * transport header and has the usual headroom.  Consumes m, also on failure:
+ * 0, -ENETUNREACH, -ENOBUFS, -EMSGSIZE (longer than dst->mtu).
+ */
+int ip_tx(struct worker *w, const struct ip_tx *how, struct rte_mbuf *m);
+
+/* Sum over a transport header and payload with its pseudo header, in software, over all
+ * segments; 0xffff: a received packet's checksum is good. */
+uint16_t ip_transport_sum(const struct flow *flow, const struct rte_mbuf *m, uint32_t length);
+
+/* Is the checksum of received packet p good (by the port's word where it checks)? */
+bool ip_transport_checksum_good(const struct packet *p);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The daemon's end of a sock's receive and send rings: 64-bit offsets over a
+ * list of chunks in the session's region.  Which chunk belongs where is known
+ * from private tables; what the application wrote is checked here, and a value
+ * that cannot be right condemns its session (session_condemn) and returns
+ * -EPROTO.
+ */
+#ifndef LEAT_SHM_RING_H
+#define LEAT_SHM_RING_H
+
+#include <rte_mbuf.h>
+#include <stdint.h>
+
+#include "sock/sock.h"
+
+/* ---- receive: the worker produces ---- */
+
+/* Reads how much the application consumed; frees chunks behind it.  0 or -EPROTO. */
+int rx_ring_sync(struct worker *w, struct sock *sk);
+
+/* Bytes between rx_head (as last synced) and rx_tail. */
+static inline uint64_t rx_ring_used(const struct sock *sk)
+{
+	return sk->ring.rx_tail - sk->ring.rx_head;
+}
+
+/* Places length bytes of m, from byte skip of its data on, at stream offset, which is >= rx_tail;
+ * links chunks as needed.  Not visible before rx_ring_advance.  0 or -ENOBUFS (session has no
+ * chunk left; nothing lost, nothing linked is leaked). */
+int rx_ring_write(struct worker *w, struct sock *sk, uint64_t offset, const struct rte_mbuf *m,
+		  uint32_t skip, uint32_t length);
+/* The same from plain memory. */
+int rx_ring_write_bytes(struct worker *w, struct sock *sk, uint64_t offset, const void *data,
+			uint32_t length);
+
+/* The next length bytes are complete: publish with the coming sock_raise. */
+void rx_ring_advance(struct sock *sk, uint32_t length);
+
+/* Tells the application to submit LEAT_OP_SYNC once it has consumed up to offset
+ * (LEAT_NO_OFFSET: no need).  Full fence inside; afterwards rx_ring_sync sees a consumption that
+ * the application may have done without noticing the wish. */
+void rx_ring_ask(struct worker *w, struct sock *sk, uint64_t offset);
+
+/* ---- send: the worker consumes ---- */
+
+/* Reads tx_tail, takes over chunks the application linked.  0 or -EPROTO. */
+int tx_ring_sync(struct worker *w, struct sock *sk);
+
+static inline uint64_t tx_ring_used(const struct sock *sk)
+{
+	return sk->ring.tx_tail - sk->ring.tx_head;
+}
+
+/*
+ * Appends the bytes [offset, offset + length) of the send ring to m: as external-buffer segments
+ * or, when copy is true or length is below the copy-break, copied into m's tailroom (and further
+ * mbufs of the worker's pool).  0 or -ENOBUFS with m unchanged.
+ */
+int tx_ring_append(struct worker *w, struct sock *sk, struct rte_mbuf *m, uint64_t offset,
+		   uint32_t length, bool copy);
+
+/* Copies bytes out (datagram headers); the range must lie within [tx_head, tx_tail). */
+void tx_ring_read(const struct sock *sk, uint64_t offset, void *out, uint32_t length);
+
+/* Bytes before offset are done with: chunks behind it are freed as soon as no mbuf refers to
+ * them.  Publish with the coming sock_raise(…, 0). */
+void tx_ring_done(struct worker *w, struct sock *sk, uint64_t offset);
+
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * sock -> inet_sock -> inet_connection_sock -> tcp_sock, each embedding its
+ * parent; what a protocol does is a struct proto of functions.
+ *
+ * A sock belongs to one worker for life.  Two sides hold it: the protocol
+ * (until its state machine ends) and the application (through a slot of its
+ * session, until the last process closes it).  sock_detach ends the second;
+ * a protocol frees with sock_free when it is through and sock_is_detached.
+ */
+#ifndef LEAT_SOCK_SOCK_H
+#define LEAT_SOCK_SOCK_H
+
+#include <leat/abi.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "lib/wheel.h"
+#include "net/addr.h"
+#include "net/route.h"
+
+struct worker;
+struct sock;
+struct arena;
+struct channel;
+struct sock_info;
+
+/*
+ * The daemon's half of a sock's two byte rings (shm/ring.h).  Offsets are
+ * stream offsets, 64-bit and free-running.
+ */
+struct ring_pair {
+	uint64_t rx_tail;  /* bytes handed to the application */
+	uint64_t rx_head;  /* bytes it consumed, as last believed */
+	uint64_t rx_end;   /* bytes for which chunks are linked: >= rx_tail */
+	uint64_t tx_tail;  /* bytes the application wrote, as last believed */
+	uint64_t tx_head;  /* bytes done with */
+	uint32_t rx_first; /* chunk of byte rx_head; LEAT_NO_CHUNK: none */
+	uint32_t rx_chunk; /* chunk of byte rx_tail - 1 or rx_tail */
+	uint32_t rx_last;  /* chunk of byte rx_end - 1 */
+	uint32_t tx_first; /* chunk of byte tx_head */
+	uint32_t tx_last;  /* chunk of byte tx_tail - 1 */
+	uint32_t tx_cursor;        /* a chunk recently looked up, and ... */
+	uint64_t tx_cursor_offset; /* ... the offset of its first byte */
+};
+
+struct proto {
+	const char *name;
+	uint8_t protocol; /* IPPROTO_* */
+	uint8_t type;     /* SOCK_* */
+
+	/* A closed sock, not yet in any table; NULL: pool empty (ENOBUFS). */
+	struct sock *(*create)(struct worker *w, uint8_t family);
+
+	/* What an application asks for; 0 or -errno. */
+	int (*bind)(struct worker *w, struct sock *sk, const struct leat_addr *addr);
+	int (*listen)(struct worker *w, struct sock *sk, int backlog);
+	int (*connect)(struct worker *w, struct sock *sk, const struct leat_addr *addr);
+	int (*shutdown)(struct worker *w, struct sock *sk, int how);
+	int (*setsockopt)(struct worker *w, struct sock *sk, const struct leat_option *option);
+	int (*getsockopt)(struct worker *w, struct sock *sk, struct leat_option *option);
+
+	/* The application moved tx_tail or rx_head (already synced into sk->ring). */
+	void (*sync)(struct worker *w, struct sock *sk);
+	/* The application is gone from this sock (detached already): close, or abort where Linux
+	 * would send RST.  The protocol frees the sock when its state machine allows, maybe now. */
+	void (*close)(struct worker *w, struct sock *sk, bool abort);
+
+	/* sk was put on the output list (sock_want_output): send what there is to send. */
+	void (*output)(struct worker *w, struct sock *sk);
+
+	/* Fills the protocol's part of a `leat ss` row. */
+	void (*describe)(const struct sock *sk, struct sock_info *info);
+};
+
+enum sock_flag {
+	SOCK_ON_OUTPUT = 1u << 0,   /* on worker.output */
+	SOCK_RAISED = 1u << 1,      /* on its channel's raised list */
+	SOCK_REUSEADDR = 1u << 2,
+	SOCK_REUSEPORT = 1u << 3,
+	SOCK_BOUND = 1u << 4,       /* in port_table */
+	SOCK_HASHED = 1u << 5,      /* in sock_table */
+	SOCK_LISTENER = 1u << 6,
+	SOCK_RX_SHUT = 1u << 7,     /* SHUT_RD: arriving data is dropped or reset */
+	SOCK_RX_EOF = 1u << 8,      /* peer's FIN delivered */
+	SOCK_KEEPALIVE = 1u << 9,
+	SOCK_OFFERED = 1u << 10,    /* offered to a context, not known to be claimed */
+	SOCK_BOUND_PORT = 1u << 11, /* the port was asked for by bind, not chosen */
+	SOCK_IDLE_TOLD = 1u << 12,  /* LEAT_CQE_IDLE was raised since the last write */
+	SOCK_WANT_CQE_IDLE = 1u << 13,
+};
+
+struct sock {
+	/* hot: delivery */
+	const struct proto *proto;
+	struct leat_slot *shared;  /* NULL while detached */
+	struct arena *arena;       /* whose memory the rings use; NULL while detached */
+	struct channel *channel;   /* who gets its events; NULL: nobody yet */
+	uint32_t flags;            /* enum sock_flag */
+	uint32_t raised;           /* LEAT_EV_* not yet published */
+	uint32_t state_events;     /* sticky part, as in shared->events */
+	uint8_t state;             /* the protocol's, TCP_* values for all */
+	uint8_t family;
+	uint16_t reserved;
+	struct ring_pair ring;
+	uint32_t rcvbuf_bytes;     /* receive buffer limit */
+	uint32_t sndbuf_bytes;
+	TAILQ_ENTRY(sock) output_link;
+	TAILQ_ENTRY(sock) raised_link;
+
+	/* cold: identity on the application's side */
+	uint32_t slot;             /* in the session */
+	uint32_t generation;
+	uint32_t holders;          /* one bit per process of the session */
+	int32_t error;             /* last error raised */
+	uint32_t offer;            /* the offer word while SOCK_OFFERED */
+	LIST_ENTRY(sock) worker_link; /* on worker.socks, for `leat ss` and counting */
+};
+
+TAILQ_HEAD(sock_queue, sock);
+LIST_HEAD(sock_list, sock);
+
+struct inet_sock {
+	struct sock sk;
+	struct flow flow; /* local and remote, for tables and headers */
+	struct dst dst;
+	uint8_t ttl;
+	uint8_t traffic_class;
+	LIST_ENTRY(inet_sock) port_link; /* in port_table */
+};
+
+/* A row of `leat ss`. */
+struct sock_info {
+	char protocol[8];
+	char state[16];
+	struct leat_addr local;
+	struct leat_addr remote;
+	uint64_t rx_queued; /* bytes not yet read; listener: accept queue */
+	uint64_t tx_queued; /* bytes not yet acknowledged; listener: backlog */
+	uint32_t session;
+	uint32_t process; /* pid */
+};
+
+/* ---- For protocols ---- */
+
+/* Puts sk on the worker's output list; proto->output runs later in this iteration. */
+void sock_want_output(struct worker *w, struct sock *sk);
+
+/* Raises LEAT_EV_* bits; published once at the end of the iteration.  Also publishes ring
+ * positions that moved: call it with 0 when only tx_head moved. */
+void sock_raise(struct worker *w, struct sock *sk, uint32_t events);
+
+/* Records errno for SO_ERROR and raises LEAT_EV_ERR. */
+void sock_raise_error(struct worker *w, struct sock *sk, int error);
+
+static inline bool sock_is_detached(const struct sock *sk)
+{
+	return sk->shared == NULL;
+}
+
+/* First initialization of an object fresh from its pool: zeroes the sock part, links it into
+ * worker.socks. */
+void sock_init(struct worker *w, struct sock *sk, const struct proto *proto, uint8_t family);
+
+/* Last step: off every list, detached from its slot; the protocol then returns the object to its
+ * pool. */
+void sock_fini(struct worker *w, struct sock *sk);
+
+#endif
