@@ -95,7 +95,7 @@ struct sock {
 	/* hot: delivery */
 	const struct proto *proto;
 	struct leat_slot *shared;  /* NULL while detached */
-	struct arena *arena;       /* whose memory the rings use; NULL while detached */
+	struct arena *arena;       /* whose memory the rings use; outlives shared until all is sent */
 	struct channel *channel;   /* who gets its events; NULL: nobody yet */
 	uint32_t flags;            /* enum sock_flag */
 	uint32_t raised;           /* LEAT_EV_* not yet published */
