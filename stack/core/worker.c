@@ -247,6 +247,31 @@ void worker_set_peers(struct worker *w, struct worker *const *all)
 	w->peers = all;
 }
 
+static struct netif *worker_netif_create(struct worker *w, const struct netif_config *config)
+{
+	struct port *port = config->port;
+	uint32_t host_bits = config->prefix_length == 0 ? UINT32_MAX
+							: UINT32_MAX >> config->prefix_length;
+	struct netif *n = rte_zmalloc_socket("netif", sizeof(*n), RTE_CACHE_LINE_SIZE,
+					     w->config.socket_id);
+
+	if (n == NULL)
+		return NULL;
+	if (config->prefix_length >= 32)
+		host_bits = 0;
+	n->port = port;
+	n->index = w->netif_count;
+	n->polls = w->id < port->queues;
+	n->queue = w->id % port->queues;
+	n->mtu = config->mtu != 0 ? config->mtu : port->mtu;
+	n->mac = port->mac;
+	n->prefix_length = config->prefix_length;
+	n->address = config->address;
+	n->gateway = config->gateway;
+	n->broadcast = config->address.v4 | rte_cpu_to_be_32(host_bits);
+	return n;
+}
+
 int worker_add_netif(struct worker *w, const struct netif_config *config)
 {
 	struct netif *n;
@@ -258,10 +283,9 @@ int worker_add_netif(struct worker *w, const struct netif_config *config)
 
 	if (index == PORT_MAX)
 		return -ENOSPC;
-	n = rte_zmalloc_socket("netif", sizeof(*n), RTE_CACHE_LINE_SIZE, w->config.socket_id);
+	n = worker_netif_create(w, config);
 	if (n == NULL)
 		return -ENOMEM;
-	netif_init(w, n, config);
 	w->netif[index] = n;
 	w->netif_count++;
 	result = route_add(w, &config->address, config->prefix_length, &link);

@@ -44,4 +44,11 @@ int route_lookup(struct worker *w, uint8_t family, const struct inet_addr *to, s
 int dst_resolve_slow(struct worker *w, struct dst *dst, uint8_t family,
 		     const struct inet_addr *remote);
 
+/* The same where dst may be valid already.  A macro because struct worker is not complete here;
+ * w and dst are evaluated twice. */
+#define dst_resolve(w, dst, family, remote)                                                        \
+	((dst)->generation == (w)->route_generation                                                \
+		 ? 0                                                                               \
+		 : dst_resolve_slow((w), (dst), (family), (remote)))
+
 #endif

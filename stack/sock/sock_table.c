@@ -21,6 +21,7 @@ _Static_assert(sizeof(struct flow4) == 16, "rte_hash compares 16-byte keys fast"
 struct sock_table {
 	struct rte_hash *v4;
 	struct rte_hash *v6;
+	uint32_t changes;
 	struct siphash_key key;
 };
 
@@ -120,6 +121,7 @@ int sock_table_add(struct sock_table *t, const struct flow *flow, sock_entry e)
 	present = lookup_find(&l);
 	if (present != 0)
 		return present == e ? 0 : -EEXIST;
+	t->changes++;
 	/* NOLINTNEXTLINE(performance-no-int-to-ptr) */
 	return rte_hash_add_key_with_hash_data(l.table, l.key, l.hash, (void *)e);
 }
@@ -131,6 +133,7 @@ void sock_table_replace(struct sock_table *t, const struct flow *flow, sock_entr
 
 	lookup_init(&l, t, flow);
 	leat_assert(lookup_find(&l) != 0);
+	t->changes++;
 	/* An existing key is updated in place: this does not fail. */
 	/* NOLINTNEXTLINE(performance-no-int-to-ptr) */
 	result = rte_hash_add_key_with_hash_data(l.table, l.key, l.hash, (void *)e);
@@ -143,6 +146,7 @@ void sock_table_delete(struct sock_table *t, const struct flow *flow)
 	struct lookup l;
 
 	lookup_init(&l, t, flow);
+	t->changes++;
 	(void)rte_hash_del_key_with_hash(l.table, l.key, l.hash);
 }
 
@@ -157,6 +161,11 @@ sock_entry sock_table_find(const struct sock_table *t, const struct flow *flow)
 uint32_t sock_table_count(const struct sock_table *t)
 {
 	return (uint32_t)(rte_hash_count(t->v4) + rte_hash_count(t->v6));
+}
+
+uint32_t sock_table_changes(const struct sock_table *t)
+{
+	return t->changes;
 }
 
 void sock_table_find_burst(const struct sock_table *t, const struct flow *const flows[],
