@@ -95,7 +95,6 @@ static int rx_ring_grow(struct worker *w, struct ring_pair *r)
 /* rx_chunk follows rx_tail, into the next chunk as soon as there is one. */
 static void rx_ring_seek(struct ring_pair *r)
 {
-
 	while (r->rx_tail - r->rx_chunk_base >= r->arena->chunk_bytes &&
 	       r->rx_chunk != r->rx_last) {
 		r->rx_chunk = arena_chunk(r->arena, r->rx_chunk)->next;
@@ -105,7 +104,6 @@ static void rx_ring_seek(struct ring_pair *r)
 
 static int rx_ring_reserve(struct worker *w, struct ring_pair *r, uint64_t end)
 {
-
 	while (r->rx_last == LEAT_NO_CHUNK || end > r->rx_end) {
 		if (rx_ring_grow(w, r) != 0)
 			return -ENOBUFS;
@@ -201,7 +199,6 @@ void rx_ring_ask(struct worker *w, struct ring_pair *r, uint64_t offset)
 
 void rx_ring_release(struct worker *w, struct ring_pair *r)
 {
-
 	if (r->rx_first == LEAT_NO_CHUNK || rx_ring_sync(w, r) != 0)
 		return;
 	if (r->rx_head != r->rx_tail || r->rx_placed > r->rx_tail)
@@ -423,7 +420,6 @@ void tx_ring_read(const struct ring_pair *r, uint64_t offset, void *out, uint32_
 
 void tx_ring_done(struct worker *w, struct ring_pair *r, uint64_t offset)
 {
-
 	leat_assert(offset >= r->tx_head && offset <= r->tx_tail);
 	r->tx_head = offset;
 	r->active = true;
@@ -447,7 +443,6 @@ void tx_ring_done(struct worker *w, struct ring_pair *r, uint64_t offset)
 
 void tx_ring_release(struct worker *w, struct ring_pair *r, uint64_t offset)
 {
-
 	if (offset != r->tx_tail || r->tx_head != r->tx_tail || r->tx_first == LEAT_NO_CHUNK)
 		return;
 	ring_put_list(w, r->arena, r->tx_first);

@@ -60,8 +60,8 @@ void channel_close(struct worker *w, struct arena *a, uint16_t context)
 			continue;
 		if (sk->flags & SOCK_LISTENER)
 			listener_uncredit(w, (struct inet_connection_sock *)sk, ch);
-		(void)tx_ring_sync(w,
-				   sk); /* chunks of ch that are in use are not granted any more */
+		/* Chunks of ch that are in use are not granted any more. */
+		(void)tx_ring_sync(w, &sk->ring);
 		if (sk->channel == ch) {
 			sock_set_channel(w, sk, arena_channel_of_holders(a, sk->holders, ch));
 			/* Whatever the old one was told counts anew for the new one. */
