@@ -26,7 +26,7 @@
  *                    LEAT_EV_OUT connected or room to send (leat_cq_send_wake),
  *                    LEAT_EV_ERR an error (leat_cq_error)
  *   LEAT_CQE_ACCEPT  a connection, offered against LEAT_OP_CREDIT: leat_cq_claim
- *   LEAT_CQE_CHUNKS  worker `result` has chunks again: repeat leat_cq_send_reserve
+ *   LEAT_CQE_CHUNKS  a worker has chunks again: repeat leat_cq_send_reserve
  *   LEAT_CQE_IDLE    the send ring has been empty for a while: leat_cq_send_release
  *
  * What holds for every call unless its comment says otherwise:
