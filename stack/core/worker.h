@@ -172,6 +172,9 @@ bool worker_should_sleep(const struct worker *w);
 /* From any thread: m->run runs on w's thread soon.  -ENOSPC: the inbox is full. */
 int worker_post(struct worker *w, struct message *m);
 
+/* From any thread: w, asleep or about to be, looks at its rings again. */
+void worker_wake(struct worker *w);
+
 /* An mbuf to send with, headroom for all headers; NULL: pool empty (counted). */
 struct rte_mbuf *worker_mbuf(struct worker *w);
 
