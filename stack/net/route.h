@@ -43,8 +43,7 @@ int route_delete(struct worker *w, const struct inet_addr *prefix, uint8_t prefi
 void route_changed(struct worker *w);
 
 /* 0 or -ENETUNREACH. */
-int route_lookup(struct worker *w, uint8_t family, const struct inet_addr *to,
-		 struct route *route);
+int route_lookup(struct worker *w, uint8_t family, const struct inet_addr *to, struct route *route);
 
 /* Makes dst valid for this remote address: 0, -ENETUNREACH, -ENOBUFS (neighbour table full). */
 int dst_resolve_slow(struct worker *w, struct dst *dst, uint8_t family,

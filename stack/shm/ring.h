@@ -42,6 +42,9 @@ void rx_ring_advance(struct sock *sk, uint32_t length);
  * the application may have done without noticing the wish. */
 void rx_ring_ask(struct worker *w, struct sock *sk, uint64_t offset);
 
+/* Frees every receive chunk if nothing waits in the ring, readable or out of order. */
+void rx_ring_release(struct worker *w, struct sock *sk);
+
 /* ---- send: the worker consumes ---- */
 
 /* Reads tx_tail, takes over chunks the application linked.  0 or -EPROTO. */
@@ -66,5 +69,17 @@ void tx_ring_read(const struct sock *sk, uint64_t offset, void *out, uint32_t le
 /* Bytes before offset are done with: chunks behind it are freed as soon as no mbuf refers to
  * them.  Publish with the coming sock_raise(…, 0). */
 void tx_ring_done(struct worker *w, struct sock *sk, uint64_t offset);
+
+/* LEAT_OP_RELEASE: the application's next write restarts; frees the last chunk if all up to
+ * offset is done with. */
+void tx_ring_release(struct worker *w, struct sock *sk, uint64_t offset);
+
+/* ---- both ---- */
+
+/* An empty pair at offset 0. */
+void ring_init(struct sock *sk);
+/* Frees every chunk, whatever is in them; mbufs that refer to one keep it retired. */
+void ring_free(struct worker *w, struct sock *sk);
+bool ring_is_sane(const struct sock *sk);
 
 #endif

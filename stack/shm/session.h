@@ -30,11 +30,11 @@ struct session_config {
 	uint32_t id;
 };
 
-#define SESSION_CONFIG_DEFAULT                                                                     \
-	{                                                                                          \
-		.workers = 1, .contexts = 16, .slots_per_worker = 16384,                           \
-		.chunks_per_worker = 8192, .chunk_shift = 14, .queue_entries = 1024,               \
-		.grant_entries = 64, .sndbuf_bytes = 1u << 20, .low_ports = true,                  \
+#define SESSION_CONFIG_DEFAULT                                                       \
+	{                                                                            \
+		.workers = 1, .contexts = 16, .slots_per_worker = 16384,             \
+		.chunks_per_worker = 8192, .chunk_shift = 14, .queue_entries = 1024, \
+		.grant_entries = 64, .sndbuf_bytes = 1u << 20, .low_ports = true,    \
 	}
 
 enum chunk_state { CHUNK_FREE, CHUNK_GRANTED, CHUNK_TX, CHUNK_RX, CHUNK_RETIRED };
@@ -44,8 +44,10 @@ enum chunk_state { CHUNK_FREE, CHUNK_GRANTED, CHUNK_TX, CHUNK_RX, CHUNK_RETIRED 
 struct chunk {
 	struct rte_mbuf_ext_shared_info shinfo;
 	struct arena *arena;
-	uint32_t next;
+	struct chunk *returned_next; /* on worker.returned */
+	uint32_t next; /* in its sock's ring, session-wide number */
 	uint8_t state; /* enum chunk_state */
+	uint8_t context; /* CHUNK_GRANTED: whom to */
 };
 
 /* The daemon's half of a channel. */
@@ -64,10 +66,11 @@ struct channel {
 	uint16_t context; /* index in the session */
 	uint16_t process;
 	bool open;
-	bool active;   /* on worker.active */
+	bool active; /* on worker.active */
+	bool armed; /* its shared doorbell word is set */
 	bool to_publish; /* on worker.raised */
-	bool starved;  /* asked for chunks there were not */
-	int wake_fd;   /* the daemon's end of the wake-up socket; -1: none */
+	bool starved; /* asked for chunks there were not */
+	int wake_fd; /* the daemon's end of the wake-up socket; -1: none */
 	struct sock_queue raised;
 	LIST_ENTRY(channel) active_link;
 	TAILQ_ENTRY(channel) raised_link;
@@ -97,14 +100,14 @@ struct arena {
 	uint32_t chunk_bytes;
 	uint32_t chunk_mask;
 	uint8_t chunk_shift;
-	uint8_t *chunk_memory;     /* of chunk 0 of the session */
+	uint8_t *chunk_memory; /* of chunk 0 of the session */
 	uint32_t *rx_link;
 	uint32_t *tx_link;
 	struct leat_slot *shared_slots; /* of slot 0 of the session */
-	struct chunk *chunks;      /* [chunk_count] */
-	uint32_t *free_chunks;     /* a stack */
-	struct slot *slots;        /* [slot_count] */
-	struct channel *channels;  /* [contexts] */
+	struct chunk *chunks; /* [chunk_count] */
+	uint32_t *free_chunks; /* a stack */
+	struct slot *slots; /* [slot_count] */
+	struct channel *channels; /* [contexts] */
 	LIST_ENTRY(arena) link;
 };
 
@@ -158,6 +161,10 @@ void arena_condemn(struct worker *w, struct arena *a, const char *reason);
 int sock_attach(struct worker *w, struct sock *sk, struct arena *a, struct channel *ch);
 /* Takes sk's slot and chunks away. */
 void sock_detach(struct worker *w, struct sock *sk);
+/* Gives sk's events to ch (NULL: to nobody for now). */
+void sock_set_channel(struct worker *w, struct sock *sk, struct channel *ch);
+/* The process lets go of sk; the last one closes it (sk may be gone afterwards). */
+void sock_release(struct worker *w, struct sock *sk, uint16_t process);
 /* NULL: stale or never given out. */
 struct sock *arena_sock(struct arena *a, struct leat_handle handle);
 
@@ -167,6 +174,27 @@ struct sock *arena_sock(struct arena *a, struct leat_handle handle);
 uint32_t chunk_alloc(struct worker *w, struct arena *a, enum chunk_state state);
 /* The owner lets go; free at once or when the last mbuf does. */
 void chunk_put(struct worker *w, struct arena *a, uint32_t chunk);
+/* Takes back what other threads freed. */
+void chunks_take_returned(struct worker *w);
+/* A closing arena with nothing left in use is reported to the listener. */
+void arena_check_drained(struct worker *w, struct arena *a);
+
+/* ---- a channel's queues ---- */
+
+/* Copies the next submission out; false: none.  Condemns on an impossible sq_tail. */
+bool channel_take(struct worker *w, struct channel *ch, struct leat_sqe *sqe);
+/* Free entries of the CQ. */
+uint32_t channel_cq_room(struct worker *w, struct channel *ch);
+/* Room was checked.  Published by channels_publish. */
+void channel_complete(struct worker *w, struct channel *ch, const struct leat_cqe *cqe);
+/* Tops the grant ring up. */
+void channel_grant(struct worker *w, struct channel *ch);
+/* Polls it every iteration again. */
+void channel_activate(struct worker *w, struct channel *ch);
+/* Looks at it in channels_publish. */
+void channel_want_publish(struct worker *w, struct channel *ch);
+/* Turns it over to its doorbell; false (and not turned over): a submission came meanwhile. */
+bool channel_arm(struct worker *w, struct channel *ch);
 
 static inline struct chunk *arena_chunk(struct arena *a, uint32_t chunk)
 {
