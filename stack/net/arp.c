@@ -15,7 +15,7 @@
 #include "net/ipv4.h"
 #include "net/netif.h"
 
-#define NEIGH_EVICT_SCAN 64 /* entries looked at for one to reuse */
+#define NEIGH_EVICT_SCAN 64u /* entries looked at for one to reuse */
 
 struct neigh_key {
 	struct inet_addr address;
@@ -170,9 +170,8 @@ static void arp_fill(struct rte_arp_hdr *arp, uint16_t operation, const struct n
 static void arp_tx(struct worker *w, struct netif *n, const struct rte_ether_addr *to,
 		   struct rte_mbuf *m)
 {
-	struct rte_ether_hdr header = {.dst_addr = *to,
-				       .src_addr = n->mac,
-				       .ether_type = RTE_BE16(RTE_ETHER_TYPE_ARP)};
+	struct rte_ether_hdr header = {
+		.dst_addr = *to, .src_addr = n->mac, .ether_type = RTE_BE16(RTE_ETHER_TYPE_ARP)};
 
 	eth_tx(w, n, &header, m);
 }
@@ -199,8 +198,8 @@ void arp_announce(struct worker *w, struct netif *n)
 /* Asks, and comes back after ARP_RETRY_MS. */
 static void neigh_ask(struct worker *w, struct neigh *neigh)
 {
-	const struct rte_ether_addr *to =
-		neigh->state == NEIGH_STALE ? &neigh->header.dst_addr : &eth_broadcast;
+	const struct rte_ether_addr *to = neigh->state == NEIGH_STALE ? &neigh->header.dst_addr
+								      : &eth_broadcast;
 
 	neigh->tries++;
 	wheel_arm(&w->wheel, &neigh->timer, w->now_ms + ARP_RETRY_MS, neigh_timer);

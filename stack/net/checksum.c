@@ -59,8 +59,8 @@ uint16_t checksum_mbuf(const struct rte_mbuf *m, uint32_t offset, uint32_t lengt
 	}
 	for (; m != NULL && length > 0; m = m->next) {
 		uint32_t here = RTE_MIN(length, m->data_len - offset);
-		uint16_t part =
-			checksum_bytes(rte_pktmbuf_mtod_offset(m, const void *, offset), here);
+		uint16_t part = checksum_bytes(rte_pktmbuf_mtod_offset(m, const void *, offset),
+					       here);
 
 		/* After an odd number of bytes the pairs are the other way round. */
 		sum += swapped ? rte_bswap16(part) : part;

@@ -12,7 +12,7 @@
 
 /* RFC 1812, section 4.3.2.3: as much of the packet as fits into 576 bytes. */
 #define ICMP_ERROR_BYTES (576 - sizeof(struct rte_ipv4_hdr))
-#define ICMP_TOKEN_US (1000000 / ICMP_ERROR_RATE)
+#define ICMP_TOKEN_US    (1000000 / ICMP_ERROR_RATE)
 
 struct icmp_header {
 	uint8_t type;
@@ -73,22 +73,14 @@ static void icmp_rx_echo(struct worker *w, struct packet *p)
 static int icmp_errno(uint8_t type, uint8_t code)
 {
 	static const uint8_t unreachable[NR_ICMP_UNREACH + 1] = {
-		[ICMP_NET_UNREACH] = ENETUNREACH,
-		[ICMP_HOST_UNREACH] = EHOSTUNREACH,
-		[ICMP_PROT_UNREACH] = ENOPROTOOPT,
-		[ICMP_PORT_UNREACH] = ECONNREFUSED,
-		[ICMP_FRAG_NEEDED] = EMSGSIZE,
-		[ICMP_SR_FAILED] = EOPNOTSUPP,
-		[ICMP_NET_UNKNOWN] = ENETUNREACH,
-		[ICMP_HOST_UNKNOWN] = EHOSTDOWN,
-		[ICMP_HOST_ISOLATED] = ENONET,
-		[ICMP_NET_ANO] = ENETUNREACH,
-		[ICMP_HOST_ANO] = EHOSTUNREACH,
-		[ICMP_NET_UNR_TOS] = ENETUNREACH,
-		[ICMP_HOST_UNR_TOS] = EHOSTUNREACH,
-		[ICMP_PKT_FILTERED] = EHOSTUNREACH,
-		[ICMP_PREC_VIOLATION] = EHOSTUNREACH,
-		[ICMP_PREC_CUTOFF] = EHOSTUNREACH,
+		[ICMP_NET_UNREACH] = ENETUNREACH,     [ICMP_HOST_UNREACH] = EHOSTUNREACH,
+		[ICMP_PROT_UNREACH] = ENOPROTOOPT,    [ICMP_PORT_UNREACH] = ECONNREFUSED,
+		[ICMP_FRAG_NEEDED] = EMSGSIZE,        [ICMP_SR_FAILED] = EOPNOTSUPP,
+		[ICMP_NET_UNKNOWN] = ENETUNREACH,     [ICMP_HOST_UNKNOWN] = EHOSTDOWN,
+		[ICMP_HOST_ISOLATED] = ENONET,        [ICMP_NET_ANO] = ENETUNREACH,
+		[ICMP_HOST_ANO] = EHOSTUNREACH,       [ICMP_NET_UNR_TOS] = ENETUNREACH,
+		[ICMP_HOST_UNR_TOS] = EHOSTUNREACH,   [ICMP_PKT_FILTERED] = EHOSTUNREACH,
+		[ICMP_PREC_VIOLATION] = EHOSTUNREACH, [ICMP_PREC_CUTOFF] = EHOSTUNREACH,
 	};
 
 	switch (type) {
@@ -198,5 +190,5 @@ void icmp_tx_error(struct worker *w, const struct packet *p, uint8_t type, uint8
 	*icmp = (struct icmp_header){.type = type, .code = code};
 	memcpy(icmp + 1, ip, quoted);
 	worker_count(w, CNT_icmp_error_tx);
-	icmp_tx(w, p, m, p->traffic_class & 0xe0);
+	icmp_tx(w, p, m, 0); /* RFC 1122, section 3.2.2: normal service */
 }

@@ -16,8 +16,8 @@
 #include "net/netif.h"
 #include "sock/sock_table.h"
 
-#define IP_OPTION_END 0
-#define IP_OPTION_NOP 1
+#define IP_OPTION_END  0
+#define IP_OPTION_NOP  1
 #define IP_OPTION_LSRR 131
 #define IP_OPTION_SSRR 137
 
@@ -129,8 +129,7 @@ static void packet_init(struct packet *p, struct netif *n, struct rte_mbuf *m, b
 }
 
 /* A packet whose IP header is good, to its protocol: ICMP at once, others into the burst. */
-static void ipv4_deliver(struct worker *w, struct netif *n, struct rte_mbuf *m,
-			 bool link_broadcast)
+static void ipv4_deliver(struct worker *w, struct netif *n, struct rte_mbuf *m, bool link_broadcast)
 {
 	struct packet *p = &w->burst[w->burst_count];
 	const struct ip_protocol *protocol;
@@ -194,8 +193,7 @@ static uint32_t ip_steer_burst(struct worker *w, struct packet *own[])
 	for (uint16_t i = 0; i < w->burst_count; i++) {
 		struct packet *p = &w->burst[i];
 		const struct port *port = p->netif->port;
-		uint16_t owner =
-			port->steer_by_nic ? w->id : port_flow_worker(port, &p->flow);
+		uint16_t owner = port->steer_by_nic ? w->id : port_flow_worker(port, &p->flow);
 
 		if (owner == w->id) {
 			own[count++] = p;
@@ -205,7 +203,7 @@ static uint32_t ip_steer_burst(struct worker *w, struct packet *own[])
 		given |= UINT64_C(1) << owner;
 	}
 	for (; given != 0; given &= given - 1)
-		worker_wake(w->peers[rte_ctz64(given)]);
+		worker_wake(w->peers[__builtin_ctzll(given)]);
 	return count;
 }
 
@@ -275,7 +273,6 @@ void ip_rx_steered(struct worker *w, struct rte_mbuf **pkts, uint16_t count)
 		struct rte_mbuf *m = pkts[i];
 		uint16_t index = m->port & STEERED_NETIF;
 
-		worker_count(w, CNT_steered_in);
 		if (unlikely(index >= w->netif_count)) {
 			worker_drop(w, m, CNT_ip_not_ours); /* the netif is only being added */
 		} else if (m->port & STEERED_TX) {
@@ -296,9 +293,10 @@ static rte_be16_t *ip_checksum_field(uint8_t protocol, struct rte_mbuf *m)
 {
 	switch (protocol) {
 	case IPPROTO_TCP:
-		return &rte_pktmbuf_mtod(m, struct rte_tcp_hdr *)->cksum;
+		return rte_pktmbuf_mtod_offset(m, void *, offsetof(struct rte_tcp_hdr, cksum));
 	case IPPROTO_UDP:
-		return &rte_pktmbuf_mtod(m, struct rte_udp_hdr *)->dgram_cksum;
+		return rte_pktmbuf_mtod_offset(m, void *,
+					       offsetof(struct rte_udp_hdr, dgram_cksum));
 	default:
 		return NULL;
 	}

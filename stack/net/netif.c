@@ -20,7 +20,5 @@ bool netif_is_broadcast(const struct netif *n, const struct inet_addr *a)
 
 bool netif_is_on_link(const struct netif *n, const struct inet_addr *a)
 {
-	uint32_t mask = n->prefix_length == 0 ? 0 : UINT32_MAX << (32 - n->prefix_length);
-
-	return ((a->v4 ^ n->address.v4) & rte_cpu_to_be_32(mask)) == 0;
+	return ((a->v4 ^ n->address.v4) & inet_mask_v4(n->prefix_length)) == 0;
 }

@@ -45,9 +45,9 @@ struct netif_config {
  * What a packet on a worker's steered ring says in mbuf.port: the netif's
  * index and these bits.
  */
-#define STEERED_TX 0x8000        /* a frame to transmit on that netif; else a packet received */
+#define STEERED_TX        0x8000 /* a frame to transmit on that netif; else a packet received */
 #define STEERED_BROADCAST 0x4000 /* received in a link-layer broadcast or multicast */
-#define STEERED_NETIF 0x00ff
+#define STEERED_NETIF     0x00ff
 
 /* Is a (IPv4) one of this worker's own addresses? */
 bool netif_is_local(const struct worker *w, const struct inet_addr *a);

@@ -16,7 +16,8 @@
 #include "core/worker.h"
 #include "net/arp.h"
 
-#define ROUTE_NONE UINT64_MAX
+#define ROUTE_NONE       UINT64_MAX
+#define ROUTE_NAME_BYTES 32
 
 struct route_table {
 	struct rte_fib *fib;
@@ -28,7 +29,7 @@ struct route_table *route_table_create(uint16_t id, int socket_id)
 	struct rte_fib_conf conf = {
 		.type = RTE_FIB_DUMMY, .default_nh = ROUTE_NONE, .max_routes = ROUTE_MAX};
 	struct route_table *t = calloc(1, sizeof(*t));
-	char name[RTE_FIB_NAMESIZE];
+	char name[ROUTE_NAME_BYTES];
 
 	if (t == NULL)
 		return NULL;
@@ -72,12 +73,10 @@ static bool route_exists(const struct route_table *t, uint32_t prefix, uint8_t p
 	return rte_rib_lookup_exact(rte_fib_get_rib(t->fib), prefix, prefix_length) != NULL;
 }
 
-/* The prefix in host order; false: longer than an address or with bits behind its length. */
-static bool route_prefix(const struct inet_addr *prefix, uint8_t prefix_length, uint32_t *out)
+/* The prefix in host order, without the bits behind its length. */
+static uint32_t route_prefix(const struct inet_addr *prefix, uint8_t prefix_length)
 {
-	*out = rte_be_to_cpu_32(prefix->v4);
-	return prefix_length <= 32 &&
-	       (prefix_length == 32 || (*out & (UINT32_MAX >> prefix_length)) == 0);
+	return rte_be_to_cpu_32(prefix->v4 & inet_mask_v4(prefix_length));
 }
 
 int route_add(struct worker *w, const struct inet_addr *prefix, uint8_t prefix_length,
@@ -86,9 +85,9 @@ int route_add(struct worker *w, const struct inet_addr *prefix, uint8_t prefix_l
 	uint32_t address;
 	int err;
 
-	if (!route_prefix(prefix, prefix_length, &address) || route->netif >= PORT_MAX ||
-	    w->netif[route->netif] == NULL)
+	if (prefix_length > 32 || route->netif >= w->netif_count)
 		return -EINVAL;
+	address = route_prefix(prefix, prefix_length);
 	if (route_exists(w->routes, address, prefix_length))
 		return -EEXIST;
 	err = rte_fib_add(w->routes->fib, address, prefix_length, route_pack(route));
@@ -103,8 +102,9 @@ int route_delete(struct worker *w, const struct inet_addr *prefix, uint8_t prefi
 	uint32_t address;
 	int err;
 
-	if (!route_prefix(prefix, prefix_length, &address))
+	if (prefix_length > 32)
 		return -EINVAL;
+	address = route_prefix(prefix, prefix_length);
 	if (!route_exists(w->routes, address, prefix_length))
 		return -ENOENT;
 	err = rte_fib_delete(w->routes->fib, address, prefix_length);
@@ -113,8 +113,7 @@ int route_delete(struct worker *w, const struct inet_addr *prefix, uint8_t prefi
 	return err;
 }
 
-int route_lookup(struct worker *w, uint8_t family, const struct inet_addr *to,
-		 struct route *route)
+int route_lookup(struct worker *w, uint8_t family, const struct inet_addr *to, struct route *route)
 {
 	uint32_t address = rte_be_to_cpu_32(to->v4);
 	uint64_t next_hop;
