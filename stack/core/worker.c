@@ -13,8 +13,10 @@
 #include "net/ipv4.h"
 #include "shm/session.h"
 #include "sock/connection.h"
+#include "sock/holders.h"
 #include "sock/port_table.h"
 #include "sock/sock_table.h"
+#include "sock/submission.h"
 
 #define INBOX_SIZE        1024
 #define STEERED_SIZE      4096

@@ -116,7 +116,7 @@ struct worker {
 	struct sock_queue output;
 	struct channel_list active; /* channels polled each iteration */
 	struct channel_queue raised; /* channels with something to publish */
-	struct sock_queue holding; /* socks with chunks, looked at when idle */
+	struct ring_queue holding; /* rings with chunks, looked at when idle */
 	struct chunk *returned; /* chunks freed on another thread (atomic) */
 	const struct ip_protocol *const *protocols; /* [256] */
 	const struct proto *const *protos; /* what LEAT_OP_SOCKET can make; ends with NULL */

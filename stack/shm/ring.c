@@ -8,9 +8,9 @@
 #include "core/worker.h"
 #include "shm/session.h"
 
-void ring_init(struct sock *sk)
+void ring_init(struct ring_pair *r)
 {
-	sk->ring = (struct ring_pair){
+	*r = (struct ring_pair){
 		.rx_first = LEAT_NO_CHUNK,
 		.rx_chunk = LEAT_NO_CHUNK,
 		.rx_last = LEAT_NO_CHUNK,
@@ -20,17 +20,17 @@ void ring_init(struct sock *sk)
 	};
 }
 
-/* Bytes moved: the sock goes (or stays) on the list of those that hold chunks. */
-static void ring_note_activity(struct worker *w, struct sock *sk)
+/* Bytes moved: the pair goes (or stays) on the list of those that hold chunks. */
+static void ring_note_activity(struct worker *w, struct ring_pair *r)
 {
-	sk->flags |= SOCK_ACTIVE;
-	if (sk->flags & SOCK_HOLDING)
+	r->active = true;
+	if (r->holding)
 		return;
-	sk->flags |= SOCK_HOLDING;
-	TAILQ_INSERT_TAIL(&w->holding, sk, holding_link);
+	r->holding = true;
+	TAILQ_INSERT_TAIL(&w->holding, r, holding_link);
 }
 
-/* Frees the chunks [*first, end of list]; returns LEAT_NO_CHUNK. */
+/* Frees the chunks from first to the end of its list. */
 static void ring_put_list(struct worker *w, struct arena *a, uint32_t first)
 {
 	while (first != LEAT_NO_CHUNK) {
@@ -43,44 +43,42 @@ static void ring_put_list(struct worker *w, struct arena *a, uint32_t first)
 
 /* ---- receive ------------------------------------------------------------- */
 
-int rx_ring_sync(struct worker *w, struct sock *sk)
+int rx_ring_sync(struct worker *w, struct ring_pair *r)
 {
-	struct ring_pair *r = &sk->ring;
 	uint64_t head;
 
-	if (sk->shared == NULL)
+	if (r->shared == NULL)
 		return 0;
 	/* acquire: pairs with the application's release after it read the bytes */
-	head = __atomic_load_n(&sk->shared->rx_head, __ATOMIC_ACQUIRE);
+	head = __atomic_load_n(&r->shared->rx_head, __ATOMIC_ACQUIRE);
 	if (head - r->rx_head > r->rx_tail - r->rx_head) {
-		arena_condemn(w, sk->arena, "rx_head outside the receive ring");
+		arena_condemn(w, r->arena, "rx_head outside the receive ring");
 		return -EPROTO;
 	}
 	r->rx_head = head;
 	/* Strictly past its end: a reader at the boundary still follows the link. */
-	while (r->rx_first != r->rx_chunk && head - r->rx_first_base > sk->arena->chunk_bytes) {
-		uint32_t next = arena_chunk(sk->arena, r->rx_first)->next;
+	while (r->rx_first != r->rx_chunk && head - r->rx_first_base > r->arena->chunk_bytes) {
+		uint32_t next = arena_chunk(r->arena, r->rx_first)->next;
 
-		chunk_put(w, sk->arena, r->rx_first);
+		chunk_put(w, r->arena, r->rx_first);
 		r->rx_first = next;
-		r->rx_first_base += sk->arena->chunk_bytes;
+		r->rx_first_base += r->arena->chunk_bytes;
 	}
 	return 0;
 }
 
 /* Links one more chunk at rx_end. */
-static int rx_ring_grow(struct worker *w, struct sock *sk)
+static int rx_ring_grow(struct worker *w, struct ring_pair *r)
 {
-	struct ring_pair *r = &sk->ring;
-	struct arena *a = sk->arena;
+	struct arena *a = r->arena;
 	uint32_t c = chunk_alloc(w, a, CHUNK_RX);
 
 	if (c == LEAT_NO_CHUNK)
 		return -ENOBUFS;
 	if (r->rx_last == LEAT_NO_CHUNK) {
 		leat_assert(r->rx_head == r->rx_tail);
-		sk->shared->rx_restart_chunk = c;
-		sk->shared->rx_restart = r->rx_tail;
+		r->shared->rx_restart_chunk = c;
+		r->shared->rx_restart = r->rx_tail;
 		r->rx_first = r->rx_chunk = c;
 		r->rx_first_base = r->rx_chunk_base = r->rx_tail & ~(uint64_t)a->chunk_mask;
 		r->rx_end = r->rx_first_base;
@@ -90,31 +88,27 @@ static int rx_ring_grow(struct worker *w, struct sock *sk)
 	}
 	r->rx_last = c;
 	r->rx_end += a->chunk_bytes;
-	ring_note_activity(w, sk);
+	ring_note_activity(w, r);
 	return 0;
 }
 
 /* rx_chunk follows rx_tail, into the next chunk as soon as there is one. */
-static void rx_ring_seek(struct sock *sk)
+static void rx_ring_seek(struct ring_pair *r)
 {
-	struct ring_pair *r = &sk->ring;
-
-	while (r->rx_tail - r->rx_chunk_base >= sk->arena->chunk_bytes &&
+	while (r->rx_tail - r->rx_chunk_base >= r->arena->chunk_bytes &&
 	       r->rx_chunk != r->rx_last) {
-		r->rx_chunk = arena_chunk(sk->arena, r->rx_chunk)->next;
-		r->rx_chunk_base += sk->arena->chunk_bytes;
+		r->rx_chunk = arena_chunk(r->arena, r->rx_chunk)->next;
+		r->rx_chunk_base += r->arena->chunk_bytes;
 	}
 }
 
-static int rx_ring_reserve(struct worker *w, struct sock *sk, uint64_t end)
+static int rx_ring_reserve(struct worker *w, struct ring_pair *r, uint64_t end)
 {
-	struct ring_pair *r = &sk->ring;
-
 	while (r->rx_last == LEAT_NO_CHUNK || end > r->rx_end) {
-		if (rx_ring_grow(w, sk) != 0)
+		if (rx_ring_grow(w, r) != 0)
 			return -ENOBUFS;
 	}
-	rx_ring_seek(sk);
+	rx_ring_seek(r);
 	if (end > r->rx_placed)
 		r->rx_placed = end;
 	return 0;
@@ -126,10 +120,10 @@ struct ring_position {
 	uint64_t base;
 };
 
-static void rx_ring_copy(struct sock *sk, struct ring_position *at, uint64_t offset,
+static void rx_ring_copy(struct ring_pair *r, struct ring_position *at, uint64_t offset,
 			 const uint8_t *data, uint32_t length)
 {
-	struct arena *a = sk->arena;
+	struct arena *a = r->arena;
 
 	while (length > 0) {
 		uint32_t within, room;
@@ -147,14 +141,14 @@ static void rx_ring_copy(struct sock *sk, struct ring_position *at, uint64_t off
 	}
 }
 
-int rx_ring_write(struct worker *w, struct sock *sk, uint64_t offset, const struct rte_mbuf *m,
+int rx_ring_write(struct worker *w, struct ring_pair *r, uint64_t offset, const struct rte_mbuf *m,
 		  uint32_t skip, uint32_t length)
 {
 	struct ring_position at;
 
-	if (sk->shared == NULL || rx_ring_reserve(w, sk, offset + length) != 0)
+	if (r->shared == NULL || rx_ring_reserve(w, r, offset + length) != 0)
 		return -ENOBUFS;
-	at = (struct ring_position){sk->ring.rx_chunk, sk->ring.rx_chunk_base};
+	at = (struct ring_position){r->rx_chunk, r->rx_chunk_base};
 	for (; m != NULL && length > 0; m = m->next) {
 		uint32_t n;
 
@@ -163,7 +157,7 @@ int rx_ring_write(struct worker *w, struct sock *sk, uint64_t offset, const stru
 			continue;
 		}
 		n = RTE_MIN(length, m->data_len - skip);
-		rx_ring_copy(sk, &at, offset, rte_pktmbuf_mtod_offset(m, const uint8_t *, skip), n);
+		rx_ring_copy(r, &at, offset, rte_pktmbuf_mtod_offset(m, const uint8_t *, skip), n);
 		skip = 0;
 		offset += n;
 		length -= n;
@@ -172,46 +166,44 @@ int rx_ring_write(struct worker *w, struct sock *sk, uint64_t offset, const stru
 	return 0;
 }
 
-int rx_ring_write_bytes(struct worker *w, struct sock *sk, uint64_t offset, const void *data,
+int rx_ring_write_bytes(struct worker *w, struct ring_pair *r, uint64_t offset, const void *data,
 			uint32_t length)
 {
 	struct ring_position at;
 
-	if (sk->shared == NULL || rx_ring_reserve(w, sk, offset + length) != 0)
+	if (r->shared == NULL || rx_ring_reserve(w, r, offset + length) != 0)
 		return -ENOBUFS;
-	at = (struct ring_position){sk->ring.rx_chunk, sk->ring.rx_chunk_base};
-	rx_ring_copy(sk, &at, offset, data, length);
+	at = (struct ring_position){r->rx_chunk, r->rx_chunk_base};
+	rx_ring_copy(r, &at, offset, data, length);
 	return 0;
 }
 
-void rx_ring_advance(struct sock *sk, uint32_t length)
+void rx_ring_advance(struct ring_pair *r, uint32_t length)
 {
-	sk->ring.rx_tail += length;
-	sk->flags |= SOCK_ACTIVE;
-	leat_assert(sk->ring.rx_tail <= sk->ring.rx_end);
-	rx_ring_seek(sk);
+	r->rx_tail += length;
+	r->active = true;
+	leat_assert(r->rx_tail <= r->rx_end);
+	rx_ring_seek(r);
 }
 
-void rx_ring_ask(struct worker *w, struct sock *sk, uint64_t offset)
+void rx_ring_ask(struct worker *w, struct ring_pair *r, uint64_t offset)
 {
 	(void)w;
-	if (sk->shared == NULL)
+	if (r->shared == NULL)
 		return;
-	__atomic_store_n(&sk->shared->rx_wake, offset, __ATOMIC_RELAXED);
+	__atomic_store_n(&r->shared->rx_wake, offset, __ATOMIC_RELAXED);
 	/* Pairs with the fence between the application's rx_head and its look at rx_wake. */
 	if (offset != LEAT_NO_OFFSET)
 		rte_smp_mb();
 }
 
-void rx_ring_release(struct worker *w, struct sock *sk)
+void rx_ring_release(struct worker *w, struct ring_pair *r)
 {
-	struct ring_pair *r = &sk->ring;
-
-	if (r->rx_first == LEAT_NO_CHUNK || rx_ring_sync(w, sk) != 0)
+	if (r->rx_first == LEAT_NO_CHUNK || rx_ring_sync(w, r) != 0)
 		return;
 	if (r->rx_head != r->rx_tail || r->rx_placed > r->rx_tail)
 		return;
-	ring_put_list(w, sk->arena, r->rx_first);
+	ring_put_list(w, r->arena, r->rx_first);
 	r->rx_first = r->rx_chunk = r->rx_last = LEAT_NO_CHUNK;
 	r->rx_end = r->rx_tail;
 }
@@ -219,9 +211,9 @@ void rx_ring_release(struct worker *w, struct sock *sk)
 /* ---- send ---------------------------------------------------------------- */
 
 /* Makes a chunk the application named part of the send ring. */
-static int tx_ring_claim(struct worker *w, struct sock *sk, uint32_t number)
+static int tx_ring_claim(struct worker *w, struct ring_pair *r, uint32_t number)
 {
-	struct arena *a = sk->arena;
+	struct arena *a = r->arena;
 	struct chunk *c;
 
 	if (number - a->first_chunk >= a->chunk_count) {
@@ -239,34 +231,32 @@ static int tx_ring_claim(struct worker *w, struct sock *sk, uint32_t number)
 }
 
 /* The application began anew at tx_tail, with a chunk of its choice. */
-static int tx_ring_restart(struct worker *w, struct sock *sk)
+static int tx_ring_restart(struct worker *w, struct ring_pair *r)
 {
-	struct ring_pair *r = &sk->ring;
-	uint32_t c = __atomic_load_n(&sk->shared->tx_restart_chunk, __ATOMIC_RELAXED);
+	uint32_t c = __atomic_load_n(&r->shared->tx_restart_chunk, __ATOMIC_RELAXED);
 
 	if (r->tx_head != r->tx_tail) {
-		arena_condemn(w, sk->arena, "send ring restarted with bytes in it");
+		arena_condemn(w, r->arena, "send ring restarted with bytes in it");
 		return -EPROTO;
 	}
-	if (tx_ring_claim(w, sk, c) != 0)
+	if (tx_ring_claim(w, r, c) != 0)
 		return -EPROTO;
-	ring_put_list(w, sk->arena, r->tx_first);
+	ring_put_list(w, r->arena, r->tx_first);
 	r->tx_first = r->tx_last = r->tx_cursor = c;
-	r->tx_first_base = r->tx_cursor_base = r->tx_tail & ~(uint64_t)sk->arena->chunk_mask;
-	r->tx_end = r->tx_first_base + sk->arena->chunk_bytes;
+	r->tx_first_base = r->tx_cursor_base = r->tx_tail & ~(uint64_t)r->arena->chunk_mask;
+	r->tx_end = r->tx_first_base + r->arena->chunk_bytes;
 	return 0;
 }
 
-int tx_ring_sync(struct worker *w, struct sock *sk)
+int tx_ring_sync(struct worker *w, struct ring_pair *r)
 {
-	struct ring_pair *r = &sk->ring;
-	struct arena *a = sk->arena;
+	struct arena *a = r->arena;
 	uint64_t tail;
 
-	if (sk->shared == NULL)
+	if (r->shared == NULL)
 		return 0;
 	/* acquire: pairs with the application's release after bytes, links and restart */
-	tail = __atomic_load_n(&sk->shared->tx_tail, __ATOMIC_ACQUIRE);
+	tail = __atomic_load_n(&r->shared->tx_tail, __ATOMIC_ACQUIRE);
 	if (tail == r->tx_tail)
 		return 0;
 	if (tail - r->tx_head < r->tx_tail - r->tx_head ||
@@ -274,8 +264,8 @@ int tx_ring_sync(struct worker *w, struct sock *sk)
 		arena_condemn(w, a, "tx_tail outside the send ring");
 		return -EPROTO;
 	}
-	if (__atomic_load_n(&sk->shared->tx_restart, __ATOMIC_RELAXED) == r->tx_tail &&
-	    tx_ring_restart(w, sk) != 0)
+	if (__atomic_load_n(&r->shared->tx_restart, __ATOMIC_RELAXED) == r->tx_tail &&
+	    tx_ring_restart(w, r) != 0)
 		return -EPROTO;
 	if (r->tx_last == LEAT_NO_CHUNK) {
 		arena_condemn(w, a, "send ring written without a chunk");
@@ -284,22 +274,21 @@ int tx_ring_sync(struct worker *w, struct sock *sk)
 	while (tail > r->tx_end) {
 		uint32_t c = __atomic_load_n(&a->tx_link[r->tx_last], __ATOMIC_RELAXED);
 
-		if (tx_ring_claim(w, sk, c) != 0)
+		if (tx_ring_claim(w, r, c) != 0)
 			return -EPROTO;
 		arena_chunk(a, r->tx_last)->next = c;
 		r->tx_last = c;
 		r->tx_end += a->chunk_bytes;
 	}
 	r->tx_tail = tail;
-	ring_note_activity(w, sk);
+	ring_note_activity(w, r);
 	return 0;
 }
 
 /* The chunk that holds offset; the cursor remembers it for the next, probably following, look. */
-static struct ring_position tx_ring_seek(struct sock *sk, uint64_t offset)
+static struct ring_position tx_ring_seek(struct ring_pair *r, uint64_t offset)
 {
-	struct ring_pair *r = &sk->ring;
-	struct arena *a = sk->arena;
+	struct arena *a = r->arena;
 
 	leat_assert(offset >= r->tx_first_base && offset < r->tx_end);
 	if (r->tx_cursor == LEAT_NO_CHUNK || offset < r->tx_cursor_base ||
@@ -315,19 +304,19 @@ static struct ring_position tx_ring_seek(struct sock *sk, uint64_t offset)
 }
 
 /* The bytes at offset that lie in one chunk. */
-static uint32_t tx_ring_span(struct sock *sk, uint64_t offset, uint32_t length, uint32_t *chunk,
+static uint32_t tx_ring_span(struct ring_pair *r, uint64_t offset, uint32_t length, uint32_t *chunk,
 			     uint8_t **data)
 {
-	struct ring_position at = tx_ring_seek(sk, offset);
+	struct ring_position at = tx_ring_seek(r, offset);
 	uint32_t within = (uint32_t)(offset - at.base);
 
 	*chunk = at.chunk;
-	*data = arena_chunk_memory(sk->arena, at.chunk) + within;
-	return RTE_MIN(length, sk->arena->chunk_bytes - within);
+	*data = arena_chunk_memory(r->arena, at.chunk) + within;
+	return RTE_MIN(length, r->arena->chunk_bytes - within);
 }
 
 /* Copies into m's tailroom and, when that is full, into further mbufs behind it. */
-static int tx_ring_append_copy(struct worker *w, struct sock *sk, struct rte_mbuf *head,
+static int tx_ring_append_copy(struct worker *w, struct ring_pair *r, struct rte_mbuf *head,
 			       uint64_t offset, uint32_t length)
 {
 	struct rte_mbuf *m = head;
@@ -346,7 +335,7 @@ static int tx_ring_append_copy(struct worker *w, struct sock *sk, struct rte_mbu
 			head->nb_segs++;
 			m = more;
 		}
-		n = tx_ring_span(sk, offset, RTE_MIN(length, rte_pktmbuf_tailroom(m)), &chunk,
+		n = tx_ring_span(r, offset, RTE_MIN(length, rte_pktmbuf_tailroom(m)), &chunk,
 				 &data);
 		rte_memcpy(rte_pktmbuf_mtod_offset(m, void *, m->data_len), data, n);
 		m->data_len += n;
@@ -358,7 +347,7 @@ static int tx_ring_append_copy(struct worker *w, struct sock *sk, struct rte_mbu
 }
 
 /* Points further segments into the region; each holds a reference to its chunk. */
-static int tx_ring_append_external(struct worker *w, struct sock *sk, struct rte_mbuf *head,
+static int tx_ring_append_external(struct worker *w, struct ring_pair *r, struct rte_mbuf *head,
 				   uint64_t offset, uint32_t length)
 {
 	struct rte_mbuf *m = head;
@@ -371,8 +360,8 @@ static int tx_ring_append_external(struct worker *w, struct sock *sk, struct rte
 
 		if (segment == NULL)
 			return -ENOBUFS;
-		n = tx_ring_span(sk, offset, length, &number, &data);
-		c = arena_chunk(sk->arena, number);
+		n = tx_ring_span(r, offset, length, &number, &data);
+		c = arena_chunk(r->arena, number);
 		rte_mbuf_ext_refcnt_update(&c->shinfo, 1);
 		rte_pktmbuf_attach_extbuf(segment, data, (rte_iova_t)(uintptr_t)data, (uint16_t)n,
 					  &c->shinfo);
@@ -388,7 +377,7 @@ static int tx_ring_append_external(struct worker *w, struct sock *sk, struct rte
 	return 0;
 }
 
-int tx_ring_append(struct worker *w, struct sock *sk, struct rte_mbuf *m, uint64_t offset,
+int tx_ring_append(struct worker *w, struct ring_pair *r, struct rte_mbuf *m, uint64_t offset,
 		   uint32_t length, bool copy)
 {
 	uint16_t data_len = m->data_len;
@@ -396,11 +385,11 @@ int tx_ring_append(struct worker *w, struct sock *sk, struct rte_mbuf *m, uint64
 	int result;
 
 	leat_assert(m->next == NULL);
-	leat_assert(offset >= sk->ring.tx_head && offset + length <= sk->ring.tx_tail);
+	leat_assert(offset >= r->tx_head && offset + length <= r->tx_tail);
 	if (copy || (length < w->config.copybreak_bytes && length <= rte_pktmbuf_tailroom(m)))
-		result = tx_ring_append_copy(w, sk, m, offset, length);
+		result = tx_ring_append_copy(w, r, m, offset, length);
 	else
-		result = tx_ring_append_external(w, sk, m, offset, length);
+		result = tx_ring_append_external(w, r, m, offset, length);
 	if (result != 0) {
 		rte_pktmbuf_free(m->next);
 		m->next = NULL;
@@ -411,17 +400,17 @@ int tx_ring_append(struct worker *w, struct sock *sk, struct rte_mbuf *m, uint64
 	return result;
 }
 
-void tx_ring_read(const struct sock *sk, uint64_t offset, void *out, uint32_t length)
+void tx_ring_read(const struct ring_pair *r, uint64_t offset, void *out, uint32_t length)
 {
 	uint8_t *to = out;
 
-	leat_assert(offset >= sk->ring.tx_head && offset + length <= sk->ring.tx_tail);
+	leat_assert(offset >= r->tx_head && offset + length <= r->tx_tail);
 	while (length > 0) {
 		uint32_t chunk, n;
 		uint8_t *data;
 
 		/* Moving the cursor does not change what the sock says. */
-		n = tx_ring_span((struct sock *)(uintptr_t)sk, offset, length, &chunk, &data);
+		n = tx_ring_span((struct ring_pair *)(uintptr_t)r, offset, length, &chunk, &data);
 		memcpy(to, data, n);
 		to += n;
 		offset += n;
@@ -429,60 +418,61 @@ void tx_ring_read(const struct sock *sk, uint64_t offset, void *out, uint32_t le
 	}
 }
 
-void tx_ring_done(struct worker *w, struct sock *sk, uint64_t offset)
+void tx_ring_done(struct worker *w, struct ring_pair *r, uint64_t offset)
 {
-	struct ring_pair *r = &sk->ring;
-
 	leat_assert(offset >= r->tx_head && offset <= r->tx_tail);
 	r->tx_head = offset;
-	sk->flags |= SOCK_ACTIVE;
+	r->active = true;
 	if (r->tx_first == LEAT_NO_CHUNK)
 		return;
 	/* Strictly past its end: the application at the boundary may still write its link. */
-	while (r->tx_first != r->tx_last && offset - r->tx_first_base > sk->arena->chunk_bytes) {
-		uint32_t next = arena_chunk(sk->arena, r->tx_first)->next;
+	while (r->tx_first != r->tx_last && offset - r->tx_first_base > r->arena->chunk_bytes) {
+		uint32_t next = arena_chunk(r->arena, r->tx_first)->next;
 
-		chunk_put(w, sk->arena, r->tx_first);
+		chunk_put(w, r->arena, r->tx_first);
 		r->tx_first = next;
-		r->tx_first_base += sk->arena->chunk_bytes;
+		r->tx_first_base += r->arena->chunk_bytes;
 	}
 	if (r->tx_cursor_base < r->tx_first_base) {
 		r->tx_cursor = r->tx_first;
 		r->tx_cursor_base = r->tx_first_base;
 	}
-	if (sk->shared == NULL && offset == r->tx_tail)
-		tx_ring_release(w, sk, offset);
+	if (r->shared == NULL && offset == r->tx_tail)
+		tx_ring_release(w, r, offset);
 }
 
-void tx_ring_release(struct worker *w, struct sock *sk, uint64_t offset)
+void tx_ring_release(struct worker *w, struct ring_pair *r, uint64_t offset)
 {
-	struct ring_pair *r = &sk->ring;
-
 	if (offset != r->tx_tail || r->tx_head != r->tx_tail || r->tx_first == LEAT_NO_CHUNK)
 		return;
-	ring_put_list(w, sk->arena, r->tx_first);
+	ring_put_list(w, r->arena, r->tx_first);
 	r->tx_first = r->tx_last = r->tx_cursor = LEAT_NO_CHUNK;
 	r->tx_end = r->tx_tail;
 }
 
 /* ---- both ---------------------------------------------------------------- */
 
-void ring_free(struct worker *w, struct sock *sk)
+void ring_detach(struct worker *w, struct ring_pair *r)
 {
-	struct ring_pair *r = &sk->ring;
-
-	if (r->rx_first != LEAT_NO_CHUNK)
-		ring_put_list(w, sk->arena, r->rx_first);
-	if (r->tx_first != LEAT_NO_CHUNK)
-		ring_put_list(w, sk->arena, r->tx_first);
+	ring_put_list(w, r->arena, r->rx_first);
 	r->rx_first = r->rx_chunk = r->rx_last = LEAT_NO_CHUNK;
-	r->tx_first = r->tx_last = r->tx_cursor = LEAT_NO_CHUNK;
+	r->shared = NULL;
+	tx_ring_release(w, r, r->tx_tail);
 }
 
-bool ring_is_sane(const struct sock *sk)
+void ring_free(struct worker *w, struct ring_pair *r)
 {
-	const struct ring_pair *r = &sk->ring;
+	ring_put_list(w, r->arena, r->rx_first);
+	ring_put_list(w, r->arena, r->tx_first);
+	r->rx_first = r->rx_chunk = r->rx_last = LEAT_NO_CHUNK;
+	r->tx_first = r->tx_last = r->tx_cursor = LEAT_NO_CHUNK;
+	if (r->holding)
+		TAILQ_REMOVE(&w->holding, r, holding_link);
+	r->holding = false;
+}
 
+bool ring_is_sane(const struct ring_pair *r)
+{
 	if (r->rx_head > r->rx_tail || r->tx_head > r->tx_tail)
 		return false;
 	if (r->rx_first != LEAT_NO_CHUNK &&

@@ -13,9 +13,9 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "sock/sock.h"
-
 struct worker;
+struct sock;
+TAILQ_HEAD(sock_queue, sock);
 
 struct session_config {
 	uint16_t workers;
@@ -133,20 +133,6 @@ void arena_attach(struct worker *w, struct arena *a);
 /* Opens context's channel for process; wake_fd stays the caller's; -1: it never sleeps. */
 void channel_open(struct worker *w, struct arena *a, uint16_t context, uint16_t process,
 		  int wake_fd);
-/* A context ended: its socks' events go to another context of the process, or nowhere. */
-void channel_close(struct worker *w, struct arena *a, uint16_t context);
-/* child holds every sock that parent holds. */
-void arena_fork(struct worker *w, struct arena *a, uint16_t parent, uint16_t child);
-/* A process died or detached: it lets go of every sock. */
-void arena_process_exit(struct worker *w, struct arena *a, uint16_t process);
-/* All processes are gone, or the session is condemned: aborts or closes every sock.  When the
- * last mbuf that refers to its memory is gone, listener->arena_drained is called (maybe at once). */
-void arena_close(struct worker *w, struct arena *a, bool abort);
-
-/* Polls the SQs of active channels; how many submissions it took. */
-unsigned channels_poll(struct worker *w);
-/* Publishes raised events, completions and ring positions; wakes sleeping contexts. */
-void channels_publish(struct worker *w);
 /* Before sleeping: turns every active channel over to its doorbell.  False: one has work. */
 bool channels_arm(struct worker *w);
 /* A bell rang: polls every channel of the arena again. */
@@ -154,19 +140,6 @@ void arena_bell(struct worker *w, struct arena *a);
 
 /* A value from shared memory cannot be right: the session is over. */
 void arena_condemn(struct worker *w, struct arena *a, const char *reason);
-
-/* ---- socks and slots ---- */
-
-/* Gives sk a slot in a; the process becomes its first holder.  0 or -ENFILE. */
-int sock_attach(struct worker *w, struct sock *sk, struct arena *a, struct channel *ch);
-/* Takes sk's slot and chunks away. */
-void sock_detach(struct worker *w, struct sock *sk);
-/* Gives sk's events to ch (NULL: to nobody for now). */
-void sock_set_channel(struct worker *w, struct sock *sk, struct channel *ch);
-/* The process lets go of sk; the last one closes it (sk may be gone afterwards). */
-void sock_release(struct worker *w, struct sock *sk, uint16_t process);
-/* NULL: stale or never given out. */
-struct sock *arena_sock(struct arena *a, struct leat_handle handle);
 
 /* ---- chunks ---- */
 

@@ -47,7 +47,7 @@ int listener_open(struct worker *w, struct inet_connection_sock *ics, int backlo
 
 static uint32_t claim_state(const struct sock *sk)
 {
-	return __atomic_load_n(&sk->shared->claim, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&sk->ring.shared->claim, __ATOMIC_ACQUIRE);
 }
 
 /* Takes an offer back; false: the application was faster (or wrote nonsense, its own loss). */
@@ -56,7 +56,7 @@ static bool offer_revoke(struct worker *w, struct listener *l, struct inet_conne
 	struct sock *sk = ics_sock(child);
 	uint32_t expected = sk->offer;
 
-	if (!__atomic_compare_exchange_n(&sk->shared->claim, &expected,
+	if (!__atomic_compare_exchange_n(&sk->ring.shared->claim, &expected,
 					 (sk->offer & ~LEAT_CLAIM_STATE) | LEAT_CLAIM_REVOKED,
 					 false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		return false;
@@ -118,7 +118,7 @@ static void offer_make(struct worker *w, struct listener *l, struct inet_connect
 	sk->flags |= SOCK_OFFERED;
 	sk->holders = 1u << ch->process;
 	child->offered_us = w->now_us;
-	__atomic_store_n(&sk->shared->claim, sk->offer, __ATOMIC_RELEASE);
+	__atomic_store_n(&sk->ring.shared->claim, sk->offer, __ATOMIC_RELEASE);
 	sock_set_channel(w, sk, ch);
 	worker_count(w, CNT_offers);
 	channel_complete(w, ch,
@@ -178,9 +178,10 @@ int listener_add(struct worker *w, struct inet_connection_sock *listener,
 		 struct inet_connection_sock *child)
 {
 	struct listener *l = listener->listener;
-	struct arena *a = ics_sock(listener)->arena;
+	struct arena *a = ics_sock(listener)->ring.arena;
 
-	if (ics_sock(listener)->shared == NULL || sock_attach(w, ics_sock(child), a, NULL) != 0)
+	if (ics_sock(listener)->ring.shared == NULL ||
+	    sock_attach(w, ics_sock(child), a, NULL) != 0)
 		return -ENOBUFS;
 	child->parent = listener;
 	l->queue_count++;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * Who holds a session's socks: contexts that end, processes that fork, exit
- * or are killed, sessions that close.  Rare, so each walks the arena's slots.
- */
+/* All of this is rare, so each function walks the arena's slots. */
+#include "sock/holders.h"
+
 #include <sys/socket.h>
 
 #include "core/worker.h"
@@ -61,8 +60,8 @@ void channel_close(struct worker *w, struct arena *a, uint16_t context)
 			continue;
 		if (sk->flags & SOCK_LISTENER)
 			listener_uncredit(w, (struct inet_connection_sock *)sk, ch);
-		(void)tx_ring_sync(w,
-				   sk); /* chunks of ch that are in use are not granted any more */
+		/* Chunks of ch that are in use are not granted any more. */
+		(void)tx_ring_sync(w, &sk->ring);
 		if (sk->channel == ch) {
 			sock_set_channel(w, sk, arena_channel_of_holders(a, sk->holders, ch));
 			/* Whatever the old one was told counts anew for the new one. */
@@ -114,10 +113,10 @@ void arena_process_exit(struct worker *w, struct arena *a, uint16_t process)
 static void arena_close_sock(struct worker *w, struct sock *sk, bool abort)
 {
 	if (!abort) {
-		(void)tx_ring_sync(w, sk);
-		(void)rx_ring_sync(w, sk);
+		(void)tx_ring_sync(w, &sk->ring);
+		(void)rx_ring_sync(w, &sk->ring);
 	}
-	abort = abort || (sk->proto->type == SOCK_STREAM && rx_ring_used(sk) > 0);
+	abort = abort || (sk->proto->type == SOCK_STREAM && rx_ring_used(&sk->ring) > 0);
 	sock_detach(w, sk);
 	sk->proto->close(w, sk, abort);
 }

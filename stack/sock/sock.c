@@ -24,7 +24,7 @@ void sock_init(struct worker *w, struct sock *sk, const struct proto *proto, uin
 	sk->state = 0;
 	sk->rcvbuf_bytes = w->config.rcvbuf_bytes;
 	sk->sndbuf_bytes = w->config.sndbuf_bytes;
-	ring_init(sk);
+	ring_init(&sk->ring);
 	LIST_INSERT_HEAD(&w->socks, sk, worker_link);
 	w->sock_count++;
 }
@@ -36,16 +36,14 @@ void sock_fini(struct worker *w, struct sock *sk)
 	sock_detach(w, sk);
 	if (sk->flags & SOCK_ON_OUTPUT)
 		TAILQ_REMOVE(&w->output, sk, output_link);
-	if (sk->flags & SOCK_HOLDING)
-		TAILQ_REMOVE(&w->holding, sk, holding_link);
-	sk->flags &= ~(uint32_t)(SOCK_ON_OUTPUT | SOCK_HOLDING);
+	sk->flags &= ~(uint32_t)SOCK_ON_OUTPUT;
 	LIST_REMOVE(sk, worker_link);
 	w->sock_count--;
-	a = sk->arena;
+	a = sk->ring.arena;
 	if (a == NULL)
 		return;
-	ring_free(w, sk);
-	sk->arena = NULL;
+	ring_free(w, &sk->ring);
+	sk->ring.arena = NULL;
 	a->live_socks--;
 	arena_check_drained(w, a);
 }
@@ -83,7 +81,7 @@ int sock_attach(struct worker *w, struct sock *sk, struct arena *a, struct chann
 	struct slot *slot;
 
 	(void)w;
-	leat_assert(sk->arena == NULL);
+	leat_assert(sk->ring.arena == NULL);
 	if (index == UINT32_MAX || a->condemned || a->closing)
 		return -ENFILE;
 	slot = &a->slots[index];
@@ -91,13 +89,13 @@ int sock_attach(struct worker *w, struct sock *sk, struct arena *a, struct chann
 	a->live_socks++;
 	slot->sk = sk;
 	slot->generation++;
-	sk->arena = a;
+	sk->ring.arena = a;
 	sk->slot = a->first_slot + index;
 	sk->generation = slot->generation;
-	sk->shared = &a->shared_slots[sk->slot];
+	sk->ring.shared = &a->shared_slots[sk->slot];
 	sk->channel = ch;
 	sk->holders = ch != NULL ? 1u << ch->process : 0;
-	slot_init(sk->shared, sk, slot->generation);
+	slot_init(sk->ring.shared, sk, slot->generation);
 	return 0;
 }
 
@@ -110,31 +108,18 @@ static void sock_unraise(struct sock *sk)
 
 void sock_detach(struct worker *w, struct sock *sk)
 {
-	struct arena *a = sk->arena;
+	struct arena *a = sk->ring.arena;
 	struct slot *slot;
 
-	if (sk->shared == NULL)
+	if (sk->ring.shared == NULL)
 		return;
 	slot = &a->slots[sk->slot - a->first_slot];
 	sock_unraise(sk);
-	sk->shared->events |= LEAT_EV_HUP;
-	sk->shared = NULL;
+	sk->ring.shared->events |= LEAT_EV_HUP;
 	sk->channel = NULL;
 	sk->holders = 0;
 	sk->raised = 0;
-	/* Unread bytes are nobody's; unsent ones stay until they are acknowledged. */
-	if (sk->ring.rx_first != LEAT_NO_CHUNK) {
-		uint32_t c = sk->ring.rx_first;
-
-		while (c != LEAT_NO_CHUNK) {
-			uint32_t next = arena_chunk(a, c)->next;
-
-			chunk_put(w, a, c);
-			c = next;
-		}
-		sk->ring.rx_first = sk->ring.rx_chunk = sk->ring.rx_last = LEAT_NO_CHUNK;
-	}
-	tx_ring_release(w, sk, sk->ring.tx_tail);
+	ring_detach(w, &sk->ring);
 	slot->sk = NULL;
 	slot->next_free = a->free_slot;
 	a->free_slot = (uint32_t)(slot - a->slots);
@@ -161,9 +146,9 @@ void sock_release(struct worker *w, struct sock *sk, uint16_t process)
 	if (sk->flags & SOCK_OFFERED)
 		listener_forget((struct inet_connection_sock *)sk);
 	/* What was written before close is sent; what was not read makes it a reset (as in Linux). */
-	(void)tx_ring_sync(w, sk);
-	(void)rx_ring_sync(w, sk);
-	abort = sk->proto->type == SOCK_STREAM && rx_ring_used(sk) > 0;
+	(void)tx_ring_sync(w, &sk->ring);
+	(void)rx_ring_sync(w, &sk->ring);
+	abort = sk->proto->type == SOCK_STREAM && rx_ring_used(&sk->ring) > 0;
 	sock_detach(w, sk);
 	sk->proto->close(w, sk, abort);
 }
@@ -185,9 +170,9 @@ void sock_raise_error(struct worker *w, struct sock *sk, int error)
 {
 	sk->error = error;
 	sk->error_seq++;
-	if (sk->shared != NULL) {
-		sk->shared->error = error;
-		sk->shared->error_seq = sk->error_seq;
+	if (sk->ring.shared != NULL) {
+		sk->ring.shared->error = error;
+		sk->ring.shared->error_seq = sk->error_seq;
 	}
 	sock_raise(w, sk, LEAT_EV_ERR);
 }
@@ -210,39 +195,37 @@ void sock_set_channel(struct worker *w, struct sock *sk, struct channel *ch)
  * chunks back: the receive side at once, the send side by asking the
  * application, which may be about to write into its last chunk.
  */
-static bool sock_release_idle(struct worker *w, struct sock *sk)
+static void sock_release_idle(struct worker *w, struct sock *sk)
 {
-	rx_ring_release(w, sk);
-	if (sk->arena->condemned)
-		return false;
-	if (sk->shared != NULL && sk->ring.tx_first != LEAT_NO_CHUNK && tx_ring_used(sk) == 0) {
+	rx_ring_release(w, &sk->ring);
+	if (sk->ring.shared != NULL && sk->ring.tx_first != LEAT_NO_CHUNK &&
+	    tx_ring_used(&sk->ring) == 0) {
 		sk->flags |= SOCK_TELL_IDLE;
 		sock_raise(w, sk, 0);
 	}
-	return sk->ring.rx_first == LEAT_NO_CHUNK && sk->ring.tx_first == LEAT_NO_CHUNK;
 }
 
 static void holding_fire(void *context, struct timer *timer)
 {
 	struct worker *w = context;
-	struct sock *last = TAILQ_LAST(&w->holding, sock_queue);
-	struct sock *sk;
+	struct ring_pair *last = TAILQ_LAST(&w->holding, ring_queue);
+	struct ring_pair *r;
 
+	(void)timer;
 	for (unsigned looks = 0; looks < HOLDING_LOOKS; looks++) {
-		sk = TAILQ_FIRST(&w->holding);
-		if (sk == NULL)
+		r = TAILQ_FIRST(&w->holding);
+		if (r == NULL)
 			break;
-		TAILQ_REMOVE(&w->holding, sk, holding_link);
-		if (!(sk->flags & SOCK_ACTIVE) && sock_release_idle(w, sk)) {
-			sk->flags &= ~(uint32_t)SOCK_HOLDING;
-		} else {
-			sk->flags &= ~(uint32_t)SOCK_ACTIVE;
-			TAILQ_INSERT_TAIL(&w->holding, sk, holding_link);
-		}
-		if (sk == last)
+		TAILQ_REMOVE(&w->holding, r, holding_link);
+		if (!r->active)
+			sock_release_idle(w, container_of(r, struct sock, ring));
+		r->active = false;
+		r->holding = r->rx_first != LEAT_NO_CHUNK || r->tx_first != LEAT_NO_CHUNK;
+		if (r->holding)
+			TAILQ_INSERT_TAIL(&w->holding, r, holding_link);
+		if (r == last)
 			break;
 	}
-	(void)timer;
 	sock_watch_holding(w);
 }
 
@@ -261,11 +244,11 @@ static void channel_publish_positions(struct channel *ch)
 	struct sock *sk;
 
 	TAILQ_FOREACH (sk, &ch->raised, raised_link) {
-		sk->shared->tx_limit_bytes = sk->sndbuf_bytes;
+		sk->ring.shared->tx_limit_bytes = sk->sndbuf_bytes;
 		/* release: pairs with the library's acquire; the bytes and links come first */
-		__atomic_store_n(&sk->shared->tx_head, sk->ring.tx_head, __ATOMIC_RELEASE);
-		__atomic_store_n(&sk->shared->rx_tail, sk->ring.rx_tail, __ATOMIC_RELEASE);
-		__atomic_store_n(&sk->shared->events, sk->state_events, __ATOMIC_RELEASE);
+		__atomic_store_n(&sk->ring.shared->tx_head, sk->ring.tx_head, __ATOMIC_RELEASE);
+		__atomic_store_n(&sk->ring.shared->rx_tail, sk->ring.rx_tail, __ATOMIC_RELEASE);
+		__atomic_store_n(&sk->ring.shared->events, sk->state_events, __ATOMIC_RELEASE);
 	}
 }
 
@@ -278,7 +261,8 @@ static void channel_publish_events(struct worker *w, struct channel *ch)
 	while ((sk = TAILQ_FIRST(&ch->raised)) != NULL) {
 		struct leat_cqe cqe = {.handle = {sk->slot, sk->generation}};
 
-		if (__atomic_load_n(&sk->shared->tx_wake, __ATOMIC_RELAXED) <= sk->ring.tx_head)
+		if (__atomic_load_n(&sk->ring.shared->tx_wake, __ATOMIC_RELAXED) <=
+		    sk->ring.tx_head)
 			sk->raised |= LEAT_EV_OUT;
 		if (room < 2)
 			return;

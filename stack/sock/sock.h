@@ -19,39 +19,11 @@
 #include "lib/wheel.h"
 #include "net/addr.h"
 #include "net/route.h"
+#include "shm/ring.h"
+#include "shm/session.h"
 
 struct worker;
-struct sock;
-struct arena;
-struct channel;
 struct sock_info;
-
-/*
- * The daemon's half of a sock's two byte rings (shm/ring.h).  Offsets are
- * stream offsets, 64-bit and free-running; a chunk's base is the offset of its
- * first byte.
- */
-struct ring_pair {
-	/* receive: the worker produces */
-	uint64_t rx_tail; /* bytes handed to the application */
-	uint64_t rx_head; /* bytes it consumed, as last believed */
-	uint64_t rx_end; /* chunks are linked up to here */
-	uint64_t rx_placed; /* no byte was placed at or beyond this: > rx_tail when some wait */
-	uint64_t rx_first_base;
-	uint64_t rx_chunk_base;
-	uint32_t rx_first; /* oldest chunk not freed; LEAT_NO_CHUNK: none at all */
-	uint32_t rx_chunk; /* the chunk where byte rx_tail goes, or ends */
-	uint32_t rx_last; /* the chunk that ends at rx_end */
-	/* send: the worker consumes */
-	uint32_t tx_first; /* oldest chunk not freed; LEAT_NO_CHUNK: none at all */
-	uint32_t tx_last; /* the chunk that ends at tx_end */
-	uint32_t tx_cursor; /* a chunk recently looked up */
-	uint64_t tx_tail; /* bytes the application wrote, as last believed */
-	uint64_t tx_head; /* bytes done with */
-	uint64_t tx_end; /* chunks are known up to here */
-	uint64_t tx_first_base;
-	uint64_t tx_cursor_base;
-};
 
 struct proto {
 	const char *name;
@@ -95,16 +67,12 @@ enum sock_flag {
 	SOCK_KEEPALIVE = 1u << 9,
 	SOCK_OFFERED = 1u << 10, /* offered to a context, not known to be claimed */
 	SOCK_BOUND_PORT = 1u << 11, /* the port was asked for by bind, not chosen */
-	SOCK_HOLDING = 1u << 12, /* on worker.holding */
-	SOCK_ACTIVE = 1u << 13, /* bytes moved since the last look for idle socks */
-	SOCK_TELL_IDLE = 1u << 14, /* LEAT_CQE_IDLE is to be published */
+	SOCK_TELL_IDLE = 1u << 12, /* LEAT_CQE_IDLE is to be published */
 };
 
 struct sock {
 	/* hot: delivery */
 	const struct proto *proto;
-	struct leat_slot *shared; /* NULL while detached */
-	struct arena *arena; /* whose memory the rings use; outlives shared until all is sent */
 	struct channel *channel; /* who gets its events; NULL: nobody yet */
 	uint32_t flags; /* enum sock_flag */
 	uint32_t raised; /* LEAT_EV_* not yet published */
@@ -117,7 +85,6 @@ struct sock {
 	uint32_t sndbuf_bytes;
 	TAILQ_ENTRY(sock) output_link;
 	TAILQ_ENTRY(sock) raised_link;
-	TAILQ_ENTRY(sock) holding_link; /* on worker.holding while it has chunks */
 
 	/* cold: identity on the application's side */
 	uint32_t slot; /* in the session */
@@ -129,7 +96,6 @@ struct sock {
 	LIST_ENTRY(sock) worker_link; /* on worker.socks, for `leat ss` and counting */
 };
 
-TAILQ_HEAD(sock_queue, sock);
 LIST_HEAD(sock_list, sock);
 
 struct inet_sock {
@@ -167,7 +133,7 @@ void sock_raise_error(struct worker *w, struct sock *sk, int error);
 
 static inline bool sock_is_detached(const struct sock *sk)
 {
-	return sk->shared == NULL;
+	return sk->ring.shared == NULL;
 }
 
 /* Arms the worker's look for idle socks when some sock holds chunks. */
@@ -180,5 +146,21 @@ void sock_init(struct worker *w, struct sock *sk, const struct proto *proto, uin
 /* Last step: off every list, detached from its slot; the protocol then returns the object to its
  * pool. */
 void sock_fini(struct worker *w, struct sock *sk);
+
+/* ---- The application's hold on a sock ---- */
+
+/* Gives sk a slot in a; ch's process becomes its first holder.  0 or -ENFILE. */
+int sock_attach(struct worker *w, struct sock *sk, struct arena *a, struct channel *ch);
+/* Takes sk's slot and receive chunks away; unsent bytes stay until they are acknowledged. */
+void sock_detach(struct worker *w, struct sock *sk);
+/* Gives sk's events to ch (NULL: to nobody for now). */
+void sock_set_channel(struct worker *w, struct sock *sk, struct channel *ch);
+/* The process lets go of sk; the last one closes it (sk may be gone afterwards). */
+void sock_release(struct worker *w, struct sock *sk, uint16_t process);
+/* NULL: stale or never given out. */
+struct sock *arena_sock(struct arena *a, struct leat_handle handle);
+
+/* Publishes raised events, completions and ring positions; wakes sleeping contexts. */
+void channels_publish(struct worker *w);
 
 #endif

@@ -3,6 +3,8 @@
  * Submissions: what system calls are to a kernel.  Each is copied out of the
  * shared queue once; nothing in it is believed.
  */
+#include "sock/submission.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <rte_atomic.h>
@@ -108,7 +110,7 @@ static int op_shutdown(struct worker *w, struct sock *sk, const struct leat_sqe 
 {
 	if (sqe->value < SHUT_RD || sqe->value > SHUT_RDWR)
 		return -EINVAL;
-	if (tx_ring_sync(w, sk) != 0)
+	if (tx_ring_sync(w, &sk->ring) != 0)
 		return -EPROTO;
 	return sk->proto->shutdown(w, sk, sqe->value);
 }
@@ -178,7 +180,7 @@ static int op_with_result(struct worker *w, struct channel *ch, struct leat_sqe 
 
 static void op_sync(struct worker *w, struct sock *sk)
 {
-	if (tx_ring_sync(w, sk) != 0 || rx_ring_sync(w, sk) != 0)
+	if (tx_ring_sync(w, &sk->ring) != 0 || rx_ring_sync(w, &sk->ring) != 0)
 		return;
 	sk->proto->sync(w, sk);
 }
@@ -206,8 +208,8 @@ static bool op_without_result(struct worker *w, struct channel *ch, const struct
 	if (sqe->op == LEAT_OP_SYNC) {
 		op_sync(w, sk);
 	} else if (sqe->op == LEAT_OP_RELEASE) {
-		if (tx_ring_sync(w, sk) == 0)
-			tx_ring_release(w, sk, sqe->offset);
+		if (tx_ring_sync(w, &sk->ring) == 0)
+			tx_ring_release(w, &sk->ring, sqe->offset);
 	} else if (sk->flags & SOCK_LISTENER) {
 		struct inet_connection_sock *ics = (struct inet_connection_sock *)sk;
 
@@ -232,7 +234,7 @@ static void submissions_see_kicks(struct channel *ch, const struct leat_sqe *sqe
 		sk = arena_sock(ch->arena, sqe[i].handle);
 		if (sk == NULL)
 			continue;
-		__atomic_store_n(&sk->shared->kick_seen, sk->shared->kick_seen + 1,
+		__atomic_store_n(&sk->ring.shared->kick_seen, sk->ring.shared->kick_seen + 1,
 				 __ATOMIC_RELAXED);
 		any = true;
 	}
