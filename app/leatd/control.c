@@ -220,9 +220,13 @@ static void neigh_learned(void *arg, struct worker *w, uint8_t netif, const stru
 
 /* ---- Stopping ----------------------------------------------------------- */
 
+/* What outlived its application (unsent data) is reset, while the ports still run. */
 static void quit_run(struct worker *w, struct message *m)
 {
-	(void)w;
+	struct sock *sk;
+
+	while ((sk = LIST_FIRST(&w->socks)) != NULL)
+		sk->proto->close(w, sk, true);
 	*container_of(m, struct quit, letter.message)->stop = true;
 }
 
