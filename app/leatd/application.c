@@ -12,6 +12,7 @@
 
 #include "attach.h"
 #include "log.h"
+#include "sock/holders.h"
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77 /* Linux 6.5; older headers lack it */
@@ -519,11 +520,8 @@ uint64_t processes_expire(struct control *c, uint64_t now_us)
 static void exit_run(struct worker *w, struct task *task)
 {
 	struct process *p = container_of(task, struct process, exit_task);
-	struct arena *arena = arena_of(p->application, w);
 
-	arena_process_exit(w, arena, p->index);
-	for (uint64_t left = p->exit_contexts; left != 0; left &= left - 1)
-		channel_close(w, arena, (uint16_t)__builtin_ctzll(left));
+	arena_process_exit(w, arena_of(p->application, w), p->index);
 }
 
 static void exit_done(struct control *c, struct task *task)

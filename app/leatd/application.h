@@ -12,14 +12,14 @@
 #include "region.h"
 #include "shm/session.h"
 
-#define FORK_TOKEN_US 10000000  /* so long a forked child may take to attach */
-#define FORK_ORPHAN_US 1000000  /* once its parent is gone */
+#define FORK_TOKEN_US  10000000 /* so long a forked child may take to attach */
+#define FORK_ORPHAN_US 1000000 /* once its parent is gone */
 
 enum process_state {
 	PROCESS_FREE,
 	PROCESS_RESERVED, /* forked, not attached yet */
 	PROCESS_LIVE,
-	PROCESS_EXITING,  /* the workers are letting go of its socks */
+	PROCESS_EXITING, /* the workers are letting go of its socks */
 };
 
 struct process {
@@ -28,17 +28,17 @@ struct process {
 	struct application *application;
 	enum process_state state;
 	uint16_t index;
-	uint16_t parent;      /* of a reserved one */
-	uint64_t token;       /* of a reserved one */
+	uint16_t parent; /* of a reserved one */
+	uint64_t token; /* of a reserved one */
 	uint64_t deadline_us; /* of a reserved one */
 	pid_t pid;
-	bool busy;            /* a request is being carried out */
+	bool busy; /* a request is being carried out */
 	struct task request_task;
 	uint16_t request_context; /* what it is about */
 	uint16_t request_child;
-	int reply_fd;             /* the application's end of a wake-up socket; -1: none */
+	int reply_fd; /* the application's end of a wake-up socket; -1: none */
 	struct task exit_task;
-	uint64_t exit_contexts;   /* one bit each */
+	uint64_t exit_contexts; /* one bit each */
 };
 
 enum context_state { CONTEXT_FREE, CONTEXT_OPEN, CONTEXT_CLOSING };

@@ -13,10 +13,10 @@
 #include "application.h"
 #include "log.h"
 
-#define GUESTS_MAX 64
-#define STRANGERS_MAX 16 /* guests that may not open a session: they cannot crowd out others */
-#define GUEST_US 5000000 /* so long a guest may take to say what it wants */
-#define LISTEN_BACKLOG 256
+#define GUESTS_MAX      64
+#define STRANGERS_MAX   16 /* guests that may not open a session: they cannot crowd out others */
+#define GUEST_US        5000000 /* so long a guest may take to say what it wants */
+#define LISTEN_BACKLOG  256
 #define ACCEPT_PAUSE_US 100000 /* when no descriptor is left */
 
 /* A connection that has not said yet what it wants. */
@@ -374,7 +374,8 @@ int attach_listen(struct control *c)
 		leatd_log(ERR, "another leatd serves %s; stop it, or set another socket= in %s",
 			  path, c->leatd->config.path);
 	else if (ret == -EEXIST)
-		leatd_log(ERR, "%s exists and is no socket; remove it, or set another socket= in %s",
+		leatd_log(ERR,
+			  "%s exists and is no socket; remove it, or set another socket= in %s",
 			  path, c->leatd->config.path);
 	else if (ret != 0)
 		leatd_log(ERR, "cannot listen on %s: %s", path, strerror(-ret));

@@ -16,8 +16,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define COMMENT '#'
-#define LINE_MAX_BYTES 256 /* what rte_cfgfile takes as a value, so whole lines stay below */
+#define COMMENT                '#'
+#define LINE_MAX_BYTES         256 /* what rte_cfgfile takes as a value, so whole lines stay below */
 #define TELEMETRY_SUFFIX_BYTES 16 /* room for what is appended to the socket's path */
 
 /* One key = value line, or with an empty key a section's heading. */
@@ -39,14 +39,14 @@ struct reader {
 enum option_type {
 	OPTION_U16,
 	OPTION_U32,
-	OPTION_BYTES,     /* uint32_t, K, M or G may follow */
-	OPTION_LOG2,      /* a power of two in bytes, kept as its uint8_t logarithm */
-	OPTION_POWER,     /* a power of two */
+	OPTION_BYTES, /* uint32_t, K, M or G may follow */
+	OPTION_LOG2, /* a power of two in bytes, kept as its uint8_t logarithm */
+	OPTION_POWER, /* a power of two */
 	OPTION_BOOL,
-	OPTION_STRING,    /* max: size of the target */
+	OPTION_STRING, /* max: size of the target */
 	OPTION_ADDRESS,
-	OPTION_NETWORK,   /* address/length into an inet_addr; the length at offset2 */
-	OPTION_IDS,       /* user or group (offset2 non-zero) numbers or names */
+	OPTION_NETWORK, /* address/length into an inet_addr; the length at offset2 */
+	OPTION_IDS, /* user or group (offset2 non-zero) numbers or names */
 };
 
 struct option {
@@ -110,18 +110,18 @@ static const struct option route_options[] = {
 /* ---- Messages ----------------------------------------------------------- */
 
 /* "FILE:LINE: [section] key: what is wrong"; line 0 and NULLs are left out. */
-__attribute__((format(printf, 5, 6))) static int
-refuse(struct reader *r, uint32_t line, const char *section, const char *key, const char *format,
-       ...)
+__attribute__((format(printf, 5, 6))) static int refuse(struct reader *r, uint32_t line,
+							const char *section, const char *key,
+							const char *format, ...)
 {
 	va_list args;
 	size_t used = (size_t)snprintf(r->error, r->error_bytes, "%s", r->config->path);
 
-#define APPEND(...)                                                                                \
-	do {                                                                                       \
-		if (used < r->error_bytes)                                                         \
-			used += (size_t)snprintf(r->error + used, r->error_bytes - used,           \
-						 __VA_ARGS__);                                     \
+#define APPEND(...)                                                                      \
+	do {                                                                             \
+		if (used < r->error_bytes)                                               \
+			used += (size_t)snprintf(r->error + used, r->error_bytes - used, \
+						 __VA_ARGS__);                           \
 	} while (0)
 	if (line != 0)
 		APPEND(":%u", line);
@@ -562,9 +562,9 @@ static int apply(struct reader *r)
 			continue;
 		}
 		value = rte_cfgfile_get_entry(file, item->section, item->key);
-		ret = value != NULL ? apply_item(r, item, value)
-				    : refuse(r, item->line, item->section, item->key,
-					     "cannot be parsed");
+		ret = value != NULL
+			      ? apply_item(r, item, value)
+			      : refuse(r, item->line, item->section, item->key, "cannot be parsed");
 	}
 	rte_cfgfile_close(file);
 	return ret;
@@ -652,9 +652,10 @@ static int check_port(struct reader *r, uint32_t index)
 				      "of its own",
 				      p->device, other->number);
 		if (inet_addr_eq(&other->address, &p->address))
-			return refuse(r, item_line(r, section, "address"), section, "address",
-				      "also the address of [port%u]; each port needs one of its own",
-				      other->number);
+			return refuse(
+				r, item_line(r, section, "address"), section, "address",
+				"also the address of [port%u]; each port needs one of its own",
+				other->number);
 	}
 	return 0;
 }
@@ -675,8 +676,8 @@ static int check_route_port(struct reader *r, struct config_route *route, const 
 		return refuse(r, item_line(r, section, "port"), section, "port",
 			      "there is no [port%u]", route->port);
 	return refuse(r, item_line(r, section, "gateway"), section, "gateway",
-		      "not in the network of %s", route->port == UINT32_MAX ? "any port"
-									     : "that port");
+		      "not in the network of %s",
+		      route->port == UINT32_MAX ? "any port" : "that port");
 }
 
 static int check_route(struct reader *r, uint32_t index)

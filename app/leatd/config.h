@@ -16,7 +16,7 @@
 #include "shm/session.h"
 
 #define CONFIG_MAX_ROUTES 256
-#define CONFIG_MAX_IDS 64
+#define CONFIG_MAX_IDS    64
 
 /* Who: a list of uids or gids. */
 struct config_ids {
@@ -26,8 +26,8 @@ struct config_ids {
 
 /* A list is in force when its option is given or its default says so. */
 struct config_access {
-	struct config_ids uids;          /* may attach */
-	struct config_ids gids;          /* may attach */
+	struct config_ids uids; /* may attach */
+	struct config_ids gids; /* may attach */
 	struct config_ids low_ports_uids; /* may bind ports below 1024 */
 };
 
@@ -37,9 +37,9 @@ struct config_port {
 	struct inet_addr address;
 	uint8_t prefix_length;
 	struct inet_addr gateway; /* any: none */
-	uint16_t mtu;             /* 0: the device's own */
+	uint16_t mtu; /* 0: the device's own */
 	bool software_checksum;
-	uint32_t line;        /* of the section's heading */
+	uint32_t line; /* of the section's heading */
 	uint32_t device_line; /* of device=, for messages about it */
 };
 
@@ -48,7 +48,7 @@ struct config_route {
 	struct inet_addr prefix;
 	uint8_t prefix_length;
 	struct inet_addr gateway;
-	uint32_t port;       /* N of the port; UINT32_MAX: the one whose network holds the gateway */
+	uint32_t port; /* N of the port; UINT32_MAX: the one whose network holds the gateway */
 	uint32_t port_index; /* in config.ports */
 	uint32_t line;
 };
@@ -58,7 +58,7 @@ struct config {
 	char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	uint32_t max_applications;
 	bool huge_pages;
-	struct worker_config worker;   /* id, workers and socket_id are the caller's to fill */
+	struct worker_config worker; /* id, workers and socket_id are the caller's to fill */
 	struct session_config session; /* workers, low_ports and id likewise */
 	struct config_access access;
 	uint32_t port_count;

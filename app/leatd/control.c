@@ -16,8 +16,8 @@
 #include "net/arp.h"
 
 #define EVENTS_PER_ROUND 64
-#define LETTER_RETRY_MS 1
-#define NEIGH_NOTICES 256
+#define LETTER_RETRY_MS  1
+#define NEIGH_NOTICES    256
 
 uint64_t control_now_us(void)
 {

@@ -75,8 +75,7 @@ struct task {
 };
 
 /* The task must not be started again before it is done. */
-void task_start(struct control *c, struct task *task,
-		void (*run)(struct worker *, struct task *),
+void task_start(struct control *c, struct task *task, void (*run)(struct worker *, struct task *),
 		void (*done)(struct control *, struct task *));
 
 struct control {

@@ -7,7 +7,7 @@
 
 extern int leatd_logtype;
 
-#define leatd_log(level, format, ...)                                                              \
+#define leatd_log(level, format, ...) \
 	rte_log(RTE_LOG_##level, leatd_logtype, "leatd: " format "\n", ##__VA_ARGS__)
 
 #endif

@@ -45,8 +45,7 @@ static struct tsc_clock tsc_clock;
 static void tsc_clock_init(struct tsc_clock *clock)
 {
 	clock->start = rte_rdtsc();
-	clock->us_per_cycle =
-		(uint64_t)(((unsigned __int128)1000000 << 64) / rte_get_tsc_hz());
+	clock->us_per_cycle = (uint64_t)(((unsigned __int128)1000000 << 64) / rte_get_tsc_hz());
 }
 
 /* Begins at one second, so that 0 stays free for "never". */

@@ -22,9 +22,9 @@
 #define HUGE_PAGE_BYTES (2ull << 20)
 /* DPDK keeps one record per page of a registered range: large "pages" keep that small. */
 #define REGISTER_PAGE_BYTES (1ull << 30)
-#define RANGE_MAX_BYTES (1ull << 45) /* of the 47 bits of user addresses */
+#define RANGE_MAX_BYTES     (1ull << 45) /* of the 47 bits of user addresses */
 
-#define NO_MAPPING (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+#define NO_MAPPING          (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 
 static uint64_t align_up(uint64_t value, uint64_t unit)
 {

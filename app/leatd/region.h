@@ -14,15 +14,17 @@
 #include "dev/port.h"
 #include "shm/session.h"
 
+struct worker_config;
+
 struct regions {
 	uint8_t *base;
-	uint64_t bytes;       /* of the whole range */
+	uint64_t bytes; /* of the whole range */
 	uint64_t place_bytes; /* from one region to the next */
 	uint64_t region_bytes;
 	uint32_t count;
 	bool registered;
 	bool huge_pages; /* try them */
-	int fault_fd;    /* readable once a region faulted: see regions_next_fault */
+	int fault_fd; /* readable once a region faulted: see regions_next_fault */
 	uint8_t *faulted; /* [count], set by the signal handler */
 	const struct port *ports; /* for DMA */
 	uint32_t port_count;

@@ -19,7 +19,7 @@
 #include "control.h"
 #include "log.h"
 
-#define ROWS_PER_ANSWER 40  /* at most some 300 bytes each */
+#define ROWS_PER_ANSWER 40 /* at most some 300 bytes each */
 #define ANSWER_MS       1000 /* so long a worker may take */
 #define LINK_SUFFIX     ".telemetry"
 
@@ -30,13 +30,13 @@ struct listing {
 	uint32_t count;
 	bool first;
 	bool last;
-	bool posted;   /* on its way; an answer that came too late is thrown away */
+	bool posted; /* on its way; an answer that came too late is thrown away */
 	uint32_t next; /* what continues this listing */
 };
 
 static struct {
 	pthread_mutex_t lock; /* telemetry threads among each other */
-	struct leatd *leatd;  /* NULL: stopped */
+	struct leatd *leatd; /* NULL: stopped */
 	char link[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	int done_fd; /* eventfd: a listing is filled */
 	struct listing listings[LEAT_MAX_WORKERS];
@@ -68,21 +68,23 @@ static int parse_parameters(const char *params, uint32_t out[2])
 
 /* ---- /leat/info --------------------------------------------------------- */
 
-static void info_ports(const struct leatd *leatd, struct rte_tel_data *d)
+/* DPDK prints a dictionary in a dictionary, but no array of them. */
+static void info_port(const struct port *port, const char *key, struct rte_tel_data *info)
 {
-	struct rte_tel_data *ports = rte_tel_data_alloc();
+	struct rte_tel_data *d = rte_tel_data_alloc();
 
-	if (ports == NULL)
+	if (d == NULL)
 		return;
-	rte_tel_data_start_array(ports, RTE_TEL_STRING_VAL);
-	for (uint32_t i = 0; i < leatd->port_count; i++) {
-		char line[RTE_TEL_MAX_STRING_LEN];
-
-		port_describe(&leatd->ports[i], line, sizeof(line));
-		rte_tel_data_add_array_string(ports, line);
-	}
-	if (rte_tel_data_add_dict_container(d, "ports", ports, 0) != 0)
-		rte_tel_data_free(ports);
+	rte_tel_data_start_dict(d);
+	rte_tel_data_add_dict_string(d, "device", port->name);
+	rte_tel_data_add_dict_int(d, "mtu", port->mtu);
+	rte_tel_data_add_dict_int(d, "queues", port->queues);
+	rte_tel_data_add_dict_string(d, "steering", port->steer_by_nic ? "port" : "software");
+	rte_tel_data_add_dict_string(d, "tx_checksum", port->tx_checksum ? "port" : "software");
+	rte_tel_data_add_dict_string(d, "rx_checksum", port->rx_checksum ? "port" : "software");
+	rte_tel_data_add_dict_string(d, "segmentation", port->tso ? "port" : "none");
+	if (rte_tel_data_add_dict_container(info, key, d, 0) != 0)
+		rte_tel_data_free(d);
 }
 
 static void info_fill(const struct leatd *leatd, struct rte_tel_data *d)
@@ -97,7 +99,12 @@ static void info_fill(const struct leatd *leatd, struct rte_tel_data *d)
 	rte_tel_data_add_dict_u64(d, "quarantined",
 				  __atomic_load_n(&c->quarantined_applications, __ATOMIC_RELAXED));
 	rte_tel_data_add_dict_u64(d, "region_bytes", leatd->regions.region_bytes);
-	info_ports(leatd, d);
+	for (uint32_t i = 0; i < leatd->port_count; i++) {
+		char key[16];
+
+		snprintf(key, sizeof(key), "port%u", leatd->config.ports[i].number);
+		info_port(&leatd->ports[i], key, d);
+	}
 }
 
 static int info_call(const char *cmd, const char *params, struct rte_tel_data *d)
@@ -155,8 +162,8 @@ static void row_fill(const struct sock *sk, struct sock_info *row)
 		.process = UINT32_MAX,
 	};
 	snprintf(row->protocol, sizeof(row->protocol), "%s", sk->proto->name);
-	if (sk->shared != NULL && sk->holders != 0) {
-		row->session = sk->arena->session->config.id;
+	if (sk->holders != 0) {
+		row->session = sk->ring.arena->session->config.id;
 		row->process = (uint32_t)__builtin_ctz(sk->holders);
 	}
 	sk->proto->describe(sk, row);
@@ -210,8 +217,7 @@ static void format_address(const struct leat_addr *a, char *out, size_t out_byte
 		return;
 	}
 	inet_ntop(a->family, a->addr, text, sizeof(text));
-	snprintf(out, out_bytes, a->family == AF_INET6 ? "[%s]:%u" : "%s:%u", text,
-		 ntohs(a->port));
+	snprintf(out, out_bytes, a->family == AF_INET6 ? "[%s]:%u" : "%s:%u", text, ntohs(a->port));
 }
 
 /* "pid": of a process that holds the sock, 0: nobody does. */
@@ -224,13 +230,14 @@ static uint32_t row_pid(const struct leatd *leatd, const struct sock_info *row)
 		__ATOMIC_RELAXED);
 }
 
-static int row_add(const struct leatd *leatd, struct rte_tel_data *rows, const struct sock_info *row)
+static void row_add(const struct leatd *leatd, const struct sock_info *row, uint32_t number,
+		    struct rte_tel_data *rows)
 {
 	struct rte_tel_data *d = rte_tel_data_alloc();
-	char address[INET6_ADDRSTRLEN + 16];
+	char key[16], address[INET6_ADDRSTRLEN + 16];
 
 	if (d == NULL)
-		return -ENOMEM;
+		return;
 	rte_tel_data_start_dict(d);
 	rte_tel_data_add_dict_string(d, "protocol", row->protocol);
 	rte_tel_data_add_dict_string(d, "state", row->state);
@@ -241,24 +248,9 @@ static int row_add(const struct leatd *leatd, struct rte_tel_data *rows, const s
 	rte_tel_data_add_dict_u64(d, "rx", row->rx_queued);
 	rte_tel_data_add_dict_u64(d, "tx", row->tx_queued);
 	rte_tel_data_add_dict_u64(d, "pid", row_pid(leatd, row));
-	if (rte_tel_data_add_array_container(rows, d, 0) != 0) {
+	snprintf(key, sizeof(key), "%u", number);
+	if (rte_tel_data_add_dict_container(rows, key, d, 0) != 0)
 		rte_tel_data_free(d);
-		return -ENOSPC;
-	}
-	return 0;
-}
-
-static int ss_answer(const struct leatd *leatd, struct listing *l, struct rte_tel_data *d)
-{
-	struct rte_tel_data *rows = rte_tel_data_alloc();
-
-	if (rows == NULL)
-		return -ENOMEM;
-	rte_tel_data_start_array(rows, RTE_TEL_CONTAINER);
-	for (uint32_t i = 0; i < l->count; i++)
-		(void)row_add(leatd, rows, &l->rows[i]);
-	rte_tel_data_add_dict_u64(d, "next", l->last ? 0 : l->next);
-	return rte_tel_data_add_dict_container(d, "socks", rows, 0);
 }
 
 /* A worker has one place where a listing goes on, so a second reader makes the first one start
@@ -282,7 +274,12 @@ static int ss_slice(struct leatd *leatd, uint32_t worker, uint32_t next, struct 
 		return ret;
 	}
 	ret = listing_wait(l);
-	return ret == 0 ? ss_answer(leatd, l, d) : ret;
+	if (ret != 0)
+		return ret;
+	rte_tel_data_add_dict_u64(d, "next", l->last ? 0 : l->next);
+	for (uint32_t i = 0; i < l->count; i++)
+		row_add(leatd, &l->rows[i], i, d);
+	return 0;
 }
 
 static int ss_call(const char *cmd, const char *params, struct rte_tel_data *d)
@@ -363,10 +360,11 @@ int telemetry_start(struct leatd *leatd)
 	telemetry.leatd = leatd;
 	if (rte_telemetry_register_cmd("/leat/info", info_call,
 				       "leatd itself: workers, ports, applications") != 0 ||
-	    rte_telemetry_register_cmd("/leat/stat", stat_call,
-				       "counters; parameter: worker") != 0 ||
+	    rte_telemetry_register_cmd("/leat/stat", stat_call, "counters; parameter: worker") !=
+		    0 ||
 	    rte_telemetry_register_cmd("/leat/ss", ss_call,
-				       "socks; parameters: worker, 0 or the last answer's next") != 0)
+				       "socks; parameters: worker, 0 or the last answer's next") !=
+		    0)
 		return -ENOMEM;
 	ret = make_link(leatd);
 	if (ret == -ENOENT) {
