@@ -207,20 +207,24 @@ class Lab:
 
     driver: "tap" (net_tap; the kernel's end is in the same namespace as leatd)
             or "af_packet" (a veth pair between two namespaces).
+    beside: another lab, whose kernel end of the veth this lab's leatd serves too.
+    start:  False: without link and leatd, for tests that start them.
     """
 
     _count = 0
 
-    def __init__(self, driver="tap", lcores="0", config=None, memory_mib=1024, eal=()):
+    def __init__(self, driver="tap", lcores="0", config=None, beside=None, address=STACK,
+                 start=True):
         Lab._count += 1
         self.driver = driver
         self.directory = tempfile.mkdtemp(prefix="leat-test-")
         self.prefix = f"leat-test-{os.getpid()}-{Lab._count}"
         self.socket = os.path.join(self.directory, "leatd.sock")
         self.lcores = lcores
-        self.memory_mib = memory_mib
-        self.eal = list(eal)
         self.config = config or {}
+        self.beside = beside
+        self.address = address
+        self.start_at_once = start
         self.processes = []
         self.kernel = None  # the namespace of the Linux stack under test
         self.outside = None  # af_packet: leatd's own
@@ -232,10 +236,11 @@ class Lab:
 
     def __enter__(self):
         try:
-            self.kernel = Namespace()
+            self.kernel = self.beside.kernel if self.beside else Namespace()
             self.kernel.__enter__()
-            self._make_link()
-            self.start_leatd()
+            if self.start_at_once:
+                self._make_link()
+                self.start_leatd()
         except BaseException:
             self.__exit__(True, None, None)
             raise
@@ -250,7 +255,8 @@ class Lab:
             self.telemetry.close()
         if self.kernel is not None:
             self.kernel.__exit__()
-            self.kernel.close()
+            if self.beside is None:
+                self.kernel.close()
         if self.outside is not None:
             self.outside.close()
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -263,7 +269,7 @@ class Lab:
             print(f"---- {process.name} ({process.pid}, {state})\n{text}", flush=True)
 
     def _make_link(self):
-        if self.driver == "tap":
+        if self.driver == "tap" or self.beside is not None:
             return
         self.outside = Namespace()
         run("ip", "link", "add", "leat0", "type", "veth", "peer", "name", "leat1")
@@ -279,15 +285,15 @@ class Lab:
         return "net_tap0" if self.driver == "tap" else "net_af_packet0"
 
     def eal_arguments(self):
-        vdev = {"tap": "net_tap0,iface=leat0", "af_packet": "net_af_packet0,iface=leat1"}
-        return ["-l", self.lcores, "--no-pci", "--no-huge", "--no-shconf", "-m", self.memory_mib,
-                "--file-prefix", self.prefix, f"--vdev={vdev[self.driver]}", *self.eal]
+        interface = "leat1" if self.outside else "leat0"
+        return ["-l", self.lcores, "--no-pci", "--no-huge", "--no-shconf", "-m", "1024",
+                "--file-prefix", self.prefix, f"--vdev={self.device()},iface={interface}"]
 
     def write_config(self, sections=None):
         """A configuration file: the lab's own, with `sections` ({name: {key: value}}) over it."""
         all_sections = {
             "leatd": {"socket": self.socket},
-            "port0": {"device": self.device(), "address": f"{STACK}/24"},
+            "port0": {"device": self.device(), "address": f"{self.address}/24"},
         }
         for name, keys in {**self.config, **(sections or {})}.items():
             all_sections.setdefault(name, {}).update(keys)
@@ -308,9 +314,16 @@ class Lab:
             self.leatd = self.start(command)
         wait_for(self._leatd_listens, 30, "leatd listens on its socket")
         if self.driver == "tap":
+            # It was made by leatd and is new each time.
             run("ip", "addr", "add", f"{KERNEL}/24", "dev", "leat0")
             run("ip", "link", "set", "leat0", "up")
         self.telemetry = Telemetry(f"/var/run/dpdk/{self.prefix}/dpdk_telemetry.v2")
+
+    def stop_leatd(self, number):
+        self.leatd.signal(number)
+        self.leatd.wait(5)
+        self.telemetry.close()
+        self.telemetry = None
 
     def _leatd_listens(self):
         check(self.leatd.running(), f"leatd ended at its start:\n{self.leatd.output()}")
@@ -337,7 +350,8 @@ class Lab:
 
     def server(self, name, port, *arguments, **options):
         """An example that listens, ready to be connected to."""
-        process = self.application(name, "--listen", f"{STACK}:{port}", *arguments, **options)
+        process = self.application(name, "--listen", f"{self.address}:{port}", *arguments,
+                                   **options)
         wait_for(lambda: self._says_serving(process), 10, f"{name} serves")
         return process
 
