@@ -17,23 +17,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LEAT_ABI_MAGIC 0x7461656cu /* "leat" */
-#define LEAT_ABI_VERSION 1u
+#define LEAT_ABI_MAGIC      0x7461656cu /* "leat" */
+#define LEAT_ABI_VERSION    1u
 
-#define LEAT_CACHE_LINE 64
-#define LEAT_MAX_WORKERS 64
-#define LEAT_MAX_CONTEXTS 64  /* contexts of one session */
-#define LEAT_MAX_PROCESSES 32 /* processes of one session: parent and forked children */
-#define LEAT_NO_CHUNK UINT32_MAX
-#define LEAT_NO_OFFSET UINT64_MAX
+#define LEAT_CACHE_LINE     64
+#define LEAT_MAX_WORKERS    64
+#define LEAT_MAX_CONTEXTS   64 /* contexts of one session */
+#define LEAT_MAX_PROCESSES  32 /* processes of one session: parent and forked children */
+#define LEAT_NO_CHUNK       UINT32_MAX
+#define LEAT_NO_OFFSET      UINT64_MAX
 
 #define LEAT_DEFAULT_SOCKET "/run/leat/leatd.sock"
-#define LEAT_SOCKET_ENV "LEAT_SOCKET"
+#define LEAT_SOCKET_ENV     "LEAT_SOCKET"
 
 /* An address and port of either family, in network byte order. */
 struct leat_addr {
 	uint16_t family; /* AF_INET, AF_INET6; AF_UNSPEC (0): none */
-	uint16_t port;   /* network byte order */
+	uint16_t port; /* network byte order */
 	uint32_t scope;
 	uint8_t addr[16]; /* IPv4: the first four bytes, the rest 0 */
 };
@@ -60,18 +60,19 @@ struct leat_region {
 	uint32_t contexts;
 	uint32_t slots_per_worker;
 	uint32_t chunks_per_worker;
-	uint32_t chunk_shift;   /* a chunk is 1 << chunk_shift bytes */
+	uint32_t chunk_shift; /* a chunk is 1 << chunk_shift bytes */
 	uint32_t queue_entries; /* entries of each SQ and of each CQ, a power of two */
 	uint32_t grant_entries; /* entries of each grant ring, a power of two */
 	uint32_t send_limit_bytes; /* default of SO_SNDBUF */
-	uint64_t context_offset;   /* struct leat_context [contexts] */
-	uint64_t channel_offset;   /* channel [contexts][workers], channel_stride apart */
+	uint64_t context_offset; /* struct leat_context [contexts] */
+	uint64_t channel_offset; /* channel [contexts][workers], channel_stride apart */
 	uint64_t channel_stride;
-	uint64_t slot_offset;    /* struct leat_slot [workers * slots_per_worker] */
-	uint64_t rx_link_offset; /* uint32_t [workers * chunks_per_worker], written by the workers */
+	uint64_t slot_offset; /* struct leat_slot [workers * slots_per_worker] */
+	uint64_t
+		rx_link_offset; /* uint32_t [workers * chunks_per_worker], written by the workers */
 	uint64_t tx_link_offset; /* the same, written by the application */
-	uint64_t lock_offset;    /* LEAT_LOCKS_BYTES for the library's process-shared locks */
-	uint64_t chunk_offset;   /* the chunks, (workers * chunks_per_worker) << chunk_shift bytes */
+	uint64_t lock_offset; /* LEAT_LOCKS_BYTES for the library's process-shared locks */
+	uint64_t chunk_offset; /* the chunks, (workers * chunks_per_worker) << chunk_shift bytes */
 };
 
 /* Room for the library's robust mutexes; the daemon never looks at it. */
@@ -97,15 +98,15 @@ _Static_assert(sizeof(struct leat_context) == LEAT_CACHE_LINE, "one line");
  */
 struct leat_channel {
 	/* application */
-	uint32_t sq_tail;    /* release; pairs with the worker's acquire in channel_poll */
-	uint32_t cq_head;    /* release; pairs with the worker's acquire before it fills an entry */
+	uint32_t sq_tail; /* release; pairs with the worker's acquire in channel_poll */
+	uint32_t cq_head; /* release; pairs with the worker's acquire before it fills an entry */
 	uint32_t grant_head; /* chunks taken from the grant ring so far; release */
 	uint32_t application_reserved[13];
 	/* worker */
-	uint32_t sq_head;    /* release; pairs with the library's acquire before it fills an entry */
-	uint32_t cq_tail;    /* release; pairs with the library's acquire in leat_cq_peek */
+	uint32_t sq_head; /* release; pairs with the library's acquire before it fills an entry */
+	uint32_t cq_tail; /* release; pairs with the library's acquire in leat_cq_peek */
 	uint32_t grant_tail; /* release; pairs with the library's acquire when it takes a chunk */
-	uint32_t doorbell;   /* non-zero: nobody polls this SQ; after publishing sq_tail and a full
+	uint32_t doorbell; /* non-zero: nobody polls this SQ; after publishing sq_tail and a full
 	                        fence, write 8 bytes to the worker's bell */
 	uint32_t worker_reserved[12];
 };
@@ -113,11 +114,11 @@ _Static_assert(sizeof(struct leat_channel) == 2 * LEAT_CACHE_LINE, "two lines");
 _Static_assert(offsetof(struct leat_channel, sq_head) == LEAT_CACHE_LINE, "one writer per line");
 
 /* State bits of a sock, in leat_slot.events; sticky, so level-triggered polling reads them. */
-#define LEAT_EV_IN 0x001u        /* raised: data, a datagram or end of stream arrived */
-#define LEAT_EV_OUT 0x004u       /* raised: connected, or tx_head reached tx_wake */
-#define LEAT_EV_ERR 0x008u       /* state: error holds an errno nobody has fetched */
-#define LEAT_EV_HUP 0x010u       /* state: both directions ended, or reset */
-#define LEAT_EV_RDHUP 0x2000u    /* state: peer's FIN is in; rx_tail is final */
+#define LEAT_EV_IN        0x001u /* raised: data, a datagram or end of stream arrived */
+#define LEAT_EV_OUT       0x004u /* raised: connected, or tx_head reached tx_wake */
+#define LEAT_EV_ERR       0x008u /* state: error holds an errno nobody has fetched */
+#define LEAT_EV_HUP       0x010u /* state: both directions ended, or reset */
+#define LEAT_EV_RDHUP     0x2000u /* state: peer's FIN is in; rx_tail is final */
 #define LEAT_EV_CONNECTED 0x4000u /* state: connection established */
 
 /*
@@ -140,29 +141,29 @@ _Static_assert(offsetof(struct leat_channel, sq_head) == LEAT_CACHE_LINE, "one w
  */
 struct leat_slot {
 	/* application */
-	uint64_t tx_tail;          /* release; pairs with the acquire in tx_ring_sync */
-	uint64_t rx_head;          /* release; pairs with the acquire in rx_ring_sync */
-	uint64_t tx_restart;       /* LEAT_NO_OFFSET: never started */
-	uint64_t tx_wake;          /* raise LEAT_EV_OUT once tx_head reaches this; LEAT_NO_OFFSET: never */
+	uint64_t tx_tail; /* release; pairs with the acquire in tx_ring_sync */
+	uint64_t rx_head; /* release; pairs with the acquire in rx_ring_sync */
+	uint64_t tx_restart; /* LEAT_NO_OFFSET: never started */
+	uint64_t tx_wake; /* raise LEAT_EV_OUT once tx_head reaches this; LEAT_NO_OFFSET: never */
 	uint32_t tx_restart_chunk;
-	uint32_t tx_chunk;         /* the library's own: chunk that holds byte tx_tail - 1 */
-	uint32_t rx_chunk;         /* the library's own: chunk that holds byte rx_head - 1 */
-	uint32_t kick;             /* number of LEAT_OP_SYNC submitted for this sock */
-	uint32_t claim;            /* offer word, see LEAT_CLAIM_*; both sides compare-and-swap it */
-	uint32_t holder;           /* the library's own */
+	uint32_t tx_chunk; /* the library's own: chunk that holds byte tx_tail - 1 */
+	uint32_t rx_chunk; /* the library's own: chunk that holds byte rx_head - 1 */
+	uint32_t kick; /* number of LEAT_OP_SYNC submitted for this sock */
+	uint32_t claim; /* offer word, see LEAT_CLAIM_*; both sides compare-and-swap it */
+	uint32_t holder; /* the library's own */
 	uint64_t application_reserved;
 	/* worker */
-	uint64_t rx_tail;          /* release; pairs with the library's acquire */
-	uint64_t tx_head;          /* release; bytes acknowledged (stream) or sent (datagrams) */
+	uint64_t rx_tail; /* release; pairs with the library's acquire */
+	uint64_t tx_head; /* release; bytes acknowledged (stream) or sent (datagrams) */
 	uint64_t rx_restart;
-	uint64_t rx_wake;          /* submit LEAT_OP_SYNC once rx_head reaches this; LEAT_NO_OFFSET: never */
+	uint64_t rx_wake; /* submit LEAT_OP_SYNC once rx_head reaches this; LEAT_NO_OFFSET: never */
 	uint32_t rx_restart_chunk;
-	uint32_t kick_seen;        /* of kick, how many the worker has taken */
-	uint32_t events;           /* sticky state, LEAT_EV_*; release */
-	uint32_t tx_limit_bytes;   /* tx_tail - tx_head may not exceed this */
+	uint32_t kick_seen; /* of kick, how many the worker has taken */
+	uint32_t events; /* sticky state, LEAT_EV_*; release */
+	uint32_t tx_limit_bytes; /* tx_tail - tx_head may not exceed this */
 	uint32_t generation;
-	int32_t error;             /* SO_ERROR, an errno value */
-	uint32_t error_seq;        /* grows with each new error, so that each is reported once */
+	int32_t error; /* SO_ERROR, an errno value */
+	uint32_t error_seq; /* grows with each new error, so that each is reported once */
 	uint32_t worker_reserved;
 };
 _Static_assert(sizeof(struct leat_slot) == 2 * LEAT_CACHE_LINE, "two lines");
@@ -174,15 +175,16 @@ _Static_assert(offsetof(struct leat_slot, rx_tail) == LEAT_CACHE_LINE, "one writ
  * application to TAKEN or worker to REVOKED, has the connection.
  */
 #define LEAT_CLAIM_OFFERED 1u
-#define LEAT_CLAIM_TAKEN 2u
+#define LEAT_CLAIM_TAKEN   2u
 #define LEAT_CLAIM_REVOKED 3u
-#define LEAT_CLAIM_STATE 3u
+#define LEAT_CLAIM_STATE   3u
 
 /* A datagram in a ring: this header, then length bytes, padded to LEAT_RECORD_ALIGN. */
 struct leat_record {
 	uint32_t length_bytes; /* of the data stored after the header */
-	uint32_t full_bytes;   /* of the datagram as it was received */
-	struct leat_addr addr; /* source (receive) or destination (send; AF_UNSPEC: connected peer) */
+	uint32_t full_bytes; /* of the datagram as it was received */
+	struct leat_addr
+		addr; /* source (receive) or destination (send; AF_UNSPEC: connected peer) */
 };
 #define LEAT_RECORD_ALIGN 8u
 _Static_assert(sizeof(struct leat_record) == 32, "a record header is 32 bytes");
@@ -193,23 +195,23 @@ enum leat_op {
 	/*
 	 * No completion: */
 	LEAT_OP_SYNC = 1, /* the application moved tx_tail or rx_head of handle */
-	LEAT_OP_CREDIT,   /* listener handle: value more connections may be offered to this context */
+	LEAT_OP_CREDIT, /* listener handle: value more connections may be offered to this context */
 	LEAT_OP_UNCREDIT, /* listener handle: no credits any more; unclaimed offers go elsewhere */
-	LEAT_OP_RELEASE,  /* the next write restarts: the worker may free the last send chunk once
+	LEAT_OP_RELEASE, /* the next write restarts: the worker may free the last send chunk once
 	                     all up to offset is acknowledged */
 	LEAT_OP_WANT_CHUNKS, /* the grant ring ran dry; LEAT_CQE_CHUNKS tells when it did not */
-	LEAT_OP_MOVE,     /* handle's events go to this context from now on; LEAT_CQE_RESULT */
+	LEAT_OP_MOVE, /* handle's events go to this context from now on; LEAT_CQE_RESULT */
 	/*
 	 * One LEAT_CQE_RESULT with the same user_data each; result is 0 or -errno: */
-	LEAT_OP_SOCKET,     /* arg family, type, protocol -> handle */
-	LEAT_OP_BIND,       /* handle, addr -> addr (with the port chosen) */
-	LEAT_OP_LISTEN,     /* handle, value = backlog */
-	LEAT_OP_CONNECT,    /* handle, addr -> addr (local); established: LEAT_EV_OUT */
-	LEAT_OP_SHUTDOWN,   /* handle, value = SHUT_RD, SHUT_WR, SHUT_RDWR; all up to offset is sent first */
-	LEAT_OP_CLOSE,      /* handle: this process lets go of it */
+	LEAT_OP_SOCKET, /* arg family, type, protocol -> handle */
+	LEAT_OP_BIND, /* handle, addr -> addr (with the port chosen) */
+	LEAT_OP_LISTEN, /* handle, value = backlog */
+	LEAT_OP_CONNECT, /* handle, addr -> addr (local); established: LEAT_EV_OUT */
+	LEAT_OP_SHUTDOWN, /* handle, value = SHUT_RD, SHUT_WR, SHUT_RDWR; all up to offset is sent first */
+	LEAT_OP_CLOSE, /* handle: this process lets go of it */
 	LEAT_OP_SETSOCKOPT, /* handle, option */
 	LEAT_OP_GETSOCKOPT, /* handle, option -> option */
-	LEAT_OP_GETNAME,    /* handle, value = 0 local, 1 peer -> addr */
+	LEAT_OP_GETNAME, /* handle, value = 0 local, 1 peer -> addr */
 };
 
 struct leat_option {
@@ -221,9 +223,9 @@ struct leat_option {
 _Static_assert(sizeof(struct leat_option) == 32, "an option is 32 bytes");
 
 struct leat_sqe {
-	uint8_t op;      /* enum leat_op */
-	uint8_t family;  /* LEAT_OP_SOCKET: AF_INET */
-	uint8_t type;    /* LEAT_OP_SOCKET: SOCK_STREAM, SOCK_DGRAM */
+	uint8_t op; /* enum leat_op */
+	uint8_t family; /* LEAT_OP_SOCKET: AF_INET */
+	uint8_t type; /* LEAT_OP_SOCKET: SOCK_STREAM, SOCK_DGRAM */
 	uint8_t protocol;
 	int32_t value;
 	struct leat_handle handle;
@@ -238,10 +240,10 @@ _Static_assert(sizeof(struct leat_sqe) == 64, "a submission is 64 bytes");
 
 enum leat_cqe_type {
 	LEAT_CQE_RESULT = 1, /* of the submission with the same user_data */
-	LEAT_CQE_EVENT,      /* events of handle, LEAT_EV_* */
-	LEAT_CQE_ACCEPT,     /* listener has a connection: handle, addr = peer, claim = offer word */
-	LEAT_CQE_CHUNKS,     /* the grant ring holds chunks again */
-	LEAT_CQE_IDLE,       /* handle's send ring has been empty for a while: restart and LEAT_OP_RELEASE */
+	LEAT_CQE_EVENT, /* events of handle, LEAT_EV_* */
+	LEAT_CQE_ACCEPT, /* listener has a connection: handle, addr = peer, claim = offer word */
+	LEAT_CQE_CHUNKS, /* the grant ring holds chunks again */
+	LEAT_CQE_IDLE, /* handle's send ring has been empty for a while: restart and LEAT_OP_RELEASE */
 };
 
 struct leat_cqe {
@@ -250,7 +252,7 @@ struct leat_cqe {
 	int32_t result;
 	struct leat_handle handle;
 	union {
-		uint64_t user_data;          /* LEAT_CQE_RESULT */
+		uint64_t user_data; /* LEAT_CQE_RESULT */
 		struct leat_handle listener; /* LEAT_CQE_ACCEPT */
 	};
 	uint32_t events;
@@ -291,10 +293,10 @@ static inline uint32_t *leat_channel_grants(struct leat_channel *c, uint32_t que
 enum leat_attach_op {
 	LEAT_ATTACH_NEW = 1, /* a new session with one process and one context */
 	LEAT_ATTACH_CONTEXT, /* one more context for this process */
-	LEAT_ATTACH_DETACH,  /* this context (value) is not used any more */
-	LEAT_ATTACH_FORK,    /* this process is about to fork: every sock gains a holder -> token */
-	LEAT_ATTACH_UNFORK,  /* the fork failed: forget the token */
-	LEAT_ATTACH_CHILD,   /* on a new connection: I am the child of token, with one context */
+	LEAT_ATTACH_DETACH, /* this context (value) is not used any more */
+	LEAT_ATTACH_FORK, /* this process is about to fork: every sock gains a holder -> token */
+	LEAT_ATTACH_UNFORK, /* the fork failed: forget the token */
+	LEAT_ATTACH_CHILD, /* on a new connection: I am the child of token, with one context */
 };
 
 struct leat_attach_request {

@@ -41,6 +41,7 @@ struct tcp_worker;
 struct udp_worker;
 struct arena;
 struct channel;
+struct chunk;
 
 /* Where a worker's time and randomness come from. */
 struct worker_env {
@@ -50,12 +51,12 @@ struct worker_env {
 };
 
 struct worker_config {
-	uint16_t id;      /* 0 .. workers - 1 */
+	uint16_t id; /* 0 .. workers - 1 */
 	uint16_t workers; /* in this stack */
-	int socket_id;    /* NUMA node, or -1 */
-	uint32_t max_socks;       /* TCP connections and UDP socks */
+	int socket_id; /* NUMA node, or -1 */
+	uint32_t max_socks; /* TCP connections and UDP socks */
 	uint32_t max_listeners;
-	uint32_t max_requests;    /* half-open connections */
+	uint32_t max_requests; /* half-open connections */
 	uint32_t max_time_wait;
 	uint32_t mbufs;
 	uint32_t rcvbuf_bytes; /* default of SO_RCVBUF */
@@ -67,13 +68,13 @@ struct worker_config {
 	const char *name; /* unique prefix of pool names; NULL: "leat" */
 };
 
-#define WORKER_CONFIG_DEFAULT                                                                      \
-	{                                                                                          \
-		.id = 0, .workers = 1, .socket_id = -1, .max_socks = 16384, .max_listeners = 256,  \
-		.max_requests = 16384, .max_time_wait = 16384, .mbufs = 16384,                     \
-		.rcvbuf_bytes = 1u << 20, .sndbuf_bytes = 1u << 20, .rcvbuf_max_bytes = 6u << 20,  \
-		.sndbuf_max_bytes = 4u << 20, .copybreak_bytes = 256, .idle_us = 0,                \
-		.name = "leat",                                                                    \
+#define WORKER_CONFIG_DEFAULT                                                                     \
+	{                                                                                         \
+		.id = 0, .workers = 1, .socket_id = -1, .max_socks = 16384, .max_listeners = 256, \
+		.max_requests = 16384, .max_time_wait = 16384, .mbufs = 16384,                    \
+		.rcvbuf_bytes = 1u << 20, .sndbuf_bytes = 1u << 20, .rcvbuf_max_bytes = 6u << 20, \
+		.sndbuf_max_bytes = 4u << 20, .copybreak_bytes = 256, .idle_us = 0,               \
+		.name = "leat",                                                                   \
 	}
 
 /* Run on a worker's thread on behalf of another one. */
@@ -85,8 +86,8 @@ struct message {
 struct worker_listener {
 	void *arg;
 	/* A neighbour was learned or changed; the others should call neigh_update. */
-	void (*neigh_learned)(void *arg, struct worker *w, uint8_t netif,
-			      const struct inet_addr *a, const struct rte_ether_addr *mac);
+	void (*neigh_learned)(void *arg, struct worker *w, uint8_t netif, const struct inet_addr *a,
+			      const struct rte_ether_addr *mac);
 	/* A session must end: impossible value (reason), or fault. */
 	void (*session_condemned)(void *arg, struct worker *w, struct arena *arena,
 				  const char *reason);
@@ -95,6 +96,7 @@ struct worker_listener {
 };
 
 LIST_HEAD(channel_list, channel);
+TAILQ_HEAD(channel_queue, channel);
 LIST_HEAD(arena_list, arena);
 
 #define TRANSPORT_BURST 64
@@ -112,9 +114,12 @@ struct worker {
 	struct sock_table *socks_by_flow;
 	struct port_table *ports;
 	struct sock_queue output;
-	struct channel_list active;      /* channels polled each iteration */
-	TAILQ_HEAD(, channel) raised;    /* channels with something to publish */
+	struct channel_list active; /* channels polled each iteration */
+	struct channel_queue raised; /* channels with something to publish */
+	struct ring_queue holding; /* rings with chunks, looked at when idle */
+	struct chunk *returned; /* chunks freed on another thread (atomic) */
 	const struct ip_protocol *const *protocols; /* [256] */
+	const struct proto *const *protos; /* what LEAT_OP_SOCKET can make; ends with NULL */
 	uint64_t counter[CNT_MAX];
 	struct packet burst[TRANSPORT_BURST];
 
@@ -129,14 +134,13 @@ struct worker {
 	/* timers and randomness */
 	struct wheel wheel;
 	struct random random;
-	struct siphash_key flow_key;   /* sock_table */
+	struct siphash_key flow_key; /* sock_table */
 	struct siphash_key secret_key; /* sequence numbers, ports */
 
 	/* other threads */
-	struct rte_ring *inbox;           /* struct message *, many producers */
-	struct rte_ring *steered;         /* mbufs from other workers, many producers */
-	struct rte_ring *returned;        /* chunks freed on another thread */
-	struct worker *const *peers;      /* all workers, by id; NULL: alone */
+	struct rte_ring *inbox; /* struct message *, many producers */
+	struct rte_ring *steered; /* mbufs from other workers, many producers */
+	struct worker *const *peers; /* all workers, by id; NULL: alone */
 	const struct worker_listener *listener;
 
 	/* cold */
@@ -145,6 +149,10 @@ struct worker {
 	struct sock_list socks;
 	uint32_t sock_count;
 	struct arena_list arenas;
+	struct timer holding_timer;
+	struct rte_mempool *listeners; /* struct listener */
+	struct rte_mempool *credits; /* struct accept_credit */
+	uint64_t idle_since_us; /* 0: the last iteration found work */
 	struct worker_sleep *sleep;
 };
 
@@ -166,11 +174,22 @@ unsigned worker_poll(struct worker *w);
  * Loses no event: returns at once when something arrived meanwhile. */
 void worker_sleep(struct worker *w, uint32_t limit_us);
 
+/* A descriptor that ends worker_sleep when it becomes readable: a session's bell, edge-triggered
+ * and never read.  arena_bell is called for arena then.  0 or -errno. */
+int worker_watch(struct worker *w, int fd, struct arena *arena);
+void worker_unwatch(struct worker *w, int fd);
+
 /* Has it been idle for config.idle_us?  Then the loop may call worker_sleep. */
 bool worker_should_sleep(const struct worker *w);
 
 /* From any thread: m->run runs on w's thread soon.  -ENOSPC: the inbox is full. */
 int worker_post(struct worker *w, struct message *m);
+
+/* From any thread: ends worker_sleep, when w is asleep. */
+void worker_wake(struct worker *w);
+
+/* The worker whose iteration runs on this thread; NULL: none. */
+struct worker *worker_current(void);
 
 /* An mbuf to send with, headroom for all headers; NULL: pool empty (counted). */
 struct rte_mbuf *worker_mbuf(struct worker *w);

@@ -14,10 +14,10 @@
 
 #include "net/addr.h"
 
-#define PORT_MAX 16
-#define PORT_BURST 32
+#define PORT_MAX           16
+#define PORT_BURST         32
 #define PORT_RSS_KEY_BYTES 40
-#define PORT_RETA_MAX 512
+#define PORT_RETA_MAX      512
 
 struct port;
 
@@ -32,7 +32,8 @@ struct port {
 	const struct port_ops *ops;
 	void *link; /* the test link's own */
 	uint16_t id; /* DPDK's port id */
-	uint16_t queues; /* receive queues = transmit queues; worker w polls queue w if w < queues */
+	uint16_t
+		queues; /* receive queues = transmit queues; worker w polls queue w if w < queues */
 	uint16_t mtu;
 	uint16_t tso_max_segs;
 	struct rte_ether_addr mac;

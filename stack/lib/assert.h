@@ -6,13 +6,13 @@
 #ifdef LEAT_DEBUG
 #include <stdio.h>
 #include <stdlib.h>
-#define leat_assert(cond)                                                                          \
-	do {                                                                                       \
-		if (__builtin_expect(!(cond), 0)) {                                                \
-			fprintf(stderr, "%s:%d: %s: assertion failed: %s\n", __FILE__, __LINE__,   \
-				__func__, #cond);                                                  \
-			abort();                                                                   \
-		}                                                                                  \
+#define leat_assert(cond)                                                                        \
+	do {                                                                                     \
+		if (__builtin_expect(!(cond), 0)) {                                              \
+			fprintf(stderr, "%s:%d: %s: assertion failed: %s\n", __FILE__, __LINE__, \
+				__func__, #cond);                                                \
+			abort();                                                                 \
+		}                                                                                \
 	} while (0)
 #else
 #define leat_assert(cond) ((void)sizeof(!(cond)))

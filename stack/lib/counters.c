@@ -7,7 +7,7 @@ static const struct {
 	bool drop;
 } counters[CNT_MAX] = {
 #define COUNTER(name, text) {#name, text, false},
-#define DROP(name, text) {#name, text, true},
+#define DROP(name, text)    {#name, text, true},
 #include "lib/counters.def"
 };
 

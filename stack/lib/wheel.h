@@ -18,15 +18,15 @@ typedef void (*timer_fn)(void *context, struct timer *timer);
 
 struct timer {
 	LIST_ENTRY(timer) link;
-	timer_fn fire;      /* NULL: never armed */
+	timer_fn fire; /* NULL: never armed */
 	uint32_t expiry_ms; /* of the wheel's time; wraps */
 	bool armed;
 };
 
 LIST_HEAD(timer_list, timer);
 
-#define WHEEL_LEVELS 4
-#define WHEEL_BITS 8
+#define WHEEL_LEVELS  4
+#define WHEEL_BITS    8
 #define WHEEL_BUCKETS (1u << WHEEL_BITS)
 
 struct wheel {

@@ -21,17 +21,17 @@ struct worker;
 struct netif;
 struct packet;
 
-#define NEIGH_PENDING_MAX 16     /* packets held for one unresolved neighbour */
-#define NEIGH_TABLE_MAX 4096     /* neighbours of one worker */
-#define ARP_RETRY_MS 1000        /* between requests for one neighbour (RFC 1122: at most 1/s) */
-#define ARP_RETRIES 3            /* then its packets die and EHOSTUNREACH is told */
+#define NEIGH_PENDING_MAX  16 /* packets held for one unresolved neighbour */
+#define NEIGH_TABLE_MAX    4096 /* neighbours of one worker */
+#define ARP_RETRY_MS       1000 /* between requests for one neighbour (RFC 1122: at most 1/s) */
+#define ARP_RETRIES        3 /* then its packets die and EHOSTUNREACH is told */
 #define NEIGH_REACHABLE_MS 60000 /* unused or unconfirmed for so long: asked again */
 
 enum neigh_state { NEIGH_FREE, NEIGH_INCOMPLETE, NEIGH_REACHABLE, NEIGH_STALE, NEIGH_FAILED };
 
 struct neigh {
 	struct rte_ether_hdr header; /* ready to copy before a packet */
-	uint8_t state;               /* enum neigh_state */
+	uint8_t state; /* enum neigh_state */
 	uint8_t netif;
 	uint8_t tries;
 	uint8_t pending_count;

@@ -8,7 +8,7 @@
 struct worker;
 struct packet;
 
-#define ICMP_ERROR_RATE 1000  /* errors sent per second and worker */
+#define ICMP_ERROR_RATE  1000 /* errors sent per second and worker */
 #define ICMP_ERROR_BURST 50
 
 /* p->m's data begins at the ICMP header.  Consumes it. */

@@ -24,7 +24,7 @@ struct tcp_segment {
 	uint16_t window; /* as sent, unscaled */
 	uint16_t urgent;
 	uint16_t flags; /* TCP_FLAG_*, see tcp/segment.h */
-	uint16_t mss;   /* 0: no option */
+	uint16_t mss; /* 0: no option */
 	int8_t window_scale; /* -1: no option */
 	bool has_timestamp;
 	bool sack_permitted;

@@ -38,11 +38,17 @@ int route_add(struct worker *w, const struct inet_addr *prefix, uint8_t prefix_l
 int route_delete(struct worker *w, const struct inet_addr *prefix, uint8_t prefix_length);
 
 /* 0 or -ENETUNREACH. */
-int route_lookup(struct worker *w, uint8_t family, const struct inet_addr *to,
-		 struct route *route);
+int route_lookup(struct worker *w, uint8_t family, const struct inet_addr *to, struct route *route);
 
 /* Makes dst valid for this remote address: 0, -ENETUNREACH, -ENOBUFS (neighbour table full). */
 int dst_resolve_slow(struct worker *w, struct dst *dst, uint8_t family,
 		     const struct inet_addr *remote);
+
+/* The same where dst may be valid already.  A macro because struct worker is not complete here;
+ * w and dst are evaluated twice. */
+#define dst_resolve(w, dst, family, remote)                                                        \
+	((dst)->generation == (w)->route_generation                                                \
+		 ? 0                                                                               \
+		 : dst_resolve_slow((w), (dst), (family), (remote)))
 
 #endif

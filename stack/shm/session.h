@@ -13,9 +13,9 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "sock/sock.h"
-
 struct worker;
+struct sock;
+TAILQ_HEAD(sock_queue, sock);
 
 struct session_config {
 	uint16_t workers;
@@ -30,11 +30,11 @@ struct session_config {
 	uint32_t id;
 };
 
-#define SESSION_CONFIG_DEFAULT                                                                     \
-	{                                                                                          \
-		.workers = 1, .contexts = 16, .slots_per_worker = 16384,                           \
-		.chunks_per_worker = 8192, .chunk_shift = 14, .queue_entries = 1024,               \
-		.grant_entries = 64, .sndbuf_bytes = 1u << 20, .low_ports = true,                  \
+#define SESSION_CONFIG_DEFAULT                                                       \
+	{                                                                            \
+		.workers = 1, .contexts = 16, .slots_per_worker = 16384,             \
+		.chunks_per_worker = 8192, .chunk_shift = 14, .queue_entries = 1024, \
+		.grant_entries = 64, .sndbuf_bytes = 1u << 20, .low_ports = true,    \
 	}
 
 enum chunk_state { CHUNK_FREE, CHUNK_GRANTED, CHUNK_TX, CHUNK_RX, CHUNK_RETIRED };
@@ -44,8 +44,10 @@ enum chunk_state { CHUNK_FREE, CHUNK_GRANTED, CHUNK_TX, CHUNK_RX, CHUNK_RETIRED 
 struct chunk {
 	struct rte_mbuf_ext_shared_info shinfo;
 	struct arena *arena;
-	uint32_t next;
+	struct chunk *returned_next; /* on worker.returned */
+	uint32_t next; /* in its sock's ring, session-wide number */
 	uint8_t state; /* enum chunk_state */
+	uint8_t context; /* CHUNK_GRANTED: whom to */
 };
 
 /* The daemon's half of a channel. */
@@ -64,10 +66,11 @@ struct channel {
 	uint16_t context; /* index in the session */
 	uint16_t process;
 	bool open;
-	bool active;   /* on worker.active */
+	bool active; /* on worker.active */
+	bool armed; /* its shared doorbell word is set */
 	bool to_publish; /* on worker.raised */
-	bool starved;  /* asked for chunks there were not */
-	int wake_fd;   /* the daemon's end of the wake-up socket; -1: none */
+	bool starved; /* asked for chunks there were not */
+	int wake_fd; /* the daemon's end of the wake-up socket; -1: none */
 	struct sock_queue raised;
 	LIST_ENTRY(channel) active_link;
 	TAILQ_ENTRY(channel) raised_link;
@@ -97,14 +100,14 @@ struct arena {
 	uint32_t chunk_bytes;
 	uint32_t chunk_mask;
 	uint8_t chunk_shift;
-	uint8_t *chunk_memory;     /* of chunk 0 of the session */
+	uint8_t *chunk_memory; /* of chunk 0 of the session */
 	uint32_t *rx_link;
 	uint32_t *tx_link;
 	struct leat_slot *shared_slots; /* of slot 0 of the session */
-	struct chunk *chunks;      /* [chunk_count] */
-	uint32_t *free_chunks;     /* a stack */
-	struct slot *slots;        /* [slot_count] */
-	struct channel *channels;  /* [contexts] */
+	struct chunk *chunks; /* [chunk_count] */
+	uint32_t *free_chunks; /* a stack */
+	struct slot *slots; /* [slot_count] */
+	struct channel *channels; /* [contexts] */
 	LIST_ENTRY(arena) link;
 };
 
@@ -130,20 +133,6 @@ void arena_attach(struct worker *w, struct arena *a);
 /* Opens context's channel for process; wake_fd stays the caller's; -1: it never sleeps. */
 void channel_open(struct worker *w, struct arena *a, uint16_t context, uint16_t process,
 		  int wake_fd);
-/* A context ended: its socks' events go to another context of the process, or nowhere. */
-void channel_close(struct worker *w, struct arena *a, uint16_t context);
-/* child holds every sock that parent holds. */
-void arena_fork(struct worker *w, struct arena *a, uint16_t parent, uint16_t child);
-/* A process died or detached: it lets go of every sock. */
-void arena_process_exit(struct worker *w, struct arena *a, uint16_t process);
-/* All processes are gone, or the session is condemned: aborts or closes every sock.  When the
- * last mbuf that refers to its memory is gone, listener->arena_drained is called (maybe at once). */
-void arena_close(struct worker *w, struct arena *a, bool abort);
-
-/* Polls the SQs of active channels; how many submissions it took. */
-unsigned channels_poll(struct worker *w);
-/* Publishes raised events, completions and ring positions; wakes sleeping contexts. */
-void channels_publish(struct worker *w);
 /* Before sleeping: turns every active channel over to its doorbell.  False: one has work. */
 bool channels_arm(struct worker *w);
 /* A bell rang: polls every channel of the arena again. */
@@ -152,21 +141,33 @@ void arena_bell(struct worker *w, struct arena *a);
 /* A value from shared memory cannot be right: the session is over. */
 void arena_condemn(struct worker *w, struct arena *a, const char *reason);
 
-/* ---- socks and slots ---- */
-
-/* Gives sk a slot in a; the process becomes its first holder.  0 or -ENFILE. */
-int sock_attach(struct worker *w, struct sock *sk, struct arena *a, struct channel *ch);
-/* Takes sk's slot and chunks away. */
-void sock_detach(struct worker *w, struct sock *sk);
-/* NULL: stale or never given out. */
-struct sock *arena_sock(struct arena *a, struct leat_handle handle);
-
 /* ---- chunks ---- */
 
 /* LEAT_NO_CHUNK: none left (counted). Session-wide number. */
 uint32_t chunk_alloc(struct worker *w, struct arena *a, enum chunk_state state);
 /* The owner lets go; free at once or when the last mbuf does. */
 void chunk_put(struct worker *w, struct arena *a, uint32_t chunk);
+/* Takes back what other threads freed. */
+void chunks_take_returned(struct worker *w);
+/* A closing arena with nothing left in use is reported to the listener. */
+void arena_check_drained(struct worker *w, struct arena *a);
+
+/* ---- a channel's queues ---- */
+
+/* Copies the next submission out; false: none.  Condemns on an impossible sq_tail. */
+bool channel_take(struct worker *w, struct channel *ch, struct leat_sqe *sqe);
+/* Free entries of the CQ. */
+uint32_t channel_cq_room(struct worker *w, struct channel *ch);
+/* Room was checked.  Published by channels_publish. */
+void channel_complete(struct worker *w, struct channel *ch, const struct leat_cqe *cqe);
+/* Tops the grant ring up. */
+void channel_grant(struct worker *w, struct channel *ch);
+/* Polls it every iteration again. */
+void channel_activate(struct worker *w, struct channel *ch);
+/* Looks at it in channels_publish. */
+void channel_want_publish(struct worker *w, struct channel *ch);
+/* Turns it over to its doorbell; false (and not turned over): a submission came meanwhile. */
+bool channel_arm(struct worker *w, struct channel *ch);
 
 static inline struct chunk *arena_chunk(struct arena *a, uint32_t chunk)
 {

@@ -16,9 +16,10 @@ struct accept_credit {
 };
 
 struct listener {
-	uint32_t backlog;       /* bound of the accept queue, and of requests */
+	struct inet_connection_sock *ics; /* whose it is */
+	uint32_t backlog; /* bound of the accept queue, and of requests */
 	uint32_t request_count; /* half-open connections */
-	uint32_t queue_count;   /* established, not yet claimed (offered ones included) */
+	uint32_t queue_count; /* established, not yet claimed (offered ones included) */
 	TAILQ_HEAD(, inet_connection_sock) queue; /* established, not offered to anyone */
 	TAILQ_HEAD(, inet_connection_sock) offered; /* offered, not known to be claimed */
 	TAILQ_HEAD(, accept_credit) credits; /* round robin */
@@ -49,8 +50,15 @@ bool listener_has_room(const struct inet_connection_sock *listener);
 int listener_add(struct worker *w, struct inet_connection_sock *listener,
 		 struct inet_connection_sock *child);
 
-/* A connection in an accept queue ended by itself: takes it out. */
+/* Offers queued connections while contexts have credits. */
+void listener_offer(struct worker *w, struct listener *l);
+
+/* A connection in an accept queue ended by itself: takes it out and detaches it, unless an
+ * application has claimed it meanwhile (then it stays attached, like any accepted one). */
 void listener_remove(struct worker *w, struct inet_connection_sock *child);
+
+/* The application closes a connection it was offered: that settles the offer. */
+void listener_forget(struct inet_connection_sock *child);
 
 /* Closes a listener: calls abort for each connection nobody claimed, frees its state. */
 void listener_close(struct worker *w, struct inet_connection_sock *listener);
@@ -58,7 +66,6 @@ void listener_close(struct worker *w, struct inet_connection_sock *listener);
 /* LEAT_OP_CREDIT and LEAT_OP_UNCREDIT. */
 int listener_credit(struct worker *w, struct inet_connection_sock *listener, struct channel *ch,
 		    uint32_t credits);
-void listener_uncredit(struct worker *w, struct inet_connection_sock *listener,
-		       struct channel *ch);
+void listener_uncredit(struct worker *w, struct inet_connection_sock *listener, struct channel *ch);
 
 #endif

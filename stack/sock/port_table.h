@@ -12,7 +12,7 @@ struct packet;
 struct port_table;
 
 #define PORT_EPHEMERAL_FIRST 32768
-#define PORT_EPHEMERAL_LAST 60999
+#define PORT_EPHEMERAL_LAST  60999
 
 struct port_table *port_table_create(int socket_id);
 void port_table_free(struct port_table *t);

@@ -19,36 +19,16 @@
 #include "lib/wheel.h"
 #include "net/addr.h"
 #include "net/route.h"
+#include "shm/ring.h"
+#include "shm/session.h"
 
 struct worker;
-struct sock;
-struct arena;
-struct channel;
 struct sock_info;
-
-/*
- * The daemon's half of a sock's two byte rings (shm/ring.h).  Offsets are
- * stream offsets, 64-bit and free-running.
- */
-struct ring_pair {
-	uint64_t rx_tail;  /* bytes handed to the application */
-	uint64_t rx_head;  /* bytes it consumed, as last believed */
-	uint64_t rx_end;   /* bytes for which chunks are linked: >= rx_tail */
-	uint64_t tx_tail;  /* bytes the application wrote, as last believed */
-	uint64_t tx_head;  /* bytes done with */
-	uint32_t rx_first; /* chunk of byte rx_head; LEAT_NO_CHUNK: none */
-	uint32_t rx_chunk; /* chunk of byte rx_tail - 1 or rx_tail */
-	uint32_t rx_last;  /* chunk of byte rx_end - 1 */
-	uint32_t tx_first; /* chunk of byte tx_head */
-	uint32_t tx_last;  /* chunk of byte tx_tail - 1 */
-	uint32_t tx_cursor;        /* a chunk recently looked up, and ... */
-	uint64_t tx_cursor_offset; /* ... the offset of its first byte */
-};
 
 struct proto {
 	const char *name;
 	uint8_t protocol; /* IPPROTO_* */
-	uint8_t type;     /* SOCK_* */
+	uint8_t type; /* SOCK_* */
 
 	/* A closed sock, not yet in any table; NULL: pool empty (ENOBUFS). */
 	struct sock *(*create)(struct worker *w, uint8_t family);
@@ -75,50 +55,47 @@ struct proto {
 };
 
 enum sock_flag {
-	SOCK_ON_OUTPUT = 1u << 0,   /* on worker.output */
-	SOCK_RAISED = 1u << 1,      /* on its channel's raised list */
+	SOCK_ON_OUTPUT = 1u << 0, /* on worker.output */
+	SOCK_RAISED = 1u << 1, /* on its channel's raised list */
 	SOCK_REUSEADDR = 1u << 2,
 	SOCK_REUSEPORT = 1u << 3,
-	SOCK_BOUND = 1u << 4,       /* in port_table */
-	SOCK_HASHED = 1u << 5,      /* in sock_table */
+	SOCK_BOUND = 1u << 4, /* in port_table */
+	SOCK_HASHED = 1u << 5, /* in sock_table */
 	SOCK_LISTENER = 1u << 6,
-	SOCK_RX_SHUT = 1u << 7,     /* SHUT_RD: arriving data is dropped or reset */
-	SOCK_RX_EOF = 1u << 8,      /* peer's FIN delivered */
+	SOCK_RX_SHUT = 1u << 7, /* SHUT_RD: arriving data is dropped or reset */
+	SOCK_RX_EOF = 1u << 8, /* peer's FIN delivered */
 	SOCK_KEEPALIVE = 1u << 9,
-	SOCK_OFFERED = 1u << 10,    /* offered to a context, not known to be claimed */
+	SOCK_OFFERED = 1u << 10, /* offered to a context, not known to be claimed */
 	SOCK_BOUND_PORT = 1u << 11, /* the port was asked for by bind, not chosen */
-	SOCK_IDLE_TOLD = 1u << 12,  /* LEAT_CQE_IDLE was raised since the last write */
-	SOCK_WANT_CQE_IDLE = 1u << 13,
+	SOCK_TELL_IDLE = 1u << 12, /* LEAT_CQE_IDLE is to be published */
 };
 
 struct sock {
 	/* hot: delivery */
 	const struct proto *proto;
-	struct leat_slot *shared;  /* NULL while detached */
-	struct arena *arena;       /* whose memory the rings use; outlives shared until all is sent */
-	struct channel *channel;   /* who gets its events; NULL: nobody yet */
-	uint32_t flags;            /* enum sock_flag */
-	uint32_t raised;           /* LEAT_EV_* not yet published */
-	uint32_t state_events;     /* sticky part, as in shared->events */
-	uint8_t state;             /* the protocol's, TCP_* values for all */
+	struct channel *channel; /* who gets its events; NULL: nobody yet */
+	uint32_t flags; /* enum sock_flag */
+	uint32_t raised; /* LEAT_EV_* not yet published */
+	uint32_t state_events; /* sticky part, as in shared->events */
+	uint8_t state; /* the protocol's, TCP_* values for all */
 	uint8_t family;
 	uint16_t reserved;
 	struct ring_pair ring;
-	uint32_t rcvbuf_bytes;     /* receive buffer limit */
+	uint32_t rcvbuf_bytes; /* receive buffer limit */
 	uint32_t sndbuf_bytes;
 	TAILQ_ENTRY(sock) output_link;
 	TAILQ_ENTRY(sock) raised_link;
 
 	/* cold: identity on the application's side */
-	uint32_t slot;             /* in the session */
+	uint32_t slot; /* in the session */
 	uint32_t generation;
-	uint32_t holders;          /* one bit per process of the session */
-	int32_t error;             /* last error raised */
-	uint32_t offer;            /* the offer word while SOCK_OFFERED */
+	uint32_t holders; /* one bit per process of the session */
+	int32_t error; /* last error raised */
+	uint32_t error_seq;
+	uint32_t offer; /* the last offer word */
 	LIST_ENTRY(sock) worker_link; /* on worker.socks, for `leat ss` and counting */
 };
 
-TAILQ_HEAD(sock_queue, sock);
 LIST_HEAD(sock_list, sock);
 
 struct inet_sock {
@@ -156,8 +133,11 @@ void sock_raise_error(struct worker *w, struct sock *sk, int error);
 
 static inline bool sock_is_detached(const struct sock *sk)
 {
-	return sk->shared == NULL;
+	return sk->ring.shared == NULL;
 }
+
+/* Arms the worker's look for idle socks when some sock holds chunks. */
+void sock_watch_holding(struct worker *w);
 
 /* First initialization of an object fresh from its pool: zeroes the sock part, links it into
  * worker.socks. */
@@ -166,5 +146,21 @@ void sock_init(struct worker *w, struct sock *sk, const struct proto *proto, uin
 /* Last step: off every list, detached from its slot; the protocol then returns the object to its
  * pool. */
 void sock_fini(struct worker *w, struct sock *sk);
+
+/* ---- The application's hold on a sock ---- */
+
+/* Gives sk a slot in a; ch's process becomes its first holder.  0 or -ENFILE. */
+int sock_attach(struct worker *w, struct sock *sk, struct arena *a, struct channel *ch);
+/* Takes sk's slot and receive chunks away; unsent bytes stay until they are acknowledged. */
+void sock_detach(struct worker *w, struct sock *sk);
+/* Gives sk's events to ch (NULL: to nobody for now). */
+void sock_set_channel(struct worker *w, struct sock *sk, struct channel *ch);
+/* The process lets go of sk; the last one closes it (sk may be gone afterwards). */
+void sock_release(struct worker *w, struct sock *sk, uint16_t process);
+/* NULL: stale or never given out. */
+struct sock *arena_sock(struct arena *a, struct leat_handle handle);
+
+/* Publishes raised events, completions and ring positions; wakes sleeping contexts. */
+void channels_publish(struct worker *w);
 
 #endif

@@ -47,6 +47,9 @@ void sock_table_delete(struct sock_table *t, const struct flow *flow);
 /* 0: none. */
 sock_entry sock_table_find(const struct sock_table *t, const struct flow *flow);
 uint32_t sock_table_count(const struct sock_table *t);
+/* Differs after each add, replace and delete: an entry found earlier holds while it stays the
+ * same. */
+uint32_t sock_table_changes(const struct sock_table *t);
 
 #define SOCK_TABLE_BURST 64
 /* Looks count <= SOCK_TABLE_BURST flows up; entries[i] is 0 where there is none. */

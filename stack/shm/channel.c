@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A channel's queues, from the worker's side: submissions in, completions and
+ * grants out, the doorbell and the wake-up.
+ */
+#include <rte_atomic.h>
+#include <sys/socket.h>
+
+#include "core/worker.h"
+#include "shm/session.h"
+
+static uint32_t channel_entries(const struct channel *ch)
+{
+	return ch->arena->session->layout.queue_entries;
+}
+
+bool channel_take(struct worker *w, struct channel *ch, struct leat_sqe *sqe)
+{
+	/* acquire: pairs with the application's release of sq_tail after it filled the entry */
+	uint32_t tail = __atomic_load_n(&ch->shared->sq_tail, __ATOMIC_ACQUIRE);
+	uint32_t waiting = tail - ch->sq_head;
+
+	if (waiting == 0)
+		return false;
+	if (waiting > channel_entries(ch)) {
+		arena_condemn(w, ch->arena, "sq_tail beyond the submission queue");
+		return false;
+	}
+	*sqe = ch->sq[ch->sq_head & (channel_entries(ch) - 1)];
+	ch->sq_head++;
+	/* release: the copy above is done before the application reuses the entry */
+	__atomic_store_n(&ch->shared->sq_head, ch->sq_head, __ATOMIC_RELEASE);
+	return true;
+}
+
+uint32_t channel_cq_room(struct worker *w, struct channel *ch)
+{
+	/* acquire: pairs with the application's release after it read the entry */
+	uint32_t head = __atomic_load_n(&ch->shared->cq_head, __ATOMIC_ACQUIRE);
+	uint32_t used = ch->cq_tail - head;
+
+	if (used > channel_entries(ch)) {
+		arena_condemn(w, ch->arena, "cq_head beyond the completion queue");
+		return 0;
+	}
+	return channel_entries(ch) - used;
+}
+
+void channel_complete(struct worker *w, struct channel *ch, const struct leat_cqe *cqe)
+{
+	ch->cq[ch->cq_tail & (channel_entries(ch) - 1)] = *cqe;
+	ch->cq_tail++;
+	worker_count(w, CNT_completions);
+	channel_want_publish(w, ch);
+}
+
+void channel_want_publish(struct worker *w, struct channel *ch)
+{
+	if (ch->to_publish)
+		return;
+	ch->to_publish = true;
+	TAILQ_INSERT_TAIL(&w->raised, ch, raised_link);
+}
+
+void channel_grant(struct worker *w, struct channel *ch)
+{
+	uint32_t entries = ch->arena->session->layout.grant_entries;
+	uint32_t head = __atomic_load_n(&ch->shared->grant_head, __ATOMIC_ACQUIRE);
+	uint32_t held = ch->grant_tail - head;
+
+	if (held > entries) {
+		arena_condemn(w, ch->arena, "grant_head beyond the grant ring");
+		return;
+	}
+	if (held > entries / 2)
+		return;
+	while (held < entries && ch->arena->free_chunk_count > 0) {
+		uint32_t chunk = chunk_alloc(w, ch->arena, CHUNK_GRANTED);
+
+		arena_chunk(ch->arena, chunk)->context = (uint8_t)ch->context;
+		ch->grants[ch->grant_tail & (entries - 1)] = chunk;
+		ch->grant_tail++;
+		held++;
+	}
+	__atomic_store_n(&ch->shared->grant_tail, ch->grant_tail, __ATOMIC_RELEASE);
+	if (ch->starved && held > 0 && channel_cq_room(w, ch) > 0) {
+		ch->starved = false;
+		channel_complete(w, ch, &(struct leat_cqe){.type = LEAT_CQE_CHUNKS});
+	}
+}
+
+void channel_open(struct worker *w, struct arena *a, uint16_t context, uint16_t process,
+		  int wake_fd)
+{
+	struct channel *ch = &a->channels[context];
+
+	leat_assert(!ch->open);
+	ch->open = true;
+	ch->process = process;
+	ch->wake_fd = wake_fd;
+	ch->woken_seq = __atomic_load_n(&ch->context_shared->sleep_seq, __ATOMIC_RELAXED) & ~1u;
+	ch->idle_polls = 0;
+	ch->starved = false;
+	/* A context index is used again: whatever the last one left in the queues is void. */
+	ch->sq_head = __atomic_load_n(&ch->shared->sq_tail, __ATOMIC_RELAXED);
+	ch->cq_tail = __atomic_load_n(&ch->shared->cq_head, __ATOMIC_RELAXED);
+	ch->grant_tail = __atomic_load_n(&ch->shared->grant_head, __ATOMIC_RELAXED);
+	__atomic_store_n(&ch->shared->sq_head, ch->sq_head, __ATOMIC_RELEASE);
+	__atomic_store_n(&ch->shared->cq_tail, ch->cq_tail, __ATOMIC_RELEASE);
+	channel_activate(w, ch);
+	channel_grant(w, ch);
+}
+
+void channel_activate(struct worker *w, struct channel *ch)
+{
+	ch->idle_polls = 0;
+	if (ch->armed) {
+		ch->armed = false;
+		__atomic_store_n(&ch->shared->doorbell, 0, __ATOMIC_RELAXED);
+	}
+	if (ch->active || !ch->open)
+		return;
+	ch->active = true;
+	LIST_INSERT_HEAD(&w->active, ch, active_link);
+}
+
+bool channel_arm(struct worker *w, struct channel *ch)
+{
+	(void)w;
+	ch->armed = true;
+	__atomic_store_n(&ch->shared->doorbell, 1, __ATOMIC_RELAXED);
+	/* Pairs with the fence between the application's sq_tail and its look at doorbell. */
+	rte_smp_mb();
+	if (__atomic_load_n(&ch->shared->sq_tail, __ATOMIC_RELAXED) == ch->sq_head)
+		return true;
+	ch->armed = false;
+	__atomic_store_n(&ch->shared->doorbell, 0, __ATOMIC_RELAXED);
+	return false;
+}
+
+bool channels_arm(struct worker *w)
+{
+	struct channel *ch;
+
+	LIST_FOREACH (ch, &w->active, active_link) {
+		if (!channel_arm(w, ch))
+			return false;
+	}
+	return true;
+}
+
+void arena_bell(struct worker *w, struct arena *a)
+{
+	worker_count(w, CNT_bells);
+	for (uint16_t c = 0; c < a->session->layout.contexts; c++) {
+		if (a->channels[c].open)
+			channel_activate(w, &a->channels[c]);
+	}
+}

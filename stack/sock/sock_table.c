@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sock/sock_table.h"
+
+#include <errno.h>
+#include <rte_hash.h>
+#include <rte_malloc.h>
+#include <stdio.h>
+
+#include "lib/assert.h"
+
+/* The IPv4 key: what of a flow differs between two IPv4 flows. */
+struct flow4 {
+	rte_be32_t local;
+	rte_be32_t remote;
+	rte_be16_t local_port;
+	rte_be16_t remote_port;
+	uint32_t protocol;
+};
+_Static_assert(sizeof(struct flow4) == 16, "rte_hash compares 16-byte keys fast");
+
+struct sock_table {
+	struct rte_hash *v4;
+	struct rte_hash *v6;
+	uint32_t changes;
+	struct siphash_key key;
+};
+
+static struct flow4 flow4_of(const struct flow *f)
+{
+	return (struct flow4){f->local.v4, f->remote.v4, f->local_port, f->remote_port,
+			      f->protocol};
+}
+
+/* rte_hash wants a function of its own although every call here brings the hash along. */
+static uint32_t hash_unused(const void *key, uint32_t length, uint32_t seed)
+{
+	(void)key;
+	return length ^ seed;
+}
+
+static struct rte_hash *hash_create(const char *name, const char *family, uint32_t key_bytes,
+				    uint32_t capacity, int socket_id)
+{
+	char full_name[RTE_HASH_NAMESIZE];
+	struct rte_hash_parameters p = {
+		.name = full_name,
+		.entries = capacity,
+		.key_len = key_bytes,
+		.hash_func = hash_unused,
+		.socket_id = socket_id,
+		.extra_flag = RTE_HASH_EXTRA_FLAGS_EXT_TABLE,
+	};
+
+	snprintf(full_name, sizeof(full_name), "%s%s", name, family);
+	return rte_hash_create(&p);
+}
+
+struct sock_table *sock_table_create(const char *name, uint32_t capacity,
+				     const struct siphash_key *key, int socket_id)
+{
+	struct sock_table *t = rte_zmalloc_socket("sock_table", sizeof(*t), 0, socket_id);
+
+	if (t == NULL)
+		return NULL;
+	t->key = *key;
+	t->v4 = hash_create(name, "4", sizeof(struct flow4), capacity, socket_id);
+	t->v6 = hash_create(name, "6", sizeof(struct flow), capacity, socket_id);
+	if (t->v4 == NULL || t->v6 == NULL) {
+		sock_table_free(t);
+		return NULL;
+	}
+	return t;
+}
+
+void sock_table_free(struct sock_table *t)
+{
+	if (t == NULL)
+		return;
+	rte_hash_free(t->v4);
+	rte_hash_free(t->v6);
+	rte_free(t);
+}
+
+/* A flow's table, key and hash. */
+struct lookup {
+	struct rte_hash *table;
+	const void *key;
+	uint32_t hash;
+	struct flow4 flow4;
+};
+
+static void lookup_init(struct lookup *l, const struct sock_table *t, const struct flow *flow)
+{
+	if (flow->family == AF_INET) {
+		l->flow4 = flow4_of(flow);
+		l->table = t->v4;
+		l->key = &l->flow4;
+		l->hash = (uint32_t)siphash13(&t->key, &l->flow4, sizeof(l->flow4));
+	} else {
+		l->table = t->v6;
+		l->key = flow;
+		l->hash = (uint32_t)siphash13(&t->key, flow, sizeof(*flow));
+	}
+}
+
+static sock_entry lookup_find(const struct lookup *l)
+{
+	void *data;
+
+	return rte_hash_lookup_with_hash_data(l->table, l->key, l->hash, &data) < 0
+		       ? 0
+		       : (sock_entry)data;
+}
+
+int sock_table_add(struct sock_table *t, const struct flow *flow, sock_entry e)
+{
+	struct lookup l;
+	sock_entry present;
+
+	lookup_init(&l, t, flow);
+	present = lookup_find(&l);
+	if (present != 0)
+		return present == e ? 0 : -EEXIST;
+	t->changes++;
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr) */
+	return rte_hash_add_key_with_hash_data(l.table, l.key, l.hash, (void *)e);
+}
+
+void sock_table_replace(struct sock_table *t, const struct flow *flow, sock_entry e)
+{
+	struct lookup l;
+	int result;
+
+	lookup_init(&l, t, flow);
+	leat_assert(lookup_find(&l) != 0);
+	t->changes++;
+	/* An existing key is updated in place: this does not fail. */
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr) */
+	result = rte_hash_add_key_with_hash_data(l.table, l.key, l.hash, (void *)e);
+	leat_assert(result == 0);
+	(void)result;
+}
+
+void sock_table_delete(struct sock_table *t, const struct flow *flow)
+{
+	struct lookup l;
+
+	lookup_init(&l, t, flow);
+	t->changes++;
+	(void)rte_hash_del_key_with_hash(l.table, l.key, l.hash);
+}
+
+sock_entry sock_table_find(const struct sock_table *t, const struct flow *flow)
+{
+	struct lookup l;
+
+	lookup_init(&l, t, flow);
+	return lookup_find(&l);
+}
+
+uint32_t sock_table_count(const struct sock_table *t)
+{
+	return (uint32_t)(rte_hash_count(t->v4) + rte_hash_count(t->v6));
+}
+
+uint32_t sock_table_changes(const struct sock_table *t)
+{
+	return t->changes;
+}
+
+void sock_table_find_burst(const struct sock_table *t, const struct flow *const flows[],
+			   uint32_t count, sock_entry entries[])
+{
+	struct flow4 flow4[SOCK_TABLE_BURST];
+	const void *keys[SOCK_TABLE_BURST];
+	hash_sig_t hashes[SOCK_TABLE_BURST];
+	void *data[SOCK_TABLE_BURST];
+	uint16_t position[SOCK_TABLE_BURST];
+	uint64_t hits = 0;
+	uint32_t v4 = 0;
+
+	leat_assert(count <= SOCK_TABLE_BURST);
+	for (uint32_t i = 0; i < count; i++) {
+		entries[i] = 0;
+		if (flows[i]->family != AF_INET) {
+			entries[i] = sock_table_find(t, flows[i]);
+			continue;
+		}
+		flow4[v4] = flow4_of(flows[i]);
+		keys[v4] = &flow4[v4];
+		hashes[v4] = (hash_sig_t)siphash13(&t->key, &flow4[v4], sizeof(flow4[v4]));
+		position[v4++] = (uint16_t)i;
+	}
+	if (v4 == 0)
+		return;
+	(void)rte_hash_lookup_with_hash_bulk_data(t->v4, keys, hashes, v4, &hits, data);
+	for (uint32_t i = 0; i < v4; i++) {
+		if (hits >> i & 1)
+			entries[position[i]] = (sock_entry)data[i];
+	}
+}
