@@ -195,8 +195,9 @@ class Telemetry:
 
     def ask(self, command):
         self.socket.send(command.encode())
-        answer = json.loads(self.socket.recv(self.limit + 1024))
-        return answer[command.split(",")[0]]
+        answer = json.loads(self.socket.recv(self.limit + 1024))[command.split(",")[0]]
+        check(answer is not None, f"an answer to {command}")
+        return answer
 
     def close(self):
         self.socket.close()
@@ -308,8 +309,8 @@ class Lab:
         return [os.path.join(BUILD, "app/leatd/leatd"), *self.eal_arguments(), "--", "--config",
                 config]
 
-    def start_leatd(self):
-        command = self.leatd_command(self.write_config())
+    def start_leatd(self, config=None):
+        command = self.leatd_command(config or self.write_config())
         with self.outside or contextlib.nullcontext():
             self.leatd = self.start(command)
         wait_for(self._leatd_listens, 30, "leatd listens on its socket")
@@ -317,7 +318,7 @@ class Lab:
             # It was made by leatd and is new each time.
             run("ip", "addr", "add", f"{KERNEL}/24", "dev", "leat0")
             run("ip", "link", "set", "leat0", "up")
-        self.telemetry = Telemetry(f"/var/run/dpdk/{self.prefix}/dpdk_telemetry.v2")
+        self.telemetry = Telemetry(self.socket + ".telemetry")
 
     def stop_leatd(self, number):
         self.leatd.signal(number)
@@ -362,9 +363,66 @@ class Lab:
 
     def leat(self, *arguments):
         """Output of the command-line tool."""
-        env = {**os.environ, "LEAT_SOCKET": self.socket}
-        return run(os.path.join(BUILD, "app/leat/leat"), "--file-prefix", self.prefix,
-                   *arguments, env=env)
+        return run(os.path.join(BUILD, "app/leat/leat"), "--socket", self.socket, *arguments)
+
+    # ---- what leatd says of itself ----
+
+    def info(self):
+        return self.telemetry.ask("/leat/info")
+
+    def counters_by_worker(self):
+        return [self.telemetry.ask(f"/leat/stat,{worker}")
+                for worker in range(self.info()["workers"])]
+
+    def counter(self, name):
+        return sum(counters[name] for counters in self.counters_by_worker())
+
+    def socks(self):
+        """Every sock of every worker."""
+        rows = []
+        for worker in range(self.info()["workers"]):
+            following = 0
+            while True:
+                answer = self.telemetry.ask(f"/leat/ss,{worker},{following}")
+                check("error" not in answer, f"a list of socks: {answer}")
+                rows += answer["socks"]
+                following = answer["next"]
+                if following == 0:
+                    break
+        return rows
+
+    def count_socks(self, state):
+        return sum(row["state"] == state for row in self.socks())
+
+    def listening(self, port):
+        return any(row["state"] == "LISTEN" and row["local"].endswith(f":{port}")
+                   for row in self.socks())
+
+    def usage(self):
+        """Objects in use of every pool, and applications that hold memory."""
+        info = self.info()
+        used = {key: info[key] for key in ("applications", "quarantined")}
+        for name in self.telemetry.ask("/mempool/list"):
+            pool = self.telemetry.ask(f"/mempool/info,{name}")
+            used[name] = (pool["populated_size"] - pool["total_cache_count"]
+                          - pool["common_pool_count"])
+        return used
+
+    def expect_nothing_left(self, applications=0, listeners=0):
+        """But for so many applications and listeners, soon."""
+        workers = self.info()["workers"]
+
+        def nothing_left():
+            info = self.info()
+            return (info["applications"] == applications and info["quarantined"] == 0
+                    and sorted(row["state"] for row in self.socks())
+                    == ["LISTEN"] * listeners * workers)
+
+        try:
+            wait_for(nothing_left, 5, "nothing is left")
+        except Failure as failure:
+            rows = "\n".join(map(str, self.socks()[:20]))
+            raise Failure(f"{failure}; {self.info()}\n{rows}") from None
 
 
 # ---- helpers of many tests ----

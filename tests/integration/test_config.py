@@ -2,8 +2,9 @@
 """Configuration mistakes are refused with file, section and key, and what would be right."""
 
 import os
+import re
 
-from harness import Lab, check
+from harness import ROOT, Lab, check
 
 LEATD = "[leatd]\nsocket={socket}\n"
 PORT0 = "[port0]\ndevice=net_tap0\naddress=198.18.0.2/24\n"
@@ -63,7 +64,11 @@ def test_missing_file_is_refused():
 def test_documented_configuration_is_accepted():
     """config/leat.conf, with every option on its documented default."""
     with Lab(start=False) as lab:
-        with open(os.path.join(lab.root, "config", "leat.conf"), encoding="utf-8") as documented:
+        with open(os.path.join(ROOT, "config", "leat.conf"), encoding="utf-8") as documented:
             text = documented.read()
-        check("[leatd]" in text and "[port0]" in text, "its sections")
-        lab.start_leatd()
+        # Two lines are this machine's own; options shown as comments are switched on.
+        text = re.sub(r"(?m)^socket *=.*$", f"socket = {lab.socket}", text)
+        path = os.path.join(lab.directory, "documented.conf")
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(text)
+        lab.start_leatd(path)

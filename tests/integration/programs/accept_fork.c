@@ -25,7 +25,7 @@
 static struct {
 	atomic_long served;
 	long connections[MAX_PROCESSES], sleeps[MAX_PROCESSES], empty_returns[MAX_PROCESSES];
-} *shared;
+} * shared;
 
 static void fail(const char *what)
 {

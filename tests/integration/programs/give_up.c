@@ -23,7 +23,8 @@ int main(int argc, char **argv)
 	timeout_ms = (unsigned)atoi(argv[3]);
 	fd = leat_socket(AF_INET, SOCK_STREAM, 0);
 	if (fd < 0 || leat_connect(fd, (struct sockaddr *)&peer, sizeof(peer)) != 0 ||
-	    leat_setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms)) != 0) {
+	    leat_setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms)) !=
+		    0) {
 		perror("give_up");
 		return 1;
 	}
