@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* rte_dev_dma_map is marked experimental, in 22.11 as in later releases. */
+#define ALLOW_EXPERIMENTAL_API
 #include "dev/dma.h"
 
 #include <errno.h>
