@@ -19,7 +19,7 @@
 
 struct neigh_key {
 	struct inet_addr address;
-	uint32_t netif;
+	uint64_t netif; /* so wide that there is no padding to be compared */
 };
 
 struct neigh_table {
