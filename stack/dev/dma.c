@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* DPDK 22.11 still calls rte_dev_dma_map experimental, as it has since 2018. */
+#define ALLOW_EXPERIMENTAL_API
+
 #include "dev/dma.h"
 
 #include <errno.h>
