@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* DPDK 22.11 still calls rte_dev_dma_map experimental, as it has since 2018. */
+/* rte_dev_dma_map is marked experimental, in 22.11 as in later releases. */
 #define ALLOW_EXPERIMENTAL_API
-
 #include "dev/dma.h"
 
 #include <errno.h>

@@ -195,8 +195,9 @@ class Telemetry:
 
     def ask(self, command):
         self.socket.send(command.encode())
-        answer = json.loads(self.socket.recv(self.limit + 1024))
-        return answer[command.split(",")[0]]
+        answer = json.loads(self.socket.recv(self.limit + 1024))[command.split(",")[0]]
+        check(answer is not None, f"an answer to {command}")
+        return answer
 
     def close(self):
         self.socket.close()
@@ -207,20 +208,24 @@ class Lab:
 
     driver: "tap" (net_tap; the kernel's end is in the same namespace as leatd)
             or "af_packet" (a veth pair between two namespaces).
+    beside: another lab, whose kernel end of the veth this lab's leatd serves too.
+    start:  False: without link and leatd, for tests that start them.
     """
 
     _count = 0
 
-    def __init__(self, driver="tap", lcores="0", config=None, memory_mib=1024, eal=()):
+    def __init__(self, driver="tap", lcores="0", config=None, beside=None, address=STACK,
+                 start=True):
         Lab._count += 1
         self.driver = driver
         self.directory = tempfile.mkdtemp(prefix="leat-test-")
         self.prefix = f"leat-test-{os.getpid()}-{Lab._count}"
         self.socket = os.path.join(self.directory, "leatd.sock")
         self.lcores = lcores
-        self.memory_mib = memory_mib
-        self.eal = list(eal)
         self.config = config or {}
+        self.beside = beside
+        self.address = address
+        self.start_at_once = start
         self.processes = []
         self.kernel = None  # the namespace of the Linux stack under test
         self.outside = None  # af_packet: leatd's own
@@ -232,10 +237,11 @@ class Lab:
 
     def __enter__(self):
         try:
-            self.kernel = Namespace()
+            self.kernel = self.beside.kernel if self.beside else Namespace()
             self.kernel.__enter__()
-            self._make_link()
-            self.start_leatd()
+            if self.start_at_once:
+                self._make_link()
+                self.start_leatd()
         except BaseException:
             self.__exit__(True, None, None)
             raise
@@ -250,7 +256,8 @@ class Lab:
             self.telemetry.close()
         if self.kernel is not None:
             self.kernel.__exit__()
-            self.kernel.close()
+            if self.beside is None:
+                self.kernel.close()
         if self.outside is not None:
             self.outside.close()
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -263,7 +270,7 @@ class Lab:
             print(f"---- {process.name} ({process.pid}, {state})\n{text}", flush=True)
 
     def _make_link(self):
-        if self.driver == "tap":
+        if self.driver == "tap" or self.beside is not None:
             return
         self.outside = Namespace()
         run("ip", "link", "add", "leat0", "type", "veth", "peer", "name", "leat1")
@@ -279,15 +286,15 @@ class Lab:
         return "net_tap0" if self.driver == "tap" else "net_af_packet0"
 
     def eal_arguments(self):
-        vdev = {"tap": "net_tap0,iface=leat0", "af_packet": "net_af_packet0,iface=leat1"}
-        return ["-l", self.lcores, "--no-pci", "--no-huge", "--no-shconf", "-m", self.memory_mib,
-                "--file-prefix", self.prefix, f"--vdev={vdev[self.driver]}", *self.eal]
+        interface = "leat1" if self.outside else "leat0"
+        return ["-l", self.lcores, "--no-pci", "--no-huge", "--no-shconf", "-m", "1024",
+                "--file-prefix", self.prefix, f"--vdev={self.device()},iface={interface}"]
 
     def write_config(self, sections=None):
         """A configuration file: the lab's own, with `sections` ({name: {key: value}}) over it."""
         all_sections = {
             "leatd": {"socket": self.socket},
-            "port0": {"device": self.device(), "address": f"{STACK}/24"},
+            "port0": {"device": self.device(), "address": f"{self.address}/24"},
         }
         for name, keys in {**self.config, **(sections or {})}.items():
             all_sections.setdefault(name, {}).update(keys)
@@ -302,15 +309,22 @@ class Lab:
         return [os.path.join(BUILD, "app/leatd/leatd"), *self.eal_arguments(), "--", "--config",
                 config]
 
-    def start_leatd(self):
-        command = self.leatd_command(self.write_config())
+    def start_leatd(self, config=None):
+        command = self.leatd_command(config or self.write_config())
         with self.outside or contextlib.nullcontext():
             self.leatd = self.start(command)
         wait_for(self._leatd_listens, 30, "leatd listens on its socket")
         if self.driver == "tap":
+            # It was made by leatd and is new each time.
             run("ip", "addr", "add", f"{KERNEL}/24", "dev", "leat0")
             run("ip", "link", "set", "leat0", "up")
-        self.telemetry = Telemetry(f"/var/run/dpdk/{self.prefix}/dpdk_telemetry.v2")
+        self.telemetry = Telemetry(self.socket + ".telemetry")
+
+    def stop_leatd(self, number):
+        self.leatd.signal(number)
+        self.leatd.wait(5)
+        self.telemetry.close()
+        self.telemetry = None
 
     def _leatd_listens(self):
         check(self.leatd.running(), f"leatd ended at its start:\n{self.leatd.output()}")
@@ -337,7 +351,8 @@ class Lab:
 
     def server(self, name, port, *arguments, **options):
         """An example that listens, ready to be connected to."""
-        process = self.application(name, "--listen", f"{STACK}:{port}", *arguments, **options)
+        process = self.application(name, "--listen", f"{self.address}:{port}", *arguments,
+                                   **options)
         wait_for(lambda: self._says_serving(process), 10, f"{name} serves")
         return process
 
@@ -348,9 +363,66 @@ class Lab:
 
     def leat(self, *arguments):
         """Output of the command-line tool."""
-        env = {**os.environ, "LEAT_SOCKET": self.socket}
-        return run(os.path.join(BUILD, "app/leat/leat"), "--file-prefix", self.prefix,
-                   *arguments, env=env)
+        return run(os.path.join(BUILD, "app/leat/leat"), "--socket", self.socket, *arguments)
+
+    # ---- what leatd says of itself ----
+
+    def info(self):
+        return self.telemetry.ask("/leat/info")
+
+    def counters_by_worker(self):
+        return [self.telemetry.ask(f"/leat/stat,{worker}")
+                for worker in range(self.info()["workers"])]
+
+    def counter(self, name):
+        return sum(counters[name] for counters in self.counters_by_worker())
+
+    def socks(self):
+        """Every sock of every worker."""
+        rows = []
+        for worker in range(self.info()["workers"]):
+            following = 0
+            while True:
+                answer = self.telemetry.ask(f"/leat/ss,{worker},{following}")
+                check("error" not in answer, f"a list of socks: {answer}")
+                rows += answer["socks"]
+                following = answer["next"]
+                if following == 0:
+                    break
+        return rows
+
+    def count_socks(self, state):
+        return sum(row["state"] == state for row in self.socks())
+
+    def listening(self, port):
+        return any(row["state"] == "LISTEN" and row["local"].endswith(f":{port}")
+                   for row in self.socks())
+
+    def usage(self):
+        """Objects in use of every pool, and applications that hold memory."""
+        info = self.info()
+        used = {key: info[key] for key in ("applications", "quarantined")}
+        for name in self.telemetry.ask("/mempool/list"):
+            pool = self.telemetry.ask(f"/mempool/info,{name}")
+            used[name] = (pool["populated_size"] - pool["total_cache_count"]
+                          - pool["common_pool_count"])
+        return used
+
+    def expect_nothing_left(self, applications=0, listeners=0):
+        """But for so many applications and listeners, soon."""
+        workers = self.info()["workers"]
+
+        def nothing_left():
+            info = self.info()
+            return (info["applications"] == applications and info["quarantined"] == 0
+                    and sorted(row["state"] for row in self.socks())
+                    == ["LISTEN"] * listeners * workers)
+
+        try:
+            wait_for(nothing_left, 5, "nothing is left")
+        except Failure as failure:
+            rows = "\n".join(map(str, self.socks()[:20]))
+            raise Failure(f"{failure}; {self.info()}\n{rows}") from None
 
 
 # ---- helpers of many tests ----
