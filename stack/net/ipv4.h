@@ -15,7 +15,9 @@ struct worker;
 struct netif;
 struct neigh;
 
-#define IP_TTL_DEFAULT 64
+#define IP_TTL_DEFAULT  64
+#define IP_HEADER_BYTES 20
+#define IP_MTU_MIN      68 /* RFC 791: what every link carries */
 
 /* A frame of type IPv4, data at the IP header.  Consumes m: to ICMP at once, TCP and UDP into the
  * worker's transport burst (w->burst, processed by ip_rx_flush), or dropped under its reason. */

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The library's view of one attachment to leatd (session), and of one queue
+ * pair per worker (context, the struct leat_cq of <leat/cq.h>).
+ *
+ * Locks, outermost first; nobody takes one further left while holding one
+ * further right:
+ *
+ *     session.lock > ring lock > context.cq_lock > watch lock > epoll.lock >
+ *     listener.lock, context.sq_lock, session.wait_lock, descriptor table
+ *
+ * All are free in a process with one thread, and in the ordinary case of
+ * each thread using its own socks.  No lock is held while sleeping.
+ */
+#ifndef LEAT_CLIENT_SESSION_H
+#define LEAT_CLIENT_SESSION_H
+
+#include <leat/abi.h>
+#include <leat/cq.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "atomics.h"
+
+struct sock;
+struct waiter;
+
+#define LIVENESS_CHECK_US 50000 /* who does not sleep looks this often whether leatd lives */
+#define REQUEST_TIMEOUT_S 5     /* for an answer of leatd's control thread */
+#define ATTACH_MAX_FDS    (LEAT_MAX_WORKERS + 2)
+
+/*
+ * How requests reach leatd: over its UNIX socket, or by a call where region and
+ * worker are in this process (tests, inline mode).
+ */
+struct transport {
+	/* A connection of this process; 0 or -errno. */
+	int (*open)(struct transport *t);
+	/* One request and its answer with up to ATTACH_MAX_FDS descriptors; 0 or -errno. */
+	int (*request)(struct transport *t, const struct leat_attach_request *request,
+		       struct leat_attach_reply *reply, int *fds, unsigned *fd_count);
+	void (*close)(struct transport *t);
+	int control_fd; /* hangs up when leatd ends; -1: it never does */
+	void *region;   /* NULL: to be mapped from the descriptor */
+	char path[108];
+};
+
+void transport_unix(struct transport *t, const char *path);
+
+struct session {
+	/* the region */
+	uint8_t *base;
+	uint64_t size_bytes;
+	struct leat_region layout; /* copy of its header */
+	struct leat_slot *slots;
+	uint32_t *rx_link;
+	uint32_t *tx_link;
+	uint8_t *chunks;
+	uint32_t chunk_mask;
+	uint32_t slot_count;
+	bool owns_mapping;
+
+	/* leatd */
+	struct transport transport;
+	int bell[LEAT_MAX_WORKERS];
+	uint32_t process;
+	bool dead; /* atomic */
+
+	/* contexts and socks of this process */
+	pthread_mutex_t lock; /* requests, contexts[] */
+	struct leat_cq *contexts[LEAT_MAX_CONTEXTS];
+	struct sock **socks; /* by slot; NULL: not a socket's */
+	uint64_t next_call;  /* atomic */
+	uint32_t next_worker; /* atomic; home of the next socket */
+	uint32_t refs;       /* atomic: the process, each context, each socket */
+
+	/* sleepers (wait.c) */
+	pthread_mutex_t wait_lock;
+	LIST_HEAD(, waiter) waiters;
+};
+
+/* A submission somebody waits for; on its context's list, under cq_lock. */
+struct call {
+	LIST_ENTRY(call) link;
+	uint64_t id;
+	bool done; /* atomic */
+	struct leat_cqe cqe;
+};
+
+/* user_data of submissions whose result means: look at this slot again. */
+#define USER_DATA_RECHECK (UINT64_C(1) << 63)
+
+/* A context's queues to and from one worker. */
+struct channel {
+	struct leat_channel *shared;
+	struct leat_sqe *sq;
+	struct leat_cqe *cq;
+	uint32_t *grants;
+	uint32_t sq_tail;
+	uint32_t cq_head;
+	uint32_t grant_head;
+	uint32_t spare;       /* chunks taken but not used, linked by tx_link; LEAT_NO_CHUNK: none */
+	bool asked;           /* LEAT_OP_WANT_CHUNKS is under way */
+	struct sock *starved; /* socks to tell about LEAT_CQE_CHUNKS */
+};
+
+struct leat_cq {
+	struct session *session;
+	struct leat_context *shared;
+	uint32_t index; /* in the session */
+	uint32_t workers;
+	int wake_fd;
+	uint32_t turn;   /* worker whose completions are looked at first */
+	uint32_t peeked; /* worker whose completion was shown last */
+	int64_t alive_us; /* leatd was seen alive */
+	uint32_t spin_us; /* how long to spin before sleeping; adapts */
+	bool napping; /* atomic: a hint found its submission queue full; sleep only for a moment */
+
+	/* for the socket API, where threads may share a context */
+	pthread_mutex_t sq_lock; /* submissions and chunks */
+	pthread_mutex_t cq_lock; /* completions, calls, idle */
+	LIST_HEAD(, call) calls;
+	struct sock *idle;     /* socks with LEAT_CQE_IDLE to handle */
+	uint32_t threads;      /* threads whose own it is; under session.lock */
+	bool raw;              /* opened by leat_cq_open: not for the socket API */
+	struct waiter *leader; /* sleeps on wake_fd; under session.wait_lock */
+	uint32_t followers;    /* atomic: sleepers who want to be told by who drains it */
+
+	struct channel channel[];
+};
+
+static inline uint64_t context_bit(const struct leat_cq *cq)
+{
+	return UINT64_C(1) << cq->index;
+}
+
+/* ---- attach.c ---- */
+
+/* A new session over t; 0 or -errno.  The caller owns one reference. */
+int session_attach(const struct transport *t, struct session **out);
+/* The process's session, attached to path if there is none that lives; 0 or -errno. */
+int session_init(const char *path, struct session **out);
+/* The process's session, maybe dead; NULL: never attached. */
+struct session *session_current(void);
+/* Makes s (whose reference it takes) the process's session. */
+void session_install(struct session *s);
+void session_get(struct session *s);
+void session_put(struct session *s);
+/* One more context of this process; 0 or -errno.  Under s->lock. */
+int session_add_context(struct session *s, struct leat_cq **out);
+/* leatd is gone: wakes everybody up. */
+void session_mark_dead(struct session *s);
+/* Looks at the control socket; false and marked dead if leatd is gone. */
+bool session_is_alive(struct session *s);
+/* The same for frequent callers: looks only every LIVENESS_CHECK_US. */
+bool context_is_alive(struct leat_cq *cq);
+/* In a forked child: attaches as the child of token with one new context; 0 or -errno. */
+int session_attach_child(struct session *s, uint64_t token, struct leat_cq **out);
+int session_request(struct session *s, uint32_t op, uint32_t value, uint64_t *token);
+
+static inline unsigned session_worker(const struct session *s, struct leat_handle h)
+{
+	return h.slot / s->layout.slots_per_worker;
+}
+
+/* ---- context.c ---- */
+
+struct leat_cq *context_create(struct session *s, uint32_t index, int wake_fd);
+void context_free(struct leat_cq *cq);
+/* The calling thread's context; 0 or -errno. */
+int context_self(struct session *s, struct leat_cq **out);
+/* The same without making one: NULL if it has none. */
+struct leat_cq *context_self_or_null(struct session *s);
+/* In a forked child: the calling thread's context is cq now. */
+void context_adopt(struct leat_cq *cq);
+/* Is there a completion? */
+bool context_has_completions(const struct leat_cq *cq);
+/* Takes and dispatches completions; true if there were any.  Takes ring locks. */
+bool context_drain(struct leat_cq *cq);
+/* The same for each context of a mask. */
+void contexts_drain(struct session *s, uint64_t contexts);
+/* Submits, making room if need be; 0 or -ENETDOWN.  Any lock up to a ring lock may be held. */
+int context_submit(struct leat_cq *cq, unsigned worker, const struct leat_sqe *sqe);
+/* Submits if there is room; else the next sleep on cq is short, so that the caller's loop comes
+ * by again.  True: submitted. */
+bool context_try_submit(struct leat_cq *cq, unsigned worker, const struct leat_sqe *sqe);
+/* Makes room in a full submission queue: takes completions, rings the bell, yields. */
+void context_relieve(struct leat_cq *cq, unsigned worker);
+/* Submits and waits for the result: its value, and in *out the completion (may be NULL).  No
+ * lock may be held. */
+int context_call(struct leat_cq *cq, unsigned worker, struct leat_sqe *sqe, struct leat_cqe *out);
+
+/* ---- ring.c ---- */
+
+/* NULL: out of range or stale. */
+struct leat_slot *session_slot(const struct session *s, struct leat_handle h);
+/* Sets the fields of a new sock's slot that are the library's own. */
+void slot_init(struct leat_slot *slot);
+/* Can the next byte be written without waiting for a chunk?  No: asks for some.  Under sq_lock. */
+bool channel_has_chunk(struct leat_cq *cq, struct leat_slot *slot, unsigned worker);
+
+/* ---- wait.c ---- */
+
+struct wait {
+	/* Takes in what happened, sets contexts, and says whether the wait is over. */
+	bool (*check)(struct wait *w);
+	uint64_t contexts;   /* to sleep on */
+	int64_t deadline_us; /* now_us() time; WAIT_FOREVER */
+	int64_t nap_us;      /* look again after at most so long; 0: no need */
+	struct pollfd *kernel; /* kernel descriptors to wait for as well */
+	nfds_t kernel_count;
+};
+
+#define WAIT_FOREVER INT64_MAX
+
+int64_t now_us(void);
+/* 0: check was true, or a kernel descriptor is ready (revents filled); -ETIMEDOUT; -EINTR;
+ * -ENETDOWN.  s may be NULL: only kernel descriptors. */
+int wait_run(struct session *s, struct wait *w);
+/* Somebody drained cq and there were completions: tells its followers. */
+void wait_tell_followers(struct leat_cq *cq);
+/* Wakes every sleeper that waits for one of contexts. */
+void wait_wake(struct session *s, uint64_t contexts);
+/* The calling thread's waiter is that of another process. */
+void wait_forget(void);
+
+#endif

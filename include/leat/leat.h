@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * leat's socket API: the calls of <sys/socket.h>, <poll.h> and <sys/epoll.h>
+ * with the prefix leat_, served by leatd over shared memory instead of by the
+ * kernel.
+ *
+ *	int s = leat_socket(AF_INET, SOCK_STREAM, 0);
+ *	leat_connect(s, (struct sockaddr *)&peer, sizeof(peer));
+ *	leat_send(s, "hello\n", 6, 0);
+ *
+ * What holds for every call unless its comment says otherwise:
+ *
+ * - Meaning, return value and errno are POSIX's, in doubt Linux's.  A call
+ *   that fails returns -1 and sets errno.
+ * - Any thread may call, also several on one descriptor at a time.  No call is
+ *   async-signal-safe.
+ * - Descriptors are ints from LEAT_FD_BASE on, so they never collide with the
+ *   kernel's.  They mean nothing to the kernel.  Where a call takes kernel
+ *   descriptors as well, its comment says so.
+ * - A call that blocks returns early with EINTR after a signal handler ran,
+ *   also when the handler was installed with SA_RESTART.
+ * - EBADF: the descriptor is not open.  ENOTSOCK: it is an epoll instance.
+ *   EFAULT is not detected: a bad pointer faults.
+ * - ENETDOWN: leatd ended.  Every pending and later call on a descriptor that
+ *   was open then fails with it, within 50 ms for callers that do not sleep and
+ *   at once for those that do; only leat_close still succeeds.  New descriptors
+ *   can be opened as soon as leatd runs again.
+ *
+ * After fork the child uses the descriptors it inherited like the parent; a
+ * connection ends when the last process closes it.  Descriptors do not survive
+ * exec.  A child made by vfork or a bare clone must not call leat.
+ */
+#ifndef LEAT_LEAT_H
+#define LEAT_LEAT_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The first descriptor; above any the kernel gives out (its limit, fs.nr_open, is below 2^30). */
+#define LEAT_FD_BASE 0x40000000
+
+/* Could fd be one of leat's?  (Says nothing about whether it is open.) */
+static inline bool leat_is_fd(int fd)
+{
+	return fd >= LEAT_FD_BASE;
+}
+
+/*
+ * Attaches the process to leatd.  socket_path names leatd's UNIX socket; NULL: the value of
+ * the environment variable LEAT_SOCKET, or if it is unset or empty, /run/leat/leatd.sock.
+ *
+ * leat_socket calls leat_init(NULL) by itself; a program calls it first to name another socket or
+ * to tell its user early that there is no daemon.  While attached, a second call does nothing
+ * and returns 0, whatever the path.  After ENETDOWN it attaches anew.
+ *
+ * Returns 0, or -1 with errno:
+ *   ENOENT            no such socket: leatd does not run, or runs with another [leatd] socket
+ *   ECONNREFUSED      the socket is a leftover: leatd does not run any more
+ *   EACCES, EPERM     the file's mode, or leatd's configuration, keeps this user out
+ *   EPROTONOSUPPORT   leatd is of another version than this library
+ *   EPROTO            what answers there is not leatd
+ *   EUSERS, ENOSPC    leatd serves as many applications as it is configured for
+ *   ENAMETOOLONG      socket_path does not fit a UNIX socket address
+ *   ETIMEDOUT         no answer within 5 seconds
+ *   ENOMEM, EMFILE, ENFILE   this process is out of memory or descriptors
+ * May block for up to 5 seconds.
+ */
+int leat_init(const char *socket_path);
+
+/*
+ * One sentence, without a full stop, for what leat_init failed with and what the user can do about
+ * it; to print after the program's name.  error is an errno value, socket_path what leat_init was
+ * called with (NULL included).  The text belongs to the calling thread until its next call.
+ */
+const char *leat_init_strerror(int error, const char *socket_path);
+
+/*
+ * Opens a socket.  domain: AF_INET.  type: SOCK_STREAM or SOCK_DGRAM, | SOCK_NONBLOCK; SOCK_CLOEXEC
+ * is accepted and always so.  protocol: 0, IPPROTO_TCP or IPPROTO_UDP to match.
+ *
+ * Returns the descriptor, or -1 with errno: whatever leat_init fails with; EAFNOSUPPORT,
+ * EPROTONOSUPPORT, ESOCKTNOSUPPORT: domain, protocol or type not served; EINVAL: unknown bits in
+ * type; ENFILE: the share of socks leatd grants is used up; EMFILE: 2^24 descriptors are open;
+ * ENOBUFS: leatd is out of socks; ENOMEM.  Blocks for one answer of leatd.
+ */
+int leat_socket(int domain, int type, int protocol);
+
+/*
+ * Gives the socket a local address.  Port 0 chooses one (see leat_getsockname).  The address must
+ * be INADDR_ANY or one of leatd's interfaces.
+ *
+ * 0, or -1 with errno: EADDRINUSE (SO_REUSEADDR and SO_REUSEPORT as under Linux), EADDRNOTAVAIL,
+ * EACCES (a port below 1024 and leatd does not allow it), EINVAL (bound already, or addrlen too
+ * short), EAFNOSUPPORT, ENFILE, ENOBUFS, ENOMEM.  Blocks for one answer of each worker.
+ */
+int leat_bind(int fd, const struct sockaddr *addr, socklen_t addrlen);
+
+/*
+ * Makes a stream socket accept connections.  backlog bounds both the half-open and the
+ * established ones that nobody accepted yet, per worker; values below 0 count as 0.  A second call
+ * changes the backlog.  An unbound socket is bound to a chosen port first.
+ *
+ * 0, or -1 with errno: EADDRINUSE (another socket listens there), EOPNOTSUPP (not a stream socket),
+ * EINVAL (connected), ENOBUFS, ENFILE, ENOMEM.  Blocks for one answer of each worker.
+ */
+int leat_listen(int fd, int backlog);
+
+/*
+ * Takes the next connection of a listening socket.  addr and addrlen (both may be NULL) receive the
+ * peer's address, cut to *addrlen; *addrlen its full length.  leat_accept4's flags: SOCK_NONBLOCK,
+ * SOCK_CLOEXEC (always so).
+ *
+ * Of several threads or processes blocked here on one socket exactly one wakes per connection.
+ *
+ * The new descriptor, or -1 with errno: EAGAIN (non-blocking, none there; or SO_RCVTIMEO passed),
+ * EINTR, EINVAL (not listening, unknown flags), EOPNOTSUPP (not a stream socket), EMFILE, ENOMEM
+ * (the connection stays in the queue).  Blocks unless O_NONBLOCK.
+ */
+int leat_accept(int fd, struct sockaddr *addr, socklen_t *addrlen);
+int leat_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags);
+
+/*
+ * Connects a stream socket, or sets a datagram socket's peer (AF_UNSPEC: removes it).
+ *
+ * 0, or -1 with errno: EINPROGRESS (non-blocking, or SO_SNDTIMEO passed: EPOLLOUT tells when it is
+ * decided, SO_ERROR how), EALREADY (still in progress), EISCONN, ECONNREFUSED, ETIMEDOUT,
+ * EHOSTUNREACH, ENETUNREACH, ECONNRESET, EADDRNOTAVAIL (no local port left), EAFNOSUPPORT, EINVAL
+ * (addrlen too short), EOPNOTSUPP (listening), EINTR (the attempt goes on).  Blocks unless
+ * O_NONBLOCK; a datagram socket only for one answer of leatd.
+ */
+int leat_connect(int fd, const struct sockaddr *addr, socklen_t addrlen);
+
+/*
+ * Send.  Stream: the bytes are copied into the send ring; blocks while it is full until all are
+ * in, or returns how many are when O_NONBLOCK, MSG_DONTWAIT, SO_SNDTIMEO or a signal ended
+ * the wait.  Datagram: one message of at most 65507 bytes, all or nothing; an unbound socket is
+ * bound to a chosen port.
+ *
+ * flags: MSG_DONTWAIT, MSG_NOSIGNAL; MSG_MORE, MSG_EOR and MSG_CONFIRM are accepted and ignored.
+ * leat_sendmsg ignores control data.  leat_write and leat_writev are send with flags 0.
+ *
+ * The bytes sent, or -1 with errno: EAGAIN (would block, or SO_SNDTIMEO passed), EINTR, EPIPE (shut
+ * down for writing, or the connection is gone; stream sockets also raise SIGPIPE in the calling
+ * thread unless MSG_NOSIGNAL), ENOTCONN, EDESTADDRREQ (datagram without address), EISCONN (stream
+ * with an address, connected), EMSGSIZE, EINVAL (addrlen; more than 1024 buffers), EAFNOSUPPORT,
+ * EOPNOTSUPP (other flags, MSG_OOB), and once each error the connection had: ECONNRESET, ETIMEDOUT,
+ * ECONNREFUSED, EHOSTUNREACH, ENETUNREACH.
+ */
+ssize_t leat_send(int fd, const void *buf, size_t len, int flags);
+ssize_t leat_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr,
+		    socklen_t addrlen);
+ssize_t leat_sendmsg(int fd, const struct msghdr *msg, int flags);
+ssize_t leat_write(int fd, const void *buf, size_t len);
+ssize_t leat_writev(int fd, const struct iovec *iov, int iovcnt);
+
+/*
+ * Receive.  Stream: what is there, at least one byte; 0 at the end of the stream.  Datagram: one
+ * message; what does not fit is lost, and leat_recvmsg sets MSG_TRUNC in msg_flags.
+ *
+ * flags: MSG_PEEK, MSG_DONTWAIT, MSG_WAITALL (stream: until len bytes, the end, an error or a
+ * signal), MSG_TRUNC (datagram: return the message's full length; stream: drop bytes instead of
+ * copying them), MSG_NOSIGNAL (ignored).  leat_recvmsg sets msg_controllen to 0.  leat_read and
+ * leat_readv are receive with flags 0.
+ *
+ * The bytes received, or -1 with errno: EAGAIN (would block, or SO_RCVTIMEO passed), EINTR, ENOTCONN
+ * (stream, never connected), EINVAL (more than 1024 buffers), EOPNOTSUPP (other flags, MSG_OOB,
+ * MSG_ERRQUEUE), and once each error the connection had: ECONNRESET, ETIMEDOUT, ECONNREFUSED
+ * (datagram: nobody listens at the connected peer), EHOSTUNREACH, ENETUNREACH.
+ */
+ssize_t leat_recv(int fd, void *buf, size_t len, int flags);
+ssize_t leat_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr,
+		      socklen_t *addrlen);
+ssize_t leat_recvmsg(int fd, struct msghdr *msg, int flags);
+ssize_t leat_read(int fd, void *buf, size_t len);
+ssize_t leat_readv(int fd, const struct iovec *iov, int iovcnt);
+
+/*
+ * Ends one or both directions; how: SHUT_RD, SHUT_WR, SHUT_RDWR.  SHUT_WR sends everything written
+ * before, then the end of the stream.
+ *
+ * 0, or -1 with errno: ENOTCONN, EINVAL.  Blocks for one answer of leatd.
+ */
+int leat_shutdown(int fd, int how);
+
+/*
+ * Closes the descriptor.  Data already written is still delivered; a connection with unread data
+ * is reset.  Calls that other threads are blocked in go on with the socket until they return.
+ * Never blocks.  0, or -1 with EBADF.
+ */
+int leat_close(int fd);
+
+/*
+ * Socket options.  SOL_SOCKET: SO_ERROR (fetches and clears), SO_TYPE, SO_DOMAIN, SO_PROTOCOL,
+ * SO_ACCEPTCONN, SO_RCVTIMEO and SO_SNDTIMEO (struct timeval; 0: none) are answered by the library;
+ * every other option by leatd: SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_RCVBUF, SO_KEEPALIVE,
+ * SO_LINGER, TCP_NODELAY, ... as far as the protocol has them.
+ *
+ * 0, or -1 with errno: ENOPROTOOPT (unknown), EINVAL (*optlen too short or too long, bad value),
+ * EDOM (timeout out of range), EISCONN, ENOMEM.  Blocks for one answer of leatd.
+ */
+int leat_getsockopt(int fd, int level, int name, void *value, socklen_t *optlen);
+int leat_setsockopt(int fd, int level, int name, const void *value, socklen_t optlen);
+
+/*
+ * The local and the peer's address.  *addrlen: in the room at addr, out the address' full length.
+ *
+ * 0, or -1 with errno: ENOTCONN (leat_getpeername), EINVAL (*addrlen negative).  Blocks for one
+ * answer of leatd.
+ */
+int leat_getsockname(int fd, struct sockaddr *addr, socklen_t *addrlen);
+int leat_getpeername(int fd, struct sockaddr *addr, socklen_t *addrlen);
+
+/*
+ * poll(2) over leat's and the kernel's descriptors, mixed as one likes.  timeout in milliseconds,
+ * negative: none.  POLLIN, POLLOUT, POLLRDHUP, POLLERR, POLLHUP, POLLNVAL.  POLLOUT: a third of the
+ * send buffer is free.
+ *
+ * How many are ready, 0 after timeout, or -1 with errno: EINTR, ENOMEM, EINVAL (nfds above the
+ * limit).  A descriptor that died with leatd is POLLERR | POLLHUP.
+ */
+int leat_poll(struct pollfd *fds, nfds_t nfds, int timeout);
+
+/*
+ * epoll(7) over leat's and the kernel's descriptors; flags and size are checked as by epoll_create1.
+ * events: EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLERR, EPOLLHUP; EPOLLET (a new event re-arms),
+ * EPOLLONESHOT.  EPOLLEXCLUSIVE is accepted: leat never wakes more than one for a connection.
+ * Closing a descriptor removes it.  One epoll instance cannot watch another of leat's.
+ *
+ * leat_epoll_create1: the descriptor, or -1 with EINVAL, EMFILE, ENOMEM.
+ * leat_epoll_ctl: 0, or -1 with EBADF, EEXIST, ENOENT, EINVAL (bad op, epfd not an epoll instance,
+ * fd is one), EPERM (a kernel descriptor that cannot be polled), ENOMEM.
+ * leat_epoll_wait: how many of events[maxevents] it filled, 0 after timeout milliseconds (negative:
+ * none), or -1 with EBADF, EINTR, EINVAL.  Blocks as timeout says.
+ */
+int leat_epoll_create1(int flags);
+int leat_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
+int leat_epoll_wait(int epfd, struct epoll_event *events, int maxevents, int timeout);
+
+/*
+ * fcntl: F_GETFL (O_RDWR and O_NONBLOCK), F_SETFL (O_NONBLOCK counts, the rest is ignored), F_GETFD
+ * (FD_CLOEXEC) and F_SETFD (ignored).  Else -1 with EINVAL.  Never blocks.
+ */
+int leat_fcntl(int fd, int cmd, ...);
+
+/*
+ * ioctl: FIONREAD (int *: bytes that can be read; datagram: of the next message; EINVAL when
+ * listening) and FIONBIO (const int *: non-zero sets O_NONBLOCK).  Else -1 with ENOTTY.  Never
+ * blocks.
+ */
+int leat_ioctl(int fd, unsigned long request, ...);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* LEAT_LEAT_H */
