@@ -147,6 +147,7 @@ struct worker {
 	struct worker_config config;
 	struct worker_env env;
 	struct sock_list socks;
+	struct sock *listing; /* next of socks to be listed; a sock that goes moves it on */
 	uint32_t sock_count;
 	struct arena_list arenas;
 	struct timer holding_timer;

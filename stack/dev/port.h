@@ -38,6 +38,7 @@ struct port {
 	uint16_t tso_max_segs;
 	struct rte_ether_addr mac;
 	char name[64];
+	char driver[32];
 
 	/* What the port does; what is false is done in software. */
 	bool rx_checksum; /* verifies IPv4, TCP, UDP checksums: RTE_MBUF_F_RX_*_CKSUM_* are meaningful */
@@ -45,6 +46,7 @@ struct port {
 	bool tso;
 	bool tx_multi_segs;
 	bool external_buffers; /* mbufs may point into session regions (multi segs and IOVA as VA) */
+	bool rx_wakes; /* it has a descriptor to sleep on */
 
 	/* Which worker a flow belongs to: entry softrss(flow) modulo reta_size names it. */
 	bool steer_by_nic; /* the NIC steers with this key and table; else workers hand packets over */

@@ -59,6 +59,12 @@ static inline bool inet_addr_is_multicast(uint8_t family, const struct inet_addr
 	return family == AF_INET ? (a->bytes[0] & 0xf0) == 0xe0 : a->bytes[0] == 0xff;
 }
 
+/* The bits of an IPv4 address that a prefix of this length, at most 32, covers. */
+static inline rte_be32_t inet_mask_v4(uint8_t prefix_length)
+{
+	return prefix_length == 0 ? 0 : rte_cpu_to_be_32(UINT32_MAX << (32 - prefix_length));
+}
+
 static inline struct inet_addr leat_addr_inet(const struct leat_addr *a)
 {
 	struct inet_addr out;

@@ -4,8 +4,14 @@
  *
  * Each worker resolves what it needs itself: it asks, retries, holds a
  * bounded number of packets meanwhile.  What it learns it applies at once and
- * reports through w->learned, so that the control thread can pass it to the
- * other workers, who call neigh_update.
+ * reports through listener->neigh_learned, so that the control thread can
+ * pass it to the other workers, who call neigh_update.
+ *
+ * INCOMPLETE: asked, no answer yet; packets wait.  REACHABLE: confirmed within
+ * NEIGH_REACHABLE_MS.  STALE: to be asked again, by unicast, when next used;
+ * meanwhile packets go where it last was; without an answer it becomes
+ * INCOMPLETE.  FAILED: did not answer; while its timer runs nobody is asked
+ * and packets die.
  */
 #ifndef LEAT_NET_ARP_H
 #define LEAT_NET_ARP_H
@@ -39,7 +45,6 @@ struct neigh {
 	struct rte_mbuf *pending[NEIGH_PENDING_MAX];
 	struct timer timer;
 	uint64_t confirmed_us;
-	struct worker *worker;
 };
 
 struct neigh_table;
@@ -48,7 +53,8 @@ struct neigh_table *neigh_table_create(struct worker *w, uint32_t capacity);
 /* Frees pending packets too. */
 void neigh_table_free(struct worker *w, struct neigh_table *t);
 
-/* The entry for an on-link IPv4 address, made when there was none; NULL: table full (counted). */
+/* The entry for an on-link IPv4 address, made when there was none; NULL: table full of neighbours
+ * in use.  Valid while w->route_generation stays the same. */
 struct neigh *neigh_get(struct worker *w, struct netif *n, const struct inet_addr *a);
 
 /* Sends m (data at the network header) to the neighbour, now or once it is resolved.

@@ -14,12 +14,19 @@ struct netif;
  * runs what collected in the worker's transport burst (ip_rx_flush). */
 void eth_rx(struct worker *w, struct netif *n, struct rte_mbuf **pkts, uint16_t count);
 
+/* Cuts what follows the first length bytes of m, the padding of a short frame; m has as many. */
+void eth_trim(struct rte_mbuf *m, uint32_t length);
+
 /* Prepends header, queues the frame on n; flushed when the queue is full and at the end of the
  * iteration.  Consumes m. */
 void eth_tx(struct worker *w, struct netif *n, const struct rte_ether_hdr *header,
 	    struct rte_mbuf *m);
 
-/* Hands queued frames to the port; what it does not take after a retry is dropped and counted. */
+/* The same for a frame that has its header. */
+void eth_tx_frame(struct worker *w, struct netif *n, struct rte_mbuf *m);
+
+/* Hands queued frames to the port, or to the worker that transmits for this one when the port has
+ * fewer queues than there are workers; what it does not take after a retry is dropped and counted. */
 void eth_tx_flush(struct worker *w, struct netif *n);
 
 #endif

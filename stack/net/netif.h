@@ -41,7 +41,21 @@ struct netif_config {
 	uint16_t mtu; /* 0: the port's */
 };
 
+/*
+ * What a packet on a worker's steered ring says in mbuf.port: the netif's
+ * index and these bits.
+ */
+#define STEERED_TX        0x8000 /* a frame to transmit on that netif; else a packet received */
+#define STEERED_BROADCAST 0x4000 /* received in a link-layer broadcast or multicast */
+#define STEERED_NETIF     0x00ff
+
 /* Is a (IPv4) one of this worker's own addresses? */
 bool netif_is_local(const struct worker *w, const struct inet_addr *a);
+
+/* Is a (IPv4) a broadcast address: 255.255.255.255, or n's directed one? */
+bool netif_is_broadcast(const struct netif *n, const struct inet_addr *a);
+
+/* Is a (IPv4) within n's prefix? */
+bool netif_is_on_link(const struct netif *n, const struct inet_addr *a);
 
 #endif

@@ -32,10 +32,16 @@ struct dst {
 struct route_table *route_table_create(uint16_t id, int socket_id);
 void route_table_free(struct route_table *t);
 
-/* 0, -EEXIST, -ENOSPC, -EINVAL.  They raise w->route_generation. */
+#define ROUTE_MAX 1024 /* routes of one worker */
+
+/* 0, -EEXIST, -ENOENT, -ENOSPC, -EINVAL.  They raise w->route_generation; bits of
+ * prefix behind its length do not count. */
 int route_add(struct worker *w, const struct inet_addr *prefix, uint8_t prefix_length,
 	      const struct route *route);
 int route_delete(struct worker *w, const struct inet_addr *prefix, uint8_t prefix_length);
+
+/* Routes, addresses or neighbours changed: no dst is valid any more. */
+void route_changed(struct worker *w);
 
 /* 0 or -ENETUNREACH. */
 int route_lookup(struct worker *w, uint8_t family, const struct inet_addr *to, struct route *route);
@@ -46,9 +52,9 @@ int dst_resolve_slow(struct worker *w, struct dst *dst, uint8_t family,
 
 /* The same where dst may be valid already.  A macro because struct worker is not complete here;
  * w and dst are evaluated twice. */
-#define dst_resolve(w, dst, family, remote)                                                        \
-	((dst)->generation == (w)->route_generation                                                \
-		 ? 0                                                                               \
+#define dst_resolve(w, dst, family, remote)         \
+	((dst)->generation == (w)->route_generation \
+		 ? 0                                \
 		 : dst_resolve_slow((w), (dst), (family), (remote)))
 
 #endif

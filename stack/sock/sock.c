@@ -37,6 +37,8 @@ void sock_fini(struct worker *w, struct sock *sk)
 	if (sk->flags & SOCK_ON_OUTPUT)
 		TAILQ_REMOVE(&w->output, sk, output_link);
 	sk->flags &= ~(uint32_t)SOCK_ON_OUTPUT;
+	if (w->listing == sk)
+		w->listing = LIST_NEXT(sk, worker_link);
 	LIST_REMOVE(sk, worker_link);
 	w->sock_count--;
 	a = sk->ring.arena;

@@ -8,6 +8,7 @@
 
 #include "lib/pool.h"
 #include "net/arp.h"
+#include "sock/holders.h"
 #include "sock/sock_table.h"
 
 #define SETTLE_POLLS 1000

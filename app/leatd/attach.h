@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The UNIX socket on which applications attach, and what they ask there (leat/abi.h). */
+#ifndef LEATD_ATTACH_H
+#define LEATD_ATTACH_H
+
+#include "control.h"
+
+struct process;
+
+/* 0 or -errno; logs what is wrong. */
+int attach_listen(struct control *c);
+/* No more applications: the socket's file is gone afterwards. */
+void attach_stop(struct control *c);
+void attach_free(struct control *c);
+
+/* Drops guests and fork tokens whose time is up; milliseconds until the next, -1: none. */
+int attach_expire(struct control *c);
+
+/* An attached process's connection has something to read. */
+void attach_process_ready(struct control *c, struct watch *watch, uint32_t events);
+
+/* Answers a request; fds go along.  Closes nothing. */
+int attach_reply(int connection, const struct leat_attach_reply *reply, const int *fds,
+		 uint32_t fd_count);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What `leat` asks, through rte_telemetry, whose answers hold at most 16 KiB:
+ *
+ *   /leat/info            version, workers, ports, applications
+ *   /leat/stat,WORKER     every counter of a worker
+ *   /leat/ss,WORKER,NEXT  some socks of a worker; NEXT is 0 to begin, then what the last answer
+ *                         gave as "next", until that is 0
+ *
+ * Calls come on DPDK's telemetry threads.  Counters are read as they are; socks are listed by
+ * their worker, a slice per message.
+ */
+#ifndef LEATD_TELEMETRY_H
+#define LEATD_TELEMETRY_H
+
+#include "leatd.h"
+
+/* After EAL's start.  Makes SOCKET.telemetry, a link to DPDK's telemetry socket.  0 or -errno. */
+int telemetry_start(struct leatd *leatd);
+/* After this no call touches a worker any more. */
+void telemetry_stop(void);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The Internet checksum (RFC 1071) over plain memory and over mbufs. */
+#ifndef LEAT_NET_CHECKSUM_H
+#define LEAT_NET_CHECKSUM_H
+
+#include <rte_mbuf.h>
+#include <stdint.h>
+
+/* One's complement sum of length bytes, folded to 16 bits, not inverted, in memory order.  An odd
+ * last byte counts as the first of a pair. */
+uint16_t checksum_bytes(const void *data, uint32_t length);
+
+/* The same over length bytes of m, from byte offset of its data on, across segments; all of them
+ * must be there. */
+uint16_t checksum_mbuf(const struct rte_mbuf *m, uint32_t offset, uint32_t length);
+
+static inline uint16_t checksum_fold(uint64_t sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)((sum & 0xffff) + (sum >> 16));
+}
+
+#endif
