@@ -19,7 +19,8 @@
 
 struct neigh_key {
 	struct inet_addr address;
-	uint64_t netif; /* so wide that there is no padding to be compared */
+	uint32_t netif;
+	uint32_t zero; /* no padding: the key is hashed and compared as bytes */
 };
 
 struct neigh_table {
