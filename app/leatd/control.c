@@ -19,6 +19,8 @@
 #define LETTER_RETRY_MS  1
 #define NEIGH_NOTICES    256
 
+RTE_LOG_REGISTER(leatd_logtype, leatd, INFO);
+
 uint64_t control_now_us(void)
 {
 	struct timespec t;

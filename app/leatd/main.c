@@ -29,8 +29,6 @@
 
 #define SLEEP_LIMIT_US 1000000
 
-RTE_LOG_REGISTER(leatd_logtype, leatd, INFO);
-
 static struct leatd leatd;
 static bool worker_stop[LEAT_MAX_WORKERS]; /* each its worker's own while it runs */
 
