@@ -113,8 +113,12 @@ static int arena_init(struct arena *a, struct session *s, uint16_t worker_id)
 
 struct session *session_create(const struct session_config *config, void *base)
 {
-	struct session *s = calloc(1, sizeof(*s));
+	struct session *s;
 
+	if (config->chunk_shift > CHUNK_SHIFT_MAX || config->queue_entries < QUEUE_ENTRIES_MIN ||
+	    config->contexts > LEAT_MAX_CONTEXTS || config->workers > LEAT_MAX_WORKERS)
+		return NULL;
+	s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return NULL;
 	s->config = *config;
@@ -168,7 +172,7 @@ void arena_condemn(struct worker *w, struct arena *a, const char *reason)
 
 void arena_check_drained(struct worker *w, struct arena *a)
 {
-	if (!a->closing || a->live_socks != 0 || a->retired_count != 0)
+	if (!a->closing || a->ring_users != 0 || a->retired_count != 0)
 		return;
 	a->closing = false;
 	LIST_REMOVE(a, link);

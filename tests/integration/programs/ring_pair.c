@@ -273,8 +273,8 @@ static void memory_comes_back_when_both_end(void)
 	arena_close(server.host.w, &server.host.session->arenas[0], true);
 	client.host.app.manual = server.host.app.manual = true;
 	CHECK(pair_run(is_drained, NULL));
-	CHECK_EQ(client.host.session->arenas[0].live_socks, 0);
-	CHECK_EQ(server.host.session->arenas[0].live_socks, 0);
+	CHECK_EQ(client.host.session->arenas[0].ring_users, 0);
+	CHECK_EQ(server.host.session->arenas[0].ring_users, 0);
 	end_close(&client);
 	end_close(&server);
 }
