@@ -240,7 +240,7 @@ class Lab:
             self.kernel = self.beside.kernel if self.beside else Namespace()
             self.kernel.__enter__()
             if self.start_at_once:
-                self._make_link()
+                self.make_link()
                 self.start_leatd()
         except BaseException:
             self.__exit__(True, None, None)
@@ -269,13 +269,13 @@ class Lab:
             state = "running" if process.running() else f"status {process.popen.returncode}"
             print(f"---- {process.name} ({process.pid}, {state})\n{text}", flush=True)
 
-    def _make_link(self):
+    def make_link(self):
         if self.driver == "tap" or self.beside is not None:
             return
         self.outside = Namespace()
         run("ip", "link", "add", "leat0", "type", "veth", "peer", "name", "leat1")
         run("ip", "link", "set", "leat1", "netns", self.outside.path())
-        # No card completes checksums or cuts segments on the way to a packet socket.
+        # Nothing completes checksums or cuts segments on the way to a packet socket.
         run("ethtool", "-K", "leat0", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
         run("ip", "addr", "add", f"{KERNEL}/24", "dev", "leat0")
         run("ip", "link", "set", "leat0", "up")
@@ -385,7 +385,7 @@ class Lab:
             while True:
                 answer = self.telemetry.ask(f"/leat/ss,{worker},{following}")
                 check("error" not in answer, f"a list of socks: {answer}")
-                rows += answer["socks"]
+                rows += answer.get("socks", {}).values()
                 following = answer["next"]
                 if following == 0:
                     break

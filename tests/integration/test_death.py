@@ -56,7 +56,8 @@ def test_application_killed_fifty_times():
 def test_killed_with_unread_data_resets():
     with Lab() as lab:
         # Nobody reads leat-nc's output, so it stops reading too.
-        application = lab.application("leat-nc", "-l", STACK, PORT, stdout=subprocess.PIPE)
+        application = lab.application("leat-nc", "-l", STACK, PORT, stdin=subprocess.PIPE,
+                                      stdout=subprocess.PIPE)
         wait_for(lambda: lab.listening(PORT), 10, "leat-nc listens")
         client = connect(PORT)
         client.settimeout(0.5)
