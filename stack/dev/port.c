@@ -52,6 +52,18 @@ static uint16_t ethdev_tx_burst_prepared(struct port *port, uint16_t queue, stru
 static const struct port_ops ethdev_ops = {ethdev_rx_burst, ethdev_tx_burst};
 static const struct port_ops ethdev_prepared_ops = {ethdev_rx_burst, ethdev_tx_burst_prepared};
 
+/* A closed port has nothing and takes nothing, so that workers may end after it. */
+static uint16_t closed_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	(void)port;
+	(void)queue;
+	(void)pkts;
+	(void)n;
+	return 0;
+}
+
+static const struct port_ops closed_ops = {closed_burst, closed_burst};
+
 /* ---- what the device can do ---- */
 
 static bool device_is(const struct rte_eth_dev_info *info, const char *driver)
@@ -239,11 +251,11 @@ int port_open(struct port *port, const struct port_config *config)
 
 void port_close(struct port *port)
 {
-	if (port->ops == NULL)
+	if (port->ops == NULL || port->ops == &closed_ops)
 		return;
 	(void)rte_eth_dev_stop(port->id);
 	(void)rte_eth_dev_close(port->id);
-	port->ops = NULL;
+	port->ops = &closed_ops;
 }
 
 static const char *port_steering(const struct port *port)

@@ -7,6 +7,7 @@
 #include "core/worker.h"
 
 #define REGION_ALIGN 4096u
+#define REGION_UNIT  (2u << 20) /* whole huge pages, so that it can be made of them */
 
 static uint64_t align_up(uint64_t value, uint64_t to)
 {
@@ -48,7 +49,7 @@ static void region_layout(const struct session_config *config, struct leat_regio
 	at += LEAT_LOCKS_BYTES;
 	r->chunk_offset = at = align_up(at, 1u << config->chunk_shift);
 	at += chunks << config->chunk_shift;
-	r->size_bytes = align_up(at, REGION_ALIGN);
+	r->size_bytes = align_up(at, REGION_UNIT);
 }
 
 uint64_t session_region_bytes(const struct session_config *config)

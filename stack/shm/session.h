@@ -125,7 +125,7 @@ struct session {
 	struct arena *arenas; /* [workers] */
 };
 
-/* Bytes a region with this configuration has, a multiple of the page size. */
+/* Bytes a region with this configuration has, whole huge pages. */
 uint64_t session_region_bytes(const struct session_config *config);
 
 /* Lays a zeroed region of that size out at base and makes the private half; NULL: no memory, or
