@@ -10,11 +10,11 @@
 #define fence_full()        __atomic_thread_fence(__ATOMIC_SEQ_CST)
 
 /* True when *p was expected and is now desired. */
-#define compare_and_swap(p, expected, desired)                                                     \
-	__extension__({                                                                            \
-		__typeof__(*(p)) expected_value = (expected);                                      \
-		__atomic_compare_exchange_n(p, &expected_value, desired, false, __ATOMIC_SEQ_CST,  \
-					    __ATOMIC_SEQ_CST);                                     \
+#define compare_and_swap(p, expected, desired)                                                    \
+	__extension__({                                                                           \
+		__typeof__(*(p)) expected_value = (expected);                                     \
+		__atomic_compare_exchange_n(p, &expected_value, desired, false, __ATOMIC_SEQ_CST, \
+					    __ATOMIC_SEQ_CST);                                    \
 	})
 
 #endif

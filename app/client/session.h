@@ -6,8 +6,8 @@
  * Locks, outermost first; nobody takes one further left while holding one
  * further right:
  *
- *     session.lock > ring lock > context.cq_lock > watch lock > epoll.lock >
- *     listener.lock, context.sq_lock, session.wait_lock, descriptor table
+ *     session.lock > ring lock > context.cq_lock > descriptor table > watch lock >
+ *     epoll.lock > listener.lock > context.sq_lock, session.wait_lock
  *
  * All are free in a process with one thread, and in the ordinary case of
  * each thread using its own socks.  No lock is held while sleeping.
@@ -29,7 +29,7 @@ struct sock;
 struct waiter;
 
 #define LIVENESS_CHECK_US 50000 /* who does not sleep looks this often whether leatd lives */
-#define REQUEST_TIMEOUT_S 5     /* for an answer of leatd's control thread */
+#define REQUEST_TIMEOUT_S 5 /* for an answer of leatd's control thread */
 #define ATTACH_MAX_FDS    (LEAT_MAX_WORKERS + 2)
 
 /*
@@ -44,7 +44,7 @@ struct transport {
 		       struct leat_attach_reply *reply, int *fds, unsigned *fd_count);
 	void (*close)(struct transport *t);
 	int control_fd; /* hangs up when leatd ends; -1: it never does */
-	void *region;   /* NULL: to be mapped from the descriptor */
+	void *region; /* NULL: to be mapped from the descriptor */
 	char path[108];
 };
 
@@ -61,21 +61,21 @@ struct session {
 	uint8_t *chunks;
 	uint32_t chunk_mask;
 	uint32_t slot_count;
-	bool owns_mapping;
 
 	/* leatd */
 	struct transport transport;
 	int bell[LEAT_MAX_WORKERS];
 	uint32_t process;
 	bool dead; /* atomic */
+	bool locks_ready; /* those in the region, which forked processes share */
 
 	/* contexts and socks of this process */
 	pthread_mutex_t lock; /* requests, contexts[] */
 	struct leat_cq *contexts[LEAT_MAX_CONTEXTS];
 	struct sock **socks; /* by slot; NULL: not a socket's */
-	uint64_t next_call;  /* atomic */
+	uint64_t next_call; /* atomic */
 	uint32_t next_worker; /* atomic; home of the next socket */
-	uint32_t refs;       /* atomic: the process, each context, each socket */
+	uint32_t refs; /* atomic: the process, each thread, each socket */
 
 	/* sleepers (wait.c) */
 	pthread_mutex_t wait_lock;
@@ -90,8 +90,8 @@ struct call {
 	struct leat_cqe cqe;
 };
 
-/* user_data of submissions whose result means: look at this slot again. */
-#define USER_DATA_RECHECK (UINT64_C(1) << 63)
+#define STARVED_MAX 32
+#define IDLE_MAX    32
 
 /* A context's queues to and from one worker. */
 struct channel {
@@ -102,9 +102,12 @@ struct channel {
 	uint32_t sq_tail;
 	uint32_t cq_head;
 	uint32_t grant_head;
-	uint32_t spare;       /* chunks taken but not used, linked by tx_link; LEAT_NO_CHUNK: none */
-	bool asked;           /* LEAT_OP_WANT_CHUNKS is under way */
-	struct sock *starved; /* socks to tell about LEAT_CQE_CHUNKS */
+	uint32_t spare; /* first of the chunks taken but not used, linked by tx_link */
+	uint32_t spare_count;
+	bool asked; /* atomic; LEAT_OP_WANT_CHUNKS is under way */
+	/* Socks to tell about LEAT_CQE_CHUNKS; more than STARVED_MAX: all of the context's. */
+	uint32_t starved_count;
+	struct leat_handle starved[STARVED_MAX];
 };
 
 struct leat_cq {
@@ -113,7 +116,7 @@ struct leat_cq {
 	uint32_t index; /* in the session */
 	uint32_t workers;
 	int wake_fd;
-	uint32_t turn;   /* worker whose completions are looked at first */
+	uint32_t turn; /* worker whose completions are looked at first */
 	uint32_t peeked; /* worker whose completion was shown last */
 	int64_t alive_us; /* leatd was seen alive */
 	uint32_t spin_us; /* how long to spin before sleeping; adapts */
@@ -123,11 +126,13 @@ struct leat_cq {
 	pthread_mutex_t sq_lock; /* submissions and chunks */
 	pthread_mutex_t cq_lock; /* completions, calls, idle */
 	LIST_HEAD(, call) calls;
-	struct sock *idle;     /* socks with LEAT_CQE_IDLE to handle */
-	uint32_t threads;      /* threads whose own it is; under session.lock */
-	bool raw;              /* opened by leat_cq_open: not for the socket API */
+	uint32_t
+		idle_count; /* socks with LEAT_CQE_IDLE to handle; who finds no room is told again */
+	struct leat_handle idle[IDLE_MAX];
+	uint32_t threads; /* threads whose own it is; under session.lock */
+	bool raw; /* opened by leat_cq_open: not for the socket API */
 	struct waiter *leader; /* sleeps on wake_fd; under session.wait_lock */
-	uint32_t followers;    /* atomic: sleepers who want to be told by who drains it */
+	uint32_t followers; /* atomic: sleepers who want to be told by who drains it */
 
 	struct channel channel[];
 };
@@ -174,7 +179,9 @@ void context_free(struct leat_cq *cq);
 int context_self(struct session *s, struct leat_cq **out);
 /* The same without making one: NULL if it has none. */
 struct leat_cq *context_self_or_null(struct session *s);
-/* In a forked child: the calling thread's context is cq now. */
+/* In a forked child: the calling thread's context in s was the parent's, ... */
+void context_forget_thread(struct session *s);
+/* ... and now it is cq. */
 void context_adopt(struct leat_cq *cq);
 /* Is there a completion? */
 bool context_has_completions(const struct leat_cq *cq);
@@ -197,19 +204,18 @@ int context_call(struct leat_cq *cq, unsigned worker, struct leat_sqe *sqe, stru
 
 /* NULL: out of range or stale. */
 struct leat_slot *session_slot(const struct session *s, struct leat_handle h);
-/* Sets the fields of a new sock's slot that are the library's own. */
-void slot_init(struct leat_slot *slot);
-/* Can the next byte be written without waiting for a chunk?  No: asks for some.  Under sq_lock. */
-bool channel_has_chunk(struct leat_cq *cq, struct leat_slot *slot, unsigned worker);
+/* Are there chunks to write bytes more into?  No: asks for some, and the sock will be told.  h is
+ * valid.  Under sq_lock. */
+bool channel_has_chunks(struct leat_cq *cq, struct leat_handle h, size_t bytes);
 
 /* ---- wait.c ---- */
 
 struct wait {
 	/* Takes in what happened, sets contexts, and says whether the wait is over. */
 	bool (*check)(struct wait *w);
-	uint64_t contexts;   /* to sleep on */
+	uint64_t contexts; /* to sleep on */
 	int64_t deadline_us; /* now_us() time; WAIT_FOREVER */
-	int64_t nap_us;      /* look again after at most so long; 0: no need */
+	int64_t nap_us; /* look again after at most so long; 0: no need */
 	struct pollfd *kernel; /* kernel descriptors to wait for as well */
 	nfds_t kernel_count;
 };

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <libgen.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -329,38 +330,24 @@ static int make_directory(struct guests *guests, const char *path)
 	return 0;
 }
 
-static int open_listener(struct control *c)
+static void complain(const struct control *c, int error)
 {
-	struct guests *guests = c->guests;
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd, ret;
+	const char *path = c->leatd->config.socket, *file = c->leatd->config.path;
 
-	strcpy(address.sun_path, c->leatd->config.socket);
-	ret = make_directory(guests, address.sun_path);
-	if (ret == 0)
-		ret = remove_stale(&address);
-	if (ret != 0)
-		return ret;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	guests->socket_made = bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
-	/* Everybody may knock: who may come in is the configuration's [access]. */
-	if (!guests->socket_made || chmod(address.sun_path, 0666) != 0 ||
-	    listen(fd, LISTEN_BACKLOG) != 0) {
-		ret = -errno;
-		close(fd);
-		return ret;
-	}
-	ret = watch_add(c, &guests->listener, fd, EPOLLIN, listener_ready);
-	if (ret != 0)
-		close(fd);
-	return ret;
+	if (error == -EADDRINUSE)
+		leatd_log(ERR, "another leatd serves %s; stop it, or set another socket= in %s",
+			  path, file);
+	else if (error == -EEXIST)
+		leatd_log(ERR,
+			  "%s exists and is no socket; remove it, or set another socket= in %s",
+			  path, file);
+	else
+		leatd_log(ERR, "cannot listen on %s: %s", path, strerror(-error));
 }
 
-int attach_listen(struct control *c)
+int attach_prepare(struct control *c)
 {
-	const char *path = c->leatd->config.socket;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int ret;
 
 	c->guests = calloc(1, sizeof(*c->guests));
@@ -369,23 +356,60 @@ int attach_listen(struct control *c)
 	c->guests->listener.fd = -1;
 	for (uint32_t i = 0; i < GUESTS_MAX; i++)
 		c->guests->guest[i].watch.fd = -1;
-	ret = open_listener(c);
-	if (ret == -EADDRINUSE)
-		leatd_log(ERR, "another leatd serves %s; stop it, or set another socket= in %s",
-			  path, c->leatd->config.path);
-	else if (ret == -EEXIST)
-		leatd_log(ERR,
-			  "%s exists and is no socket; remove it, or set another socket= in %s",
-			  path, c->leatd->config.path);
-	else if (ret != 0)
-		leatd_log(ERR, "cannot listen on %s: %s", path, strerror(-ret));
+	strcpy(address.sun_path, c->leatd->config.socket);
+	ret = make_directory(c->guests, address.sun_path);
+	if (ret == 0)
+		ret = remove_stale(&address);
+	if (ret != 0)
+		complain(c, ret);
+	return ret;
+}
+
+/* Under another name first, so that nobody finds the file before it can be connected to. */
+static int listen_at(int fd, const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int ret = 0;
+
+	if ((size_t)snprintf(address.sun_path, sizeof(address.sun_path), "%s.new", path) >=
+	    sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	if (unlink(address.sun_path) != 0 && errno != ENOENT)
+		return -errno;
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
+		return -errno;
+	/* Everybody may knock: who may come in is the configuration's [access]. */
+	if (chmod(address.sun_path, 0666) != 0 || listen(fd, LISTEN_BACKLOG) != 0 ||
+	    rename(address.sun_path, path) != 0)
+		ret = -errno;
+	if (ret != 0)
+		unlink(address.sun_path);
+	return ret;
+}
+
+int attach_listen(struct control *c)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int ret = fd >= 0 ? 0 : -errno;
+
+	if (ret == 0)
+		ret = watch_add(c, &c->guests->listener, fd, 0, listener_ready);
+	if (ret == 0)
+		ret = listen_at(fd, c->leatd->config.socket);
+	if (ret == 0) {
+		c->guests->socket_made = true;
+		watch_change(c, &c->guests->listener, EPOLLIN);
+		return 0;
+	}
+	complain(c, ret);
+	if (fd >= 0 && c->guests->listener.fd < 0)
+		close(fd);
 	return ret;
 }
 
 void attach_stop(struct control *c)
 {
 	struct guests *guests = c->guests;
-	char *copy;
 
 	watch_close(c, &guests->listener);
 	for (uint32_t i = 0; i < GUESTS_MAX; i++)
@@ -393,18 +417,18 @@ void attach_stop(struct control *c)
 	if (guests->socket_made)
 		unlink(c->leatd->config.socket);
 	guests->socket_made = false;
-	copy = guests->directory_made ? strdup(c->leatd->config.socket) : NULL;
-	if (copy != NULL)
-		rmdir(dirname(copy)); /* unless somebody else uses it by now */
-	free(copy);
-	guests->directory_made = false;
 }
 
 void attach_free(struct control *c)
 {
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+
 	if (c->guests == NULL)
 		return;
 	attach_stop(c);
+	strcpy(path, c->leatd->config.socket);
+	if (c->guests->directory_made)
+		rmdir(dirname(path));
 	free(c->guests);
 	c->guests = NULL;
 }

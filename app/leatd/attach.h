@@ -7,10 +7,13 @@
 
 struct process;
 
-/* 0 or -errno; logs what is wrong. */
+/* Makes sure that the socket's path can be used: 0 or -errno; logs what is wrong. */
+int attach_prepare(struct control *c);
+/* Serves it: once the file exists, applications can connect.  Likewise. */
 int attach_listen(struct control *c);
 /* No more applications: the socket's file is gone afterwards. */
 void attach_stop(struct control *c);
+/* Removes the socket's directory too, if it was made here and is empty. */
 void attach_free(struct control *c);
 
 /* Drops guests and fork tokens whose time is up; milliseconds until the next, -1: none. */

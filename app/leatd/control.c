@@ -19,6 +19,8 @@
 #define LETTER_RETRY_MS  1
 #define NEIGH_NOTICES    256
 
+RTE_LOG_REGISTER(leatd_logtype, leatd, INFO);
+
 uint64_t control_now_us(void)
 {
 	struct timespec t;
@@ -356,7 +358,7 @@ struct control *control_create(struct leatd *leatd, int signal_fd, bool *worker_
 	if (ret == 0)
 		ret = create_tables(c);
 	if (ret == 0)
-		ret = attach_listen(c);
+		ret = attach_prepare(c);
 	if (ret != 0) {
 		control_free(c);
 		errno = -ret;
@@ -367,7 +369,14 @@ struct control *control_create(struct leatd *leatd, int signal_fd, bool *worker_
 
 int control_start(struct control *c)
 {
-	return rte_ctrl_thread_create(&c->thread, "leat-control", NULL, control_main, c);
+	int ret = attach_listen(c);
+
+	if (ret != 0)
+		return ret;
+	ret = rte_ctrl_thread_create(&c->thread, "leat-control", NULL, control_main, c);
+	if (ret != 0)
+		leatd_log(ERR, "cannot start the control thread: %s", strerror(abs(ret)));
+	return -abs(ret);
 }
 
 void control_join(struct control *c)

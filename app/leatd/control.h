@@ -110,7 +110,8 @@ struct control {
 
 /* Makes everything but the thread; signal_fd delivers the signals that end leatd.  NULL: errno. */
 struct control *control_create(struct leatd *leatd, int signal_fd, bool *worker_stop);
-/* Starts the thread: 0 or -errno.  Ends after it has told every worker to stop. */
+/* Lets applications in and starts the thread, which ends after it has told every worker to stop.
+ * 0 or -errno; logs what is wrong. */
 int control_start(struct control *c);
 void control_join(struct control *c);
 /* After the workers are gone. */

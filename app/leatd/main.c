@@ -29,8 +29,6 @@
 
 #define SLEEP_LIMIT_US 1000000
 
-RTE_LOG_REGISTER(leatd_logtype, leatd, INFO);
-
 static struct leatd leatd;
 static bool worker_stop[LEAT_MAX_WORKERS]; /* each its worker's own while it runs */
 
@@ -270,11 +268,9 @@ static int run(struct leatd *d)
 {
 	int ret = control_start(d->control);
 
-	if (ret != 0) {
-		leatd_log(ERR, "cannot start the control thread: %s", strerror(abs(ret)));
+	if (ret != 0)
 		return ret;
-	}
-	leatd_log(INFO, "serving applications on %s with %u worker%s, %llu MiB for each", //
+	leatd_log(INFO, "serving applications on %s with %u worker%s, %llu MiB for each",
 		  d->config.socket, d->workers, d->workers > 1 ? "s" : "",
 		  (unsigned long long)(d->regions.region_bytes >> 20));
 	rte_eal_mp_remote_launch(worker_main, d, CALL_MAIN);

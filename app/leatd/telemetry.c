@@ -68,7 +68,6 @@ static int parse_parameters(const char *params, uint32_t out[2])
 
 /* ---- /leat/info --------------------------------------------------------- */
 
-/* DPDK prints a dictionary in a dictionary, but no array of them. */
 static void info_port(const struct port *port, const char *key, struct rte_tel_data *info)
 {
 	struct rte_tel_data *d = rte_tel_data_alloc();
@@ -253,6 +252,24 @@ static void row_add(const struct leatd *leatd, const struct sock_info *row, uint
 		rte_tel_data_free(d);
 }
 
+/* "socks": {"0": row, "1": row ...}, since DPDK prints a dictionary in a dictionary but no array of
+ * them. */
+static int rows_add(const struct leatd *leatd, const struct listing *l, struct rte_tel_data *d)
+{
+	struct rte_tel_data *rows = rte_tel_data_alloc();
+
+	if (rows == NULL)
+		return -ENOMEM;
+	rte_tel_data_start_dict(rows);
+	for (uint32_t i = 0; i < l->count; i++)
+		row_add(leatd, &l->rows[i], i, rows);
+	if (rte_tel_data_add_dict_container(d, "socks", rows, 0) != 0) {
+		rte_tel_data_free(rows);
+		return -ENOSPC;
+	}
+	return 0;
+}
+
 /* A worker has one place where a listing goes on, so a second reader makes the first one start
  * over: -ESTALE. */
 static int ss_slice(struct leatd *leatd, uint32_t worker, uint32_t next, struct rte_tel_data *d)
@@ -277,9 +294,7 @@ static int ss_slice(struct leatd *leatd, uint32_t worker, uint32_t next, struct 
 	if (ret != 0)
 		return ret;
 	rte_tel_data_add_dict_u64(d, "next", l->last ? 0 : l->next);
-	for (uint32_t i = 0; i < l->count; i++)
-		row_add(leatd, &l->rows[i], i, d);
-	return 0;
+	return rows_add(leatd, l, d);
 }
 
 static int ss_call(const char *cmd, const char *params, struct rte_tel_data *d)

@@ -15,7 +15,8 @@
 
 #include "leatd.h"
 
-/* After EAL's start.  Makes SOCKET.telemetry, a link to DPDK's telemetry socket.  0 or -errno. */
+/* Once leatd->control is there.  Makes SOCKET.telemetry, a link to DPDK's telemetry socket.
+ * 0 or -errno. */
 int telemetry_start(struct leatd *leatd);
 /* After this no call touches a worker any more. */
 void telemetry_stop(void);

@@ -151,7 +151,7 @@ struct leat_slot {
 	uint32_t kick; /* number of LEAT_OP_SYNC submitted for this sock */
 	uint32_t claim; /* offer word, see LEAT_CLAIM_*; both sides compare-and-swap it */
 	uint32_t holder; /* the library's own */
-	uint64_t application_reserved;
+	uint64_t tx_end; /* the library's own: chunks are reserved up to here, if past tx_tail */
 	/* worker */
 	uint64_t rx_tail; /* release; pairs with the library's acquire */
 	uint64_t tx_head; /* release; bytes acknowledged (stream) or sent (datagrams) */

@@ -141,17 +141,18 @@ int leat_connect(int fd, const struct sockaddr *addr, socklen_t addrlen);
 /*
  * Send.  Stream: the bytes are copied into the send ring; blocks while it is full until all are
  * in, or returns how many are when O_NONBLOCK, MSG_DONTWAIT, SO_SNDTIMEO or a signal ended
- * the wait.  Datagram: one message of at most 65507 bytes, all or nothing; an unbound socket is
- * bound to a chosen port.
+ * the wait; an address is ignored.  Datagram: one message of at most 65507 bytes, all or
+ * nothing; an unbound socket is bound to a chosen port.
  *
  * flags: MSG_DONTWAIT, MSG_NOSIGNAL; MSG_MORE, MSG_EOR and MSG_CONFIRM are accepted and ignored.
  * leat_sendmsg ignores control data.  leat_write and leat_writev are send with flags 0.
  *
  * The bytes sent, or -1 with errno: EAGAIN (would block, or SO_SNDTIMEO passed), EINTR, EPIPE (shut
  * down for writing, or the connection is gone; stream sockets also raise SIGPIPE in the calling
- * thread unless MSG_NOSIGNAL), ENOTCONN, EDESTADDRREQ (datagram without address), EISCONN (stream
- * with an address, connected), EMSGSIZE, EINVAL (addrlen; more than 1024 buffers), EAFNOSUPPORT,
- * EOPNOTSUPP (other flags, MSG_OOB), and once each error the connection had: ECONNRESET, ETIMEDOUT,
+ * thread unless MSG_NOSIGNAL), ENOTCONN (stream, never connected), EDESTADDRREQ (datagram without
+ * address), EMSGSIZE (datagram larger than that or than SO_SNDBUF), EINVAL (addrlen; more than 1024
+ * buffers), EAFNOSUPPORT, EOPNOTSUPP (other flags, MSG_OOB), EIO (a process that shares the socket
+ * died in the middle of a send), and once each error the connection had: ECONNRESET, ETIMEDOUT,
  * ECONNREFUSED, EHOSTUNREACH, ENETUNREACH.
  */
 ssize_t leat_send(int fd, const void *buf, size_t len, int flags);
@@ -172,7 +173,7 @@ ssize_t leat_writev(int fd, const struct iovec *iov, int iovcnt);
  *
  * The bytes received, or -1 with errno: EAGAIN (would block, or SO_RCVTIMEO passed), EINTR, ENOTCONN
  * (stream, never connected), EINVAL (more than 1024 buffers), EOPNOTSUPP (other flags, MSG_OOB,
- * MSG_ERRQUEUE), and once each error the connection had: ECONNRESET, ETIMEDOUT, ECONNREFUSED
+ * MSG_ERRQUEUE), EIO (a process that shares the socket died in the middle of a receive), and once each error the connection had: ECONNRESET, ETIMEDOUT, ECONNREFUSED
  * (datagram: nobody listens at the connected peer), EHOSTUNREACH, ENETUNREACH.
  */
 ssize_t leat_recv(int fd, void *buf, size_t len, int flags);

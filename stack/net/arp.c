@@ -20,6 +20,7 @@
 struct neigh_key {
 	struct inet_addr address;
 	uint32_t netif;
+	uint32_t zero; /* no padding: the key is hashed and compared as bytes */
 };
 
 struct neigh_table {

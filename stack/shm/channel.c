@@ -43,7 +43,7 @@ uint32_t channel_cq_room(struct worker *w, struct channel *ch)
 		arena_condemn(w, ch->arena, "cq_head beyond the completion queue");
 		return 0;
 	}
-	return channel_entries(ch) - used;
+	return channel_entries(ch) - used - RTE_MIN(ch->cq_owed, channel_entries(ch) - used);
 }
 
 void channel_complete(struct worker *w, struct channel *ch, const struct leat_cqe *cqe)

@@ -60,6 +60,7 @@ struct channel {
 	struct arena *arena;
 	uint32_t sq_head;
 	uint32_t cq_tail;
+	uint32_t cq_owed; /* entries kept for the results of submissions already taken */
 	uint32_t grant_tail;
 	uint32_t woken_seq;
 	uint32_t idle_polls;
@@ -156,7 +157,7 @@ void arena_check_drained(struct worker *w, struct arena *a);
 
 /* Copies the next submission out; false: none.  Condemns on an impossible sq_tail. */
 bool channel_take(struct worker *w, struct channel *ch, struct leat_sqe *sqe);
-/* Free entries of the CQ. */
+/* Free entries of the CQ that are not owed to a submission. */
 uint32_t channel_cq_room(struct worker *w, struct channel *ch);
 /* Room was checked.  Published by channels_publish. */
 void channel_complete(struct worker *w, struct channel *ch, const struct leat_cqe *cqe);

@@ -252,15 +252,19 @@ static unsigned channel_poll(struct worker *w, struct channel *ch)
 
 	while (count < limit && channel_take(w, ch, &sqe[count]))
 		count++;
+	/* What these raise on the way (offers) must leave room for their results. */
+	ch->cq_owed = count;
 	submissions_see_kicks(ch, sqe, count);
 	for (unsigned i = 0; i < count && !ch->arena->condemned; i++) {
 		struct leat_cqe cqe = {.type = LEAT_CQE_RESULT, .user_data = sqe[i].user_data};
 
+		ch->cq_owed--;
 		if (op_without_result(w, ch, &sqe[i]))
 			continue;
 		cqe.result = op_with_result(w, ch, &sqe[i], &cqe);
 		channel_complete(w, ch, &cqe);
 	}
+	ch->cq_owed = 0;
 	w->counter[CNT_submissions] += count;
 	channel_grant(w, ch);
 	return count;

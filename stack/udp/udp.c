@@ -317,15 +317,8 @@ static void udp_close(struct worker *w, struct sock *sk, bool abort)
 
 static void udp_describe(const struct sock *sk, struct sock_info *info)
 {
-	const struct flow *flow = &((const struct inet_sock *)sk)->flow;
-
-	snprintf(info->protocol, sizeof(info->protocol), "udp");
 	snprintf(info->state, sizeof(info->state), "%s",
 		 sk->state == TCP_ESTABLISHED ? "CONNECTED" : "UNCONNECTED");
-	info->local = leat_addr_make(sk->family, &flow->local, flow->local_port);
-	info->remote = leat_addr_make(sk->family, &flow->remote, flow->remote_port);
-	info->rx_queued = rx_ring_used(&sk->ring);
-	info->tx_queued = tx_ring_used(&sk->ring);
 }
 
 const struct proto udp_proto = {

@@ -385,7 +385,7 @@ class Lab:
             while True:
                 answer = self.telemetry.ask(f"/leat/ss,{worker},{following}")
                 check("error" not in answer, f"a list of socks: {answer}")
-                rows += answer["socks"]
+                rows += answer.get("socks", {}).values()
                 following = answer["next"]
                 if following == 0:
                     break

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* An epoll instance: what it watches, and which of that is ready. */
+#ifndef LEAT_CLIENT_EPOLL_H
+#define LEAT_CLIENT_EPOLL_H
+
+#include <sys/epoll.h>
+
+#include "socket.h"
+
+/*
+ * One socket in one epoll.  It is on the ready list when an event came since
+ * it was last found not ready; level-triggered ones stay there while they are
+ * ready.
+ */
+struct watch {
+	struct epoll *epoll;
+	struct socket *socket;
+	struct watch *next; /* of the socket; under its watch lock */
+	/* under epoll.lock */
+	LIST_ENTRY(watch) link;
+	LIST_ENTRY(watch) listener_link;
+	TAILQ_ENTRY(watch) ready_link;
+	epoll_data_t data;
+	uint32_t events; /* EPOLL* asked for */
+	bool is_ready;
+	bool is_listener;
+	bool disarmed; /* EPOLLONESHOT, and it was told */
+};
+
+TAILQ_HEAD(ready_list, watch);
+
+struct epoll {
+	struct file file;
+	pthread_mutex_t lock;
+	LIST_HEAD(, watch) watches;
+	LIST_HEAD(, watch) listeners;
+	struct ready_list ready;
+	struct session *session; /* of contexts; only compared */
+	uint64_t contexts; /* atomic; where events of its sockets may arrive */
+	int64_t shared_us; /* when sockets shared with other processes were looked at */
+	bool shared; /* there are such */
+	bool has_kernel; /* atomic; kernel_fd watches something */
+	uint32_t sleepers; /* atomic; threads in leat_epoll_wait */
+	int kernel_fd; /* for kernel descriptors; -1: none yet */
+};
+
+#endif

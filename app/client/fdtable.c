@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The table of leat's descriptors, and the memory of what they name. */
+#include <errno.h>
+#include <leat/leat.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "epoll.h"
+#include "socket.h"
+
+#define BLOCK_FDS  1024
+#define BLOCKS_MAX 16384 /* 2^24 descriptors */
+
+struct block {
+	struct file *file[BLOCK_FDS]; /* atomic */
+	uint64_t used[BLOCK_FDS / 64];
+	uint32_t count;
+};
+
+static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct block *blocks[BLOCKS_MAX]; /* atomic; never freed */
+static uint32_t first_open_block; /* all before it are full */
+static struct file *free_files[2]; /* by kind */
+
+static size_t file_size(enum file_kind kind)
+{
+	return kind == FILE_SOCKET ? sizeof(struct socket) : sizeof(struct epoll);
+}
+
+/* ---- Files -------------------------------------------------------------- */
+
+struct file *file_alloc(enum file_kind kind)
+{
+	struct file *f;
+
+	pthread_mutex_lock(&table_lock);
+	f = free_files[kind];
+	if (f != NULL)
+		free_files[kind] = f->next_free;
+	pthread_mutex_unlock(&table_lock);
+	if (f == NULL)
+		f = malloc(file_size(kind));
+	if (f == NULL)
+		return NULL;
+	memset(f + 1, 0, file_size(kind) - sizeof(*f));
+	f->kind = (uint8_t)kind;
+	store_release(&f->refs, 1u);
+	return f;
+}
+
+static bool file_get(struct file *f)
+{
+	uint32_t refs = load_relaxed(&f->refs);
+
+	while (refs != 0) {
+		if (__atomic_compare_exchange_n(&f->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE,
+						__ATOMIC_RELAXED))
+			return true;
+	}
+	return false;
+}
+
+void file_put(struct file *f)
+{
+	if (__atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL) != 0)
+		return;
+	if (f->kind == FILE_SOCKET)
+		socket_destroy((struct socket *)f);
+	else
+		epoll_destroy((struct epoll *)f);
+	pthread_mutex_lock(&table_lock);
+	f->next_free = free_files[f->kind];
+	free_files[f->kind] = f;
+	pthread_mutex_unlock(&table_lock);
+}
+
+/* ---- Descriptors -------------------------------------------------------- */
+
+/* The lowest free place: its block (made if need be) and index there; 0 or -errno. */
+static int table_find_free(uint32_t *block, uint32_t *index)
+{
+	for (uint32_t b = first_open_block; b < BLOCKS_MAX; b++) {
+		if (blocks[b] == NULL) {
+			struct block *fresh = calloc(1, sizeof(*fresh));
+
+			if (fresh == NULL)
+				return -ENOMEM;
+			store_release(&blocks[b], fresh);
+		}
+		if (blocks[b]->count == BLOCK_FDS)
+			continue;
+		first_open_block = b;
+		for (uint32_t word = 0;; word++) {
+			if (~blocks[b]->used[word] == 0)
+				continue;
+			*block = b;
+			*index = word * 64 + (uint32_t)__builtin_ctzll(~blocks[b]->used[word]);
+			return 0;
+		}
+	}
+	return -EMFILE;
+}
+
+int fd_reserve(void)
+{
+	uint32_t block, index;
+	int r;
+
+	pthread_mutex_lock(&table_lock);
+	r = table_find_free(&block, &index);
+	if (r == 0) {
+		blocks[block]->used[index / 64] |= UINT64_C(1) << (index % 64);
+		blocks[block]->count++;
+		r = (int)(LEAT_FD_BASE + block * BLOCK_FDS + index);
+	}
+	pthread_mutex_unlock(&table_lock);
+	return r;
+}
+
+static struct file **fd_place(int fd)
+{
+	uint32_t number = (uint32_t)fd - LEAT_FD_BASE;
+	struct block *block;
+
+	if (fd < LEAT_FD_BASE || number / BLOCK_FDS >= BLOCKS_MAX)
+		return NULL;
+	block = load_acquire(&blocks[number / BLOCK_FDS]);
+	return block == NULL ? NULL : &block->file[number % BLOCK_FDS];
+}
+
+int fd_get(int fd, struct file **out)
+{
+	struct file **place = fd_place(fd);
+	struct file *f;
+
+	if (place == NULL)
+		return -EBADF;
+	for (;;) {
+		f = load_acquire(place);
+		if (f == NULL)
+			return -EBADF;
+		if (!file_get(f))
+			continue;
+		/* It may have been closed, and used again for another, in between. */
+		if (load_acquire(place) == f)
+			break;
+		file_put(f);
+	}
+	*out = f;
+	return 0;
+}
+
+void fd_publish(int fd, struct file *f)
+{
+	store_release(fd_place(fd), f);
+}
+
+/* Under table_lock. */
+static void table_free(int fd)
+{
+	uint32_t number = (uint32_t)fd - LEAT_FD_BASE;
+	uint32_t index = number % BLOCK_FDS;
+	struct block *block = blocks[number / BLOCK_FDS];
+
+	block->used[index / 64] &= ~(UINT64_C(1) << (index % 64));
+	block->count--;
+	if (number / BLOCK_FDS < first_open_block)
+		first_open_block = number / BLOCK_FDS;
+}
+
+void fd_unreserve(int fd)
+{
+	pthread_mutex_lock(&table_lock);
+	table_free(fd);
+	pthread_mutex_unlock(&table_lock);
+}
+
+int fd_install(struct file *f)
+{
+	int fd = fd_reserve();
+
+	if (fd >= 0)
+		fd_publish(fd, f);
+	return fd;
+}
+
+int fd_remove(int fd, struct file **out)
+{
+	struct file **place = fd_place(fd);
+
+	if (place == NULL)
+		return -EBADF;
+	pthread_mutex_lock(&table_lock);
+	*out = __atomic_exchange_n(place, NULL, __ATOMIC_ACQ_REL);
+	if (*out != NULL)
+		table_free(fd);
+	pthread_mutex_unlock(&table_lock);
+	return *out == NULL ? -EBADF : 0;
+}
+
+void fd_for_each(void (*visit)(struct file *f, void *arg), void *arg)
+{
+	for (uint32_t b = 0; b < BLOCKS_MAX && blocks[b] != NULL; b++) {
+		for (uint32_t i = 0; i < BLOCK_FDS && blocks[b]->count > 0; i++) {
+			struct file *f = load_acquire(&blocks[b]->file[i]);
+
+			/* The table's reference goes only after the lock. */
+			if (f != NULL)
+				visit(f, arg);
+		}
+	}
+}
+
+void fd_lock(void)
+{
+	pthread_mutex_lock(&table_lock);
+}
+
+void fd_unlock(void)
+{
+	pthread_mutex_unlock(&table_lock);
+}
+
+void fd_reset_lock(void)
+{
+	pthread_mutex_init(&table_lock, NULL);
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Socket options: a few of the library's own, the rest of leatd's. */
+#include <errno.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "socket.h"
+
+/* ---- Set ---------------------------------------------------------------- */
+
+static int set_timeout(int64_t *timeout_us, const void *value, socklen_t length)
+{
+	struct timeval t;
+
+	if (length < sizeof(t))
+		return -EINVAL;
+	memcpy(&t, value, sizeof(t));
+	if (t.tv_usec < 0 || t.tv_usec >= 1000000)
+		return -EDOM;
+	/* As under Linux: a negative one does not wait at all. */
+	if (t.tv_sec < 0)
+		*timeout_us = 1;
+	else if (t.tv_sec > INT32_MAX)
+		*timeout_us = 0;
+	else
+		*timeout_us = (int64_t)t.tv_sec * 1000000 + t.tv_usec;
+	return 0;
+}
+
+static int set_remote(struct socket *so, int level, int name, const void *value, socklen_t length)
+{
+	struct leat_option option = {
+		.level = (int16_t)level, .name = (int16_t)name, .length_bytes = length};
+
+	if (length > sizeof(option.value))
+		return -EINVAL;
+	if (level != option.level || name != option.name)
+		return -ENOPROTOOPT;
+	memcpy(option.value, value, length);
+	for (unsigned i = 0; i < so->sock_count; i++) {
+		struct leat_sqe sqe = {
+			.op = LEAT_OP_SETSOCKOPT, .handle = so->socks[i].handle, .option = option};
+		int r = context_call(socket_context(so), sock_worker(&so->socks[i]), &sqe, NULL);
+
+		if (r != 0)
+			return r;
+	}
+	return socket_log_option(so, &option);
+}
+
+int socket_set_option(struct socket *so, int level, int name, const void *value, socklen_t length)
+{
+	if (level == SOL_SOCKET) {
+		switch (name) {
+		case SO_RCVTIMEO:
+			return set_timeout(&so->receive_timeout_us, value, length);
+		case SO_SNDTIMEO:
+			return set_timeout(&so->send_timeout_us, value, length);
+		case SO_ERROR:
+		case SO_TYPE:
+		case SO_DOMAIN:
+		case SO_PROTOCOL:
+		case SO_ACCEPTCONN:
+			return -ENOPROTOOPT;
+		default:
+			break;
+		}
+	}
+	return set_remote(so, level, name, value, length);
+}
+
+/* ---- Get ---------------------------------------------------------------- */
+
+static int give(void *value, socklen_t *length, const void *from, socklen_t from_length)
+{
+	if (*length > from_length)
+		*length = from_length;
+	memcpy(value, from, *length);
+	return 0;
+}
+
+static int get_timeout(int64_t timeout_us, void *value, socklen_t *length)
+{
+	struct timeval t = {.tv_sec = timeout_us / 1000000, .tv_usec = timeout_us % 1000000};
+
+	return give(value, length, &t, sizeof(t));
+}
+
+static int get_int(int number, void *value, socklen_t *length)
+{
+	return give(value, length, &number, sizeof(number));
+}
+
+static int get_remote(struct socket *so, int level, int name, void *value, socklen_t *length)
+{
+	struct leat_option option = {.level = (int16_t)level, .name = (int16_t)name};
+	struct leat_sqe sqe = {.op = LEAT_OP_GETSOCKOPT, .handle = socket_home(so)->handle};
+	struct leat_cqe cqe;
+	int r;
+
+	if (level != option.level || name != option.name)
+		return -ENOPROTOOPT;
+	option.length_bytes = *length < sizeof(option.value) ? *length
+							     : (uint32_t)sizeof(option.value);
+	sqe.option = option;
+	r = context_call(socket_context(so), sock_worker(socket_home(so)), &sqe, &cqe);
+	if (r != 0)
+		return r;
+	if (cqe.option.length_bytes > sizeof(cqe.option.value))
+		return -EPROTO;
+	return give(value, length, cqe.option.value, cqe.option.length_bytes);
+}
+
+int socket_get_option(struct socket *so, int level, int name, void *value, socklen_t *length)
+{
+	if ((int)*length < 0)
+		return -EINVAL;
+	if (level == SOL_SOCKET) {
+		switch (name) {
+		case SO_RCVTIMEO:
+			return get_timeout(so->receive_timeout_us, value, length);
+		case SO_SNDTIMEO:
+			return get_timeout(so->send_timeout_us, value, length);
+		case SO_ERROR:
+			return get_int(-socket_take_error(so), value, length);
+		case SO_TYPE:
+			return get_int(so->type, value, length);
+		case SO_DOMAIN:
+			return get_int(so->family, value, length);
+		case SO_PROTOCOL:
+			return get_int(so->protocol, value, length);
+		case SO_ACCEPTCONN:
+			return get_int(socket_has(so, SOCKET_LISTENING), value, length);
+		default:
+			break;
+		}
+	}
+	return get_remote(so, level, name, value, length);
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a descriptor names: a socket, made of one sock, or for listeners and
+ * bound datagram sockets of one per worker; or an epoll instance.
+ *
+ * Files are counted.  Their memory is never given back to the heap, only used
+ * again for files of the same kind, so a look-up that races with a close may
+ * touch it, finds the count 0 or the table changed, and tries again.
+ */
+#ifndef LEAT_CLIENT_SOCKET_H
+#define LEAT_CLIENT_SOCKET_H
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "session.h"
+
+struct epoll;
+struct socket;
+struct watch;
+struct listener;
+struct option_log;
+
+/* ---- Files and descriptors (fdtable.c) ---------------------------------- */
+
+enum file_kind { FILE_SOCKET, FILE_EPOLL };
+
+struct file {
+	uint32_t refs; /* atomic; 0: free */
+	uint8_t kind; /* enum file_kind */
+	struct file *next_free;
+	void *kept[2]; /* more memory for whoever uses it next, for the same reason */
+};
+
+/* A file with one reference, zeroed beyond its struct file; NULL: no memory. */
+struct file *file_alloc(enum file_kind kind);
+void file_put(struct file *f);
+/* Enters f (whose reference the table takes); the descriptor or -errno. */
+int fd_install(struct file *f);
+/* The same in two steps: a descriptor that names nothing yet, or -errno; then one of the others. */
+int fd_reserve(void);
+void fd_publish(int fd, struct file *f);
+void fd_unreserve(int fd);
+/* A reference to what fd names; 0, -EBADF. */
+int fd_get(int fd, struct file **out);
+/* fd is free again; its reference is the caller's. 0 or -EBADF. */
+int fd_remove(int fd, struct file **out);
+/* Calls visit for each open file, with the table locked. */
+void fd_for_each(void (*visit)(struct file *f, void *arg), void *arg);
+void fd_lock(void);
+void fd_unlock(void);
+void fd_reset_lock(void);
+
+/* ---- Sockets ------------------------------------------------------------ */
+
+/* One worker's sock, as the library sees it. */
+struct sock {
+	struct leat_handle handle;
+	struct leat_slot *shared;
+	struct socket *socket;
+	uint32_t error_seen; /* atomic; of error_seq, what was reported */
+};
+
+enum socket_flag {
+	SOCKET_NONBLOCK = 1u << 0,
+	SOCKET_BOUND = 1u << 1,
+	SOCKET_LISTENING = 1u << 2,
+	SOCKET_CONNECTING = 1u << 3, /* stream: connect was asked for and is not known to be over */
+	SOCKET_CONNECTED = 1u << 4, /* datagram: has a peer; stream: is or was connected */
+	SOCKET_RX_SHUT = 1u << 5,
+	SOCKET_TX_SHUT = 1u << 6,
+	SOCKET_SHARED = 1u << 7, /* inherited or passed on by fork */
+	SOCKET_CLOSED = 1u << 8, /* its descriptor is; under watch_lock */
+};
+
+struct socket {
+	struct file file;
+	uint32_t flags; /* atomic; enum socket_flag */
+	struct session *session;
+	struct leat_cq *context; /* atomic; where events of its socks arrive */
+	struct sock *socks; /* [sock_count]: &one, or one per worker in their order */
+	uint8_t sock_count;
+	uint8_t home; /* index of the sock that sends and answers */
+	uint8_t next_rx; /* index of the sock to receive from first */
+	uint8_t type; /* SOCK_STREAM, SOCK_DGRAM */
+	uint8_t family;
+	uint8_t protocol;
+	uint8_t user; /* index of the foreign context that used it last, and ... */
+	uint8_t user_count; /* ... how often in a row */
+	int64_t receive_timeout_us; /* 0: none */
+	int64_t send_timeout_us;
+	struct watch *watches; /* epoll entries; under watch_lock */
+	struct listener *listener;
+	struct option_log *options; /* set before there was a sock on each worker */
+	struct sock one;
+};
+
+static inline struct sock *socket_home(struct socket *so)
+{
+	return &so->socks[so->home];
+}
+
+static inline bool socket_has(const struct socket *so, uint32_t flag)
+{
+	return (load_relaxed(&so->flags) & flag) != 0;
+}
+
+static inline void socket_set(struct socket *so, uint32_t flag)
+{
+	__atomic_or_fetch(&so->flags, flag, __ATOMIC_RELAXED);
+}
+
+static inline void socket_clear(struct socket *so, uint32_t flag)
+{
+	__atomic_and_fetch(&so->flags, ~flag, __ATOMIC_RELAXED);
+}
+
+static inline struct leat_cq *socket_context(const struct socket *so)
+{
+	return load_acquire(&so->context);
+}
+
+static inline bool socket_is_dead(const struct socket *so)
+{
+	return load_acquire(&so->session->dead);
+}
+
+static inline unsigned sock_worker(const struct sock *sk)
+{
+	return session_worker(sk->socket->session, sk->handle);
+}
+
+/* A reference to fd's socket; 0, -EBADF, -ENOTSOCK, and only the first -ENETDOWN. */
+int socket_get(int fd, struct socket **out);
+int socket_get_any(int fd, struct socket **out);
+static inline void socket_put(struct socket *so)
+{
+	file_put(&so->file);
+}
+
+/* The outcome of an internal function as POSIX reports it. */
+static inline ssize_t posix_result(ssize_t r)
+{
+	if (r >= 0)
+		return r;
+	errno = (int)-r;
+	return -1;
+}
+
+/* ---- socket.c ---- */
+
+/* A sock with this handle becomes sk, and events find it. */
+void sock_enter(struct sock *sk, struct socket *so, struct leat_handle h);
+/* This process lets go of it. */
+void sock_leave(struct sock *sk);
+/* The last reference is gone: closes the socks, never blocks. */
+void socket_destroy(struct socket *so);
+/* A socket without socks yet; NULL: no memory. */
+struct socket *socket_alloc(struct session *s, struct leat_cq *cq, int type, int flags);
+/* -errno of the sock's error if it was not reported yet, which it is now; else 0. */
+int sock_take_error(struct sock *sk);
+bool sock_has_error(const struct sock *sk);
+int socket_take_error(struct socket *so);
+/* The calling thread works with so; if it is the only one for a while, its context gets the
+ * events. */
+void socket_note_user(struct socket *so);
+/* Before sleeping on a socket that other processes may use: the events come here. */
+void socket_claim_events(struct socket *so);
+/* Contexts to sleep on for so. */
+uint64_t socket_contexts(struct socket *so);
+/* POLLIN, POLLOUT, ... that hold now.  For those of want that do not, an event will come.  May be
+ * called with an epoll locked. */
+uint32_t socket_poll(struct socket *so, uint32_t want);
+/* Waits until ready(so, arg), at most timeout_us (0: without end).  0, -EAGAIN after the timeout,
+ * -EINTR, -ENETDOWN. */
+int socket_wait(struct socket *so, bool (*ready)(struct socket *so, uint64_t arg), uint64_t arg,
+		int64_t deadline_us);
+int64_t deadline_after(int64_t timeout_us);
+
+/* ---- open.c ---- */
+
+/* Opens a sock on the next worker; 0 or -errno. */
+int socket_open(struct socket *so);
+/* Binds on every worker; 0 or -errno. */
+int socket_bind(struct socket *so, const struct leat_addr *addr);
+int socket_bind_any(struct socket *so);
+int socket_listen(struct socket *so, int backlog);
+int socket_connect(struct socket *so, const struct leat_addr *addr);
+/* Remembers an option for socks opened later; 0 or -ENOMEM. */
+int socket_log_option(struct socket *so, const struct leat_option *option);
+
+/* ---- option.c ---- */
+
+int socket_set_option(struct socket *so, int level, int name, const void *value, socklen_t length);
+int socket_get_option(struct socket *so, int level, int name, void *value, socklen_t *length);
+
+/* ---- addr.c ---- */
+
+/* 0, -EINVAL, -EAFNOSUPPORT. */
+int addr_from_sockaddr(struct leat_addr *out, const struct sockaddr *addr, socklen_t addrlen);
+void addr_to_sockaddr(const struct leat_addr *in, struct sockaddr *addr, socklen_t *addrlen);
+
+/* ---- lock.c: one process at a time moves a ring's cursor ---- */
+
+enum ring_side { RING_RX, RING_TX };
+struct ring_lock {
+	pthread_mutex_t *mutex;
+};
+/* 0; -EIO: a process died while it moved this cursor. */
+int ring_lock(struct sock *sk, enum ring_side side, struct ring_lock *lock);
+void ring_unlock(struct ring_lock *lock);
+void ring_locks_init_shared(struct session *s);
+void ring_locks_take_all(void);
+void ring_locks_release_all(void);
+void ring_locks_reset(void);
+
+/* ---- stream.c, datagram.c: data ---- */
+
+/* The caller's bytes, on their way in or out. */
+struct transfer {
+	const struct iovec *iov;
+	size_t iov_count;
+	size_t length; /* bytes that iov holds, or has room for */
+	size_t done; /* bytes that were copied */
+	size_t at; /* where copying goes on: piece, ... */
+	size_t within; /* ... and offset in it */
+	int flags; /* MSG_* */
+	int msg_flags; /* out: MSG_TRUNC */
+	struct leat_addr addr; /* AF_UNSPEC: none */
+};
+
+/* 0 or -EINVAL. */
+int transfer_init(struct transfer *t, const struct iovec *iov, size_t iov_count, int flags);
+/* Copies the next bytes, as many as both have, between the caller and the ring. */
+size_t transfer_in(struct transfer *t, void *ring, size_t bytes);
+size_t transfer_out(struct transfer *t, const void *ring, size_t bytes);
+ssize_t stream_send(struct socket *so, struct transfer *t);
+ssize_t stream_receive(struct socket *so, struct transfer *t);
+ssize_t datagram_send(struct socket *so, struct transfer *t);
+ssize_t datagram_receive(struct socket *so, struct transfer *t);
+/* Bytes of the next message, or -EAGAIN. */
+ssize_t datagram_next_length(struct socket *so);
+/* The send ring is not needed for now (LEAT_CQE_IDLE). */
+void sock_release_ring(struct leat_cq *cq, struct leat_handle h);
+/* Commits and consumes on a context that may be full. */
+int sock_commit(struct sock *sk, size_t bytes);
+int sock_consume(struct sock *sk, size_t bytes);
+ssize_t sock_reserve(struct sock *sk, size_t bytes, struct iovec *iov, int *iov_count);
+/* Room to write, and chunks to write bytes into; else an event will come. */
+bool sock_is_writable(struct sock *sk, size_t room, size_t bytes);
+/* Room from which on a socket counts as writable. */
+size_t sock_writable_mark(const struct sock *sk);
+
+/* ---- accept.c ---- */
+
+/* The next connection's descriptor, or -errno. */
+int socket_accept(struct socket *so, int flags, struct leat_addr *peer);
+int listener_open(struct socket *so);
+void listener_free(struct socket *so);
+void accept_offered(struct sock *listener, struct leat_cq *cq, const struct leat_cqe *cqe);
+/* Is a connection there to be claimed? */
+bool listener_has_offer(struct socket *so);
+/* Lets up to count connections of each worker be offered to cq. */
+void listener_credit(struct socket *so, struct leat_cq *cq, unsigned count);
+/* cq does not wait any more, and somebody else may. */
+void listener_uncredit(struct socket *so, struct leat_cq *cq);
+/* Contexts that have credits. */
+uint64_t listener_contexts(struct socket *so);
+void listener_forget_credits(struct socket *so);
+void listener_reset_in_child(struct socket *so);
+
+#define SHARED_NAP_US    20000 /* between looks at sockets whose events may go to another process */
+
+#define LISTENER_CREDITS 16 /* of a context that does not block in accept */
+
+/* ---- epoll.c ---- */
+
+/* events (LEAT_EV_*) were raised for sk. */
+void sock_event(struct sock *sk, uint32_t events);
+/* so is closed: no epoll watches it any more. */
+void epoll_forget(struct socket *so);
+/* so's events arrive at cq from now on. */
+void epoll_moved(struct socket *so, struct leat_cq *cq);
+/* so listens: who watches it posts credits. */
+void epoll_listening(struct socket *so);
+void epoll_destroy(struct epoll *ep);
+/* Every socket of s reports an error now. */
+void sockets_of_dead_session(struct session *s);
+/* Raises events for every socket whose context is cq. */
+void sockets_of_context(struct leat_cq *cq, uint32_t events);
+void epoll_fork_prepare(void);
+void epoll_fork_release(void);
+void epoll_fork_child(struct epoll *ep, struct leat_cq *cq);
+
+/* ---- fork.c ---- */
+
+/* fork is noticed from now on; 0 or -errno. */
+int fork_watch(void);
+
+#endif

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * From CLOSED to ESTABLISHED: listeners with their half-open connections,
+ * active and simultaneous open.
+ *
+ * When there are too many, as in Linux: a SYN is dropped when the listener's
+ * half-open connections or its accept queue have reached the backlog; the ACK
+ * that would complete a handshake is dropped when the accept queue is full, so
+ * the SYN-ACK goes out again and the peer's next ACK gets another chance.
+ */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "lib/pool.h"
+#include "sock/port_table.h"
+#include "sock/sock_table.h"
+#include "tcp/segment.h"
+#include "tcp/tcp_sock.h"
+
+/* What the peer can take in one segment, from its SYN. */
+static uint16_t peer_mss_bytes(const struct tcp_segment *syn)
+{
+	if (syn->mss == 0)
+		return TCP_MSS_DEFAULT_BYTES;
+	return RTE_MAX(syn->mss, TCP_MSS_MIN_BYTES);
+}
+
+/* The window of a SYN is not scaled. */
+static uint32_t syn_window(const struct sock *sk)
+{
+	return RTE_MIN(sk->rcvbuf_bytes, TCP_WINDOW_MAX);
+}
+
+/* ---- listening ------------------------------------------------------------ */
+
+int tcp_listen(struct worker *w, struct sock *sk, int backlog)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+	struct inet_sock *inet = &tp->ics.inet;
+	int result;
+
+	if (sk->state == TCP_LISTEN)
+		return listener_open(w, &tp->ics, backlog);
+	if (sk->state != TCP_CLOSE || inet->flow.remote_port != 0)
+		return -EINVAL;
+	if (!(sk->flags & SOCK_BOUND)) {
+		inet->flow.local_port = 0;
+		result = port_bind(w, inet);
+		if (result != 0)
+			return result;
+	}
+	result = port_may_listen(w, inet);
+	if (result == 0)
+		result = listener_open(w, &tp->ics, backlog);
+	if (result != 0)
+		return result;
+	LIST_INIT(&tp->requests);
+	tcp_set_state(tp, TCP_LISTEN);
+	return 0;
+}
+
+static void request_free(struct worker *w, struct request_sock *req)
+{
+	LIST_REMOVE(req, link);
+	req->listener->ics.listener->request_count--;
+	wheel_cancel(&w->wheel, &req->timer);
+	pool_put(w->tcp->requests, req);
+}
+
+static void request_drop(struct worker *w, struct request_sock *req)
+{
+	sock_table_delete(w->socks_by_flow, &req->flow);
+	request_free(w, req);
+}
+
+void tcp_listen_stop(struct worker *w, struct tcp_sock *tp)
+{
+	struct request_sock *req;
+
+	while ((req = LIST_FIRST(&tp->requests)) != NULL)
+		request_drop(w, req);
+	listener_close(w, &tp->ics);
+}
+
+/* ---- a SYN arrives -------------------------------------------------------- */
+
+static void request_tx_synack(struct worker *w, struct request_sock *req)
+{
+	struct tcp_segment seg = {
+		.seq = req->iss,
+		.ack = req->irs + 1,
+		.flags = TCP_FLAG_SYN | TCP_FLAG_ACK,
+		.window = (uint16_t)req->rcv_window,
+		.mss = tcp_advertised_mss(req->listener, req->dst.mtu),
+		.window_scale = req->snd_scale >= 0 ? (int8_t)req->rcv_scale : -1,
+		.has_timestamp = req->timestamps,
+		.ts_value = w->now_ms + req->ts_offset,
+		.ts_echo = req->ts_recent,
+	};
+
+	tcp_tx_bare(w, &req->flow, &req->dst, &seg);
+}
+
+static void request_tx_ack(struct worker *w, struct request_sock *req)
+{
+	struct tcp_segment seg = {
+		.seq = req->iss + 1,
+		.ack = req->irs + 1,
+		.flags = TCP_FLAG_ACK,
+		.window = (uint16_t)(req->rcv_window >> req->rcv_scale),
+		.window_scale = -1,
+		.has_timestamp = req->timestamps,
+		.ts_value = w->now_ms + req->ts_offset,
+		.ts_echo = req->ts_recent,
+	};
+
+	worker_count(w, CNT_tcp_challenge_ack);
+	tcp_tx_bare(w, &req->flow, &req->dst, &seg);
+}
+
+static void request_fire(void *context, struct timer *timer)
+{
+	struct worker *w = context;
+	struct request_sock *req = container_of(timer, struct request_sock, timer);
+
+	if (req->retries >= TCP_SYNACK_RETRIES) {
+		worker_count(w, CNT_tcp_timeout);
+		request_drop(w, req);
+		return;
+	}
+	req->retries++;
+	worker_count(w, CNT_tcp_retransmit);
+	wheel_arm(&w->wheel, timer, w->now_ms + rtt_backed_off_ms(RTO_INITIAL_MS, req->retries),
+		  request_fire);
+	request_tx_synack(w, req);
+}
+
+static void request_init(struct worker *w, struct request_sock *req, struct tcp_sock *listener,
+			 const struct packet *p)
+{
+	const struct tcp_segment *syn = &p->tcp;
+	bool scales = syn->window_scale >= 0;
+
+	*req = (struct request_sock){
+		.flow = p->flow,
+		.listener = listener,
+		.sent_us = w->now_us,
+		.iss = tcp_initial_sequence(w, &p->flow),
+		.irs = syn->seq,
+		.window = syn->window,
+		.rcv_window = syn_window(tcp_sock_sk(listener)),
+		.ts_recent = syn->ts_value,
+		.ts_offset = tcp_timestamp_offset(w, &p->flow),
+		.peer_mss_bytes = peer_mss_bytes(syn),
+		.snd_scale = syn->window_scale,
+		.rcv_scale = scales ? tcp_window_scale(w, tcp_sock_sk(listener)) : 0,
+		.timestamps = syn->has_timestamp,
+	};
+}
+
+/* RFC 9293 section 3.10.7.2, of a segment without RST and ACK. */
+enum counter tcp_rx_listen(struct worker *w, struct tcp_sock *listener, struct packet *p,
+			   uint32_t iss)
+{
+	struct listener *l = listener->ics.listener;
+	struct request_sock *req;
+	enum counter why;
+
+	if (!(p->tcp.flags & TCP_FLAG_SYN) || p->tcp.flags & TCP_FLAG_FIN)
+		return CNT_tcp_state;
+	if (!listener_has_room(&listener->ics))
+		return CNT_tcp_backlog;
+	if (l->request_count > l->backlog)
+		return CNT_tcp_syn_table;
+	req = pool_get(w->tcp->requests);
+	if (req == NULL)
+		return CNT_tcp_syn_table;
+	request_init(w, req, listener, p);
+	if (iss != 0)
+		req->iss = iss;
+	why = CNT_ip_no_route;
+	if (dst_resolve(w, &req->dst, req->flow.family, &req->flow.remote) != 0)
+		goto drop;
+	why = CNT_tcp_syn_table;
+	if (sock_table_add(w->socks_by_flow, &req->flow,
+			   sock_entry_make(req, SOCK_ENTRY_REQUEST)) != 0)
+		goto drop;
+	LIST_INSERT_HEAD(&listener->requests, req, link);
+	l->request_count++;
+	wheel_arm(&w->wheel, &req->timer, w->now_ms + RTO_INITIAL_MS, request_fire);
+	request_tx_synack(w, req);
+	return TCP_ACCEPTED;
+drop:
+	pool_put(w->tcp->requests, req);
+	return why;
+}
+
+enum counter tcp_rx_unknown(struct worker *w, struct packet *p)
+{
+	struct inet_sock *listener;
+
+	if (p->tcp.flags & TCP_FLAG_RST)
+		return CNT_tcp_no_sock;
+	listener = port_find(w, &p->flow, true);
+	if (listener != NULL && !(p->tcp.flags & TCP_FLAG_ACK))
+		return tcp_rx_listen(w, tcp_sk(&listener->sk), p, 0);
+	tcp_tx_reset_unknown(w, p);
+	return CNT_tcp_no_sock;
+}
+
+/* ---- the handshake's third segment ------------------------------------------ */
+
+/* What a connection takes from its listener, as accept does under Linux. */
+static void child_inherit(struct tcp_sock *child, const struct tcp_sock *listener)
+{
+	const struct sock *from = &listener->ics.inet.sk;
+	struct sock *sk = tcp_sock_sk(child);
+
+	sk->rcvbuf_bytes = from->rcvbuf_bytes;
+	sk->sndbuf_bytes = from->sndbuf_bytes;
+	sk->flags |= from->flags & (SOCK_KEEPALIVE | SOCK_REUSEADDR | SOCK_REUSEPORT);
+	child->ics.inet.ttl = listener->ics.inet.ttl;
+	child->ics.inet.traffic_class = listener->ics.inet.traffic_class;
+	child->flags |= listener->flags & TCP_SOCK_NODELAY;
+	child->linger_s = listener->linger_s;
+	child->user_mss_bytes = listener->user_mss_bytes;
+	child->user_timeout_ms = listener->user_timeout_ms;
+	child->keep_idle_s = listener->keep_idle_s;
+	child->keep_interval_s = listener->keep_interval_s;
+	child->keep_count = listener->keep_count;
+}
+
+static void child_init(struct worker *w, struct tcp_sock *child, const struct request_sock *req)
+{
+	child_inherit(child, req->listener);
+	child->ics.inet.flow = req->flow;
+	child->ics.inet.dst = req->dst;
+	child->snd_una = child->snd_nxt = child->snd_max = req->iss + 1;
+	child->snd_wl1 = req->irs;
+	child->snd_wl2 = req->iss + 1;
+	child->snd_wnd = child->snd_wnd_max = req->window;
+	child->rcv_nxt = child->rcv_acked = req->irs + 1;
+	child->rcv_edge = child->rcv_nxt + req->rcv_window;
+	child->rcv_time_ms = w->now_ms;
+	child->snd_scale = req->snd_scale >= 0 ? (uint8_t)req->snd_scale : 0;
+	child->rcv_scale = req->rcv_scale;
+	child->ts_recent = req->ts_recent;
+	child->ts_offset = req->ts_offset;
+	child->peer_mss_bytes = req->peer_mss_bytes;
+	if (req->timestamps)
+		child->flags |= TCP_SOCK_TIMESTAMPS;
+	if (req->retries > 0)
+		child->flags |= TCP_SOCK_SYN_RESENT;
+	else
+		rtt_sample(&child->rtt, (uint32_t)(w->now_us - req->sent_us));
+	tcp_update_mss(child, req->dst.mtu);
+}
+
+/* The request becomes a connection in its listener's accept queue, and takes the segment. */
+static enum counter request_complete(struct worker *w, struct request_sock *req, struct packet *p)
+{
+	struct tcp_sock *listener = req->listener;
+	struct tcp_sock *child;
+
+	if (!listener_has_room(&listener->ics))
+		return CNT_tcp_backlog;
+	child = tcp_sock_create(w, req->flow.family);
+	if (child == NULL)
+		return CNT_tcp_sock_pool;
+	child_init(w, child, req);
+	tcp_set_state(child, TCP_SYN_RECV);
+	sock_table_replace(w->socks_by_flow, &child->ics.inet.flow,
+			   sock_entry_make(child, SOCK_ENTRY_SOCK));
+	tcp_sock_sk(child)->flags |= SOCK_HASHED;
+	request_free(w, req);
+	tcp_established(w, child);
+	if (listener_add(w, &listener->ics, &child->ics) != 0) {
+		tcp_abort(w, child);
+		return CNT_tcp_sock_pool;
+	}
+	worker_count(w, CNT_tcp_passive_open);
+	return tcp_rx_segment(w, child, p);
+}
+
+/* RFC 9293 section 3.10.7.4 in SYN-RECEIVED after a passive open. */
+enum counter tcp_rx_request(struct worker *w, struct request_sock *req, struct packet *p)
+{
+	const struct tcp_segment *seg = &p->tcp;
+
+	if (seg->flags & TCP_FLAG_SYN && !(seg->flags & (TCP_FLAG_ACK | TCP_FLAG_RST)) &&
+	    seg->seq == req->irs) { /* the same SYN again: our SYN-ACK was lost, or is late */
+		request_tx_synack(w, req);
+		return CNT_tcp_syn;
+	}
+	if (req->timestamps && !(seg->flags & TCP_FLAG_RST) &&
+	    (!seg->has_timestamp || seq_lt(seg->ts_value, req->ts_recent)))
+		return CNT_tcp_paws;
+	/* First, the sequence number. */
+	if (!tcp_seq_acceptable(seg->seq, req->irs + 1, req->rcv_window)) {
+		if (seg->flags & TCP_FLAG_RST)
+			return CNT_tcp_rst;
+		request_tx_ack(w, req);
+		return CNT_tcp_seq;
+	}
+	/* Second and fourth, RST and SYN (with RFC 5961's answers). */
+	if (seg->flags & TCP_FLAG_RST && seg->seq == req->irs + 1) {
+		worker_count(w, CNT_tcp_rx_rst);
+		request_drop(w, req);
+		return TCP_ACCEPTED;
+	}
+	if (seg->flags & (TCP_FLAG_RST | TCP_FLAG_SYN)) {
+		request_tx_ack(w, req);
+		return seg->flags & TCP_FLAG_RST ? CNT_tcp_rst : CNT_tcp_syn;
+	}
+	/* Fifth, the ACK. */
+	if (!(seg->flags & TCP_FLAG_ACK))
+		return CNT_tcp_no_ack;
+	if (seg->ack != req->iss + 1) {
+		tcp_tx_reset_unknown(w, p);
+		return CNT_tcp_ack;
+	}
+	return request_complete(w, req, p);
+}
+
+void tcp_request_error(struct worker *w, struct request_sock *req, uint32_t sequence, int error)
+{
+	if (sequence == req->iss && error != EMSGSIZE)
+		request_drop(w, req);
+}
+
+/* ---- active open ----------------------------------------------------------- */
+
+/* The route, and the local end unless bind chose it; 0 or -errno. */
+static int connect_choose_local(struct worker *w, struct tcp_sock *tp)
+{
+	struct inet_sock *inet = &tp->ics.inet;
+	int result;
+
+	if (!(inet->sk.flags & SOCK_BOUND)) {
+		memset(&inet->flow.local, 0, sizeof(inet->flow.local));
+		return port_choose(w, inet);
+	}
+	result = dst_resolve(w, &inet->dst, inet->flow.family, &inet->flow.remote);
+	if (result == 0 && inet_addr_is_any(&inet->flow.local))
+		inet->flow.local = w->netif[inet->dst.netif]->address;
+	return result;
+}
+
+static void connect_init(struct worker *w, struct tcp_sock *tp)
+{
+	struct sock *sk = tcp_sock_sk(tp);
+	const struct flow *flow = &tp->ics.inet.flow;
+
+	sk->state_events = 0;
+	tp->snd_una = tp->snd_nxt = tp->snd_max = tcp_initial_sequence(w, flow);
+	tp->rcv_nxt = tp->rcv_acked = 0;
+	tp->rcv_edge = syn_window(sk);
+	tp->rcv_scale = tcp_window_scale(w, sk);
+	tp->snd_wnd = tp->snd_wnd_max = 0;
+	tp->ts_offset = tcp_timestamp_offset(w, flow);
+	tp->ts_recent = 0;
+	tp->rtt = (struct rtt){0};
+	tp->backoff = tp->probes = 0;
+	tp->soft_error = 0;
+	tp->progress_ms = w->now_ms;
+	tp->flags = (tp->flags & TCP_SOCK_NODELAY) | TCP_SOCK_SEND_SYN;
+}
+
+static bool is_connectable(const struct worker *w, uint8_t family, const struct inet_addr *to)
+{
+	if (inet_addr_is_multicast(family, to) || to->v4 == INADDR_BROADCAST)
+		return false;
+	for (uint16_t i = 0; i < w->netif_count; i++) {
+		if (to->v4 == w->netif[i]->broadcast)
+			return false;
+	}
+	return true;
+}
+
+int tcp_connect(struct worker *w, struct sock *sk, const struct leat_addr *addr)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+	struct flow *flow = &tp->ics.inet.flow;
+	struct inet_addr to = leat_addr_inet(addr);
+	int result;
+
+	if (sk->state == TCP_SYN_SENT || sk->state == TCP_SYN_RECV)
+		return -EALREADY;
+	if (sk->state != TCP_CLOSE || flow->remote_port != 0)
+		return -EISCONN;
+	if (addr->port == 0 || inet_addr_is_any(&to))
+		return -EADDRNOTAVAIL;
+	if (!is_connectable(w, sk->family, &to))
+		return -ENETUNREACH;
+	flow->remote = to;
+	flow->remote_port = addr->port;
+	tp->ics.inet.dst.generation = 0;
+	result = connect_choose_local(w, tp);
+	if (result == 0)
+		result = sock_table_add(w->socks_by_flow, flow,
+					sock_entry_make(tp, SOCK_ENTRY_SOCK));
+	if (result != 0) {
+		memset(&flow->remote, 0, sizeof(flow->remote));
+		flow->remote_port = 0;
+		return result == -EEXIST ? -EADDRNOTAVAIL : result == -ENOSPC ? -ENOBUFS : result;
+	}
+	sk->flags |= SOCK_HASHED;
+	connect_init(w, tp);
+	tcp_set_state(tp, TCP_SYN_SENT);
+	sock_want_output(w, sk);
+	return 0;
+}
+
+/* The peer's SYN says what it can do. */
+static void take_syn(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *syn)
+{
+	uint32_t window = tp->rcv_edge - tp->rcv_nxt;
+
+	tp->rcv_nxt = tp->rcv_acked = syn->seq + 1;
+	tp->rcv_edge = tp->rcv_nxt + window;
+	tp->rcv_time_ms = w->now_ms;
+	tp->peer_mss_bytes = peer_mss_bytes(syn);
+	tp->snd_wnd = tp->snd_wnd_max = syn->window;
+	tp->snd_wl1 = syn->seq;
+	tp->snd_wl2 = syn->flags & TCP_FLAG_ACK ? syn->ack : tp->snd_una;
+	if (syn->window_scale >= 0)
+		tp->snd_scale = (uint8_t)syn->window_scale;
+	else
+		tp->snd_scale = tp->rcv_scale = 0;
+	if (syn->has_timestamp) {
+		tp->flags |= TCP_SOCK_TIMESTAMPS;
+		tp->ts_recent = syn->ts_value;
+	}
+	tcp_update_mss(tp, tp->ics.inet.dst.mtu);
+}
+
+/* RFC 9293 section 3.10.7.3 */
+enum counter tcp_rx_syn_sent(struct worker *w, struct tcp_sock *tp, struct packet *p)
+{
+	struct tcp_segment *seg = &p->tcp;
+	bool acks = (seg->flags & TCP_FLAG_ACK) != 0;
+
+	/* First, the ACK bit. */
+	if (acks && (seq_le(seg->ack, tp->snd_una) || seq_gt(seg->ack, tp->snd_max))) {
+		tcp_tx_reset_unknown(w, p);
+		return CNT_tcp_ack;
+	}
+	/* Second, the RST bit. */
+	if (seg->flags & TCP_FLAG_RST) {
+		if (!acks)
+			return CNT_tcp_rst;
+		worker_count(w, CNT_tcp_rx_rst);
+		tcp_fail(w, tp, ECONNREFUSED);
+		return TCP_ACCEPTED;
+	}
+	/* Fourth, the SYN bit. */
+	if (!(seg->flags & TCP_FLAG_SYN))
+		return CNT_tcp_state;
+	take_syn(w, tp, seg);
+	if (!acks) { /* both opened at once */
+		tcp_set_state(tp, TCP_SYN_RECV);
+		tp->flags |= TCP_SOCK_SEND_SYN;
+		sock_want_output(w, tcp_sock_sk(tp));
+		return TCP_ACCEPTED;
+	}
+	tcp_measure_rtt(w, tp, seg);
+	tp->snd_una = seg->ack;
+	worker_count(w, CNT_tcp_active_open);
+	tcp_established(w, tp);
+	tcp_ack_now(w, tp);
+	/* Fifth: other controls or text are for the steps after the ACK. */
+	seg->seq++;
+	seg->flags &= (uint16_t)~TCP_FLAG_SYN;
+	return tcp_rx_text_and_fin(w, tp, p);
+}

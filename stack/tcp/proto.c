@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* TCP's two faces: to applications (struct proto) and to the network layer (struct ip_protocol). */
+#include <errno.h>
+#include <netinet/in.h>
+#include <rte_malloc.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "lib/pool.h"
+#include "shm/ring.h"
+#include "sock/port_table.h"
+#include "sock/sock_table.h"
+#include "tcp/segment.h"
+#include "tcp/tcp.h"
+#include "tcp/tcp_sock.h"
+
+/* ---- from the network --------------------------------------------------------- */
+
+static enum counter rx_entry(struct worker *w, struct packet *p)
+{
+	void *object = sock_entry_pointer(p->entry);
+
+	if (object == NULL)
+		return tcp_rx_unknown(w, p);
+	switch (sock_entry_kind(p->entry)) {
+	case SOCK_ENTRY_REQUEST:
+		return tcp_rx_request(w, object, p);
+	case SOCK_ENTRY_TIME_WAIT:
+		return tcp_rx_time_wait(w, object, p);
+	default:
+		return tcp_rx_segment(w, object, p);
+	}
+}
+
+static void tcp_rx(struct worker *w, struct packet *p)
+{
+	enum counter verdict;
+
+	worker_count(w, CNT_tcp_rx_segments);
+	verdict = p->to_broadcast ? CNT_tcp_broadcast : rx_entry(w, p);
+	/* The text was copied to its receive ring: every packet ends here. */
+	if (verdict == TCP_ACCEPTED)
+		rte_pktmbuf_free(p->m);
+	else
+		worker_drop(w, p->m, verdict);
+}
+
+/* RFC 1191: segments were too big for the path. */
+static void path_mtu_shrank(struct worker *w, struct tcp_sock *tp, uint16_t mtu)
+{
+	if (mtu < TCP_PATH_MTU_MIN || mtu >= tp->ics.inet.dst.mtu || tp->peer_mss_bytes == 0)
+		return;
+	tp->ics.inet.dst.mtu = mtu;
+	tcp_update_mss(tp, mtu);
+	tp->snd_nxt = tp->snd_una;
+	tp->flags &= (uint16_t)~TCP_SOCK_TIMING;
+	sock_want_output(w, tcp_sock_sk(tp));
+}
+
+/* RFC 1122 section 4.2.3.9, with RFC 5927's check: it must quote something in flight. */
+static void tcp_error(struct worker *w, const struct flow *flow, uint32_t sequence, int error,
+		      uint16_t mtu)
+{
+	sock_entry entry = sock_table_find(w->socks_by_flow, flow);
+	struct tcp_sock *tp;
+
+	if (entry == 0 || sock_entry_kind(entry) == SOCK_ENTRY_TIME_WAIT)
+		return;
+	if (sock_entry_kind(entry) == SOCK_ENTRY_REQUEST) {
+		tcp_request_error(w, sock_entry_pointer(entry), sequence, error);
+		return;
+	}
+	tp = sock_entry_pointer(entry);
+	if (seq_lt(sequence, tp->snd_una) || seq_ge(sequence, tp->snd_max))
+		return;
+	if (error == EMSGSIZE)
+		path_mtu_shrank(w, tp, mtu);
+	else if (tcp_state(tp) == TCP_SYN_SENT)
+		tcp_fail(w, tp, error);
+	else
+		tp->soft_error = (uint8_t)error;
+}
+
+const struct ip_protocol tcp_ip_protocol = {
+	.parse = tcp_parse,
+	.rx = tcp_rx,
+	.error = tcp_error,
+	.lookup = true,
+};
+
+/* ---- from the application -------------------------------------------------------- */
+
+static struct sock *tcp_create(struct worker *w, uint8_t family)
+{
+	struct tcp_sock *tp = tcp_sock_create(w, family);
+
+	return tp != NULL ? tcp_sock_sk(tp) : NULL;
+}
+
+static int tcp_bind(struct worker *w, struct sock *sk, const struct leat_addr *addr)
+{
+	struct inet_sock *inet = &tcp_sk(sk)->ics.inet;
+	struct inet_addr local = leat_addr_inet(addr);
+	int result;
+
+	if (addr->family != sk->family)
+		return -EAFNOSUPPORT;
+	if (sk->state != TCP_CLOSE || sk->flags & SOCK_BOUND)
+		return -EINVAL;
+	if (!inet_addr_is_any(&local) && !netif_is_local(w, &local))
+		return -EADDRNOTAVAIL;
+	inet->flow.local = local;
+	inet->flow.local_port = addr->port;
+	result = port_bind(w, inet);
+	if (result == 0 && addr->port != 0)
+		sk->flags |= SOCK_BOUND_PORT;
+	return result;
+}
+
+/* tx_tail or rx_head moved. */
+static void tcp_sync(struct worker *w, struct sock *sk)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+
+	if (tcp_state_in(tp, TCP_STATE(TCP_CLOSE) | TCP_STATE(TCP_LISTEN) |
+				     TCP_STATE(TCP_SYN_SENT) | TCP_STATE(TCP_SYN_RECV)))
+		return;
+	if (tcp_has_unsent(tp))
+		sock_want_output(w, sk);
+	tcp_window_reopen(w, tp);
+}
+
+static void tcp_describe(const struct sock *sk, struct sock_info *info)
+{
+	const struct tcp_sock *tp = container_of(sk, const struct tcp_sock, ics.inet.sk);
+	const struct flow *flow = &tp->ics.inet.flow;
+
+	snprintf(info->protocol, sizeof(info->protocol), "tcp");
+	snprintf(info->state, sizeof(info->state), "%s", tcp_state_name(sk->state));
+	info->local = leat_addr_make(sk->family, &flow->local, flow->local_port);
+	info->remote = leat_addr_make(sk->family, &flow->remote, flow->remote_port);
+	if (sk->state == TCP_LISTEN) {
+		info->rx_queued = tp->ics.listener->queue_count;
+		info->tx_queued = tp->ics.listener->backlog;
+	} else {
+		info->rx_queued = rx_ring_used(&sk->ring);
+		info->tx_queued = tx_ring_used(&sk->ring);
+	}
+}
+
+const struct proto tcp_proto = {
+	.name = "tcp",
+	.protocol = IPPROTO_TCP,
+	.type = SOCK_STREAM,
+	.create = tcp_create,
+	.bind = tcp_bind,
+	.listen = tcp_listen,
+	.connect = tcp_connect,
+	.shutdown = tcp_shutdown,
+	.setsockopt = tcp_setsockopt,
+	.getsockopt = tcp_getsockopt,
+	.sync = tcp_sync,
+	.close = tcp_close,
+	.output = tcp_output,
+	.describe = tcp_describe,
+};
+
+/* ---- a worker's share --------------------------------------------------------------- */
+
+static struct rte_mempool *create_pool(const struct worker *w, const char *what, uint32_t count,
+				       uint32_t object_bytes)
+{
+	char name[RTE_MEMPOOL_NAMESIZE];
+
+	snprintf(name, sizeof(name), "%s_%s_%u", w->config.name, what, w->id);
+	return pool_create(name, RTE_MAX(count, 1u), object_bytes, w->config.socket_id);
+}
+
+struct tcp_worker *tcp_worker_create(struct worker *w)
+{
+	const struct worker_config *c = &w->config;
+	struct tcp_worker *tcp = rte_zmalloc_socket("tcp_worker", sizeof(*tcp), RTE_CACHE_LINE_SIZE,
+						    c->socket_id);
+
+	if (tcp == NULL)
+		return NULL;
+	w->tcp = tcp;
+	TAILQ_INIT(&tcp->time_wait_queue);
+	tcp->socks = create_pool(w, "tcp", c->max_socks + c->max_listeners,
+				 sizeof(struct tcp_sock));
+	tcp->requests = create_pool(w, "req", c->max_requests, sizeof(struct request_sock));
+	tcp->time_waits = create_pool(w, "tw", c->max_time_wait, sizeof(struct time_wait));
+	/* One for each connection that has a gap in what it received; without one, what is out of
+	 * order is dropped. */
+	tcp->reassemblies = create_pool(w, "ras", RTE_MAX(c->max_socks / 4, 64u),
+					sizeof(struct reassembly));
+	if (tcp->socks == NULL || tcp->requests == NULL || tcp->time_waits == NULL ||
+	    tcp->reassemblies == NULL) {
+		tcp_worker_free(w);
+		return NULL;
+	}
+	return tcp;
+}
+
+void tcp_worker_free(struct worker *w)
+{
+	struct tcp_worker *tcp = w->tcp;
+
+	tcp_time_wait_free_all(w);
+	rte_mempool_free(tcp->socks);
+	rte_mempool_free(tcp->requests);
+	rte_mempool_free(tcp->time_waits);
+	rte_mempool_free(tcp->reassemblies);
+	rte_free(tcp);
+	w->tcp = NULL;
+}

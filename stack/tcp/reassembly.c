@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tcp/reassembly.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/assert.h"
+#include "lib/seq.h"
+
+void reassembly_init(struct reassembly *r)
+{
+	r->has_end = false;
+	r->count = 0;
+}
+
+/* Replaces the ranges [first, last) by one, which may be no range yet (first == last). */
+static void reassembly_replace(struct reassembly *r, unsigned first, unsigned last, uint32_t start,
+			       uint32_t end)
+{
+	memmove(&r->range[first + 1], &r->range[last], (r->count - last) * sizeof(r->range[0]));
+	r->count = (uint8_t)(r->count + 1 - (last - first));
+	r->range[first].start = start;
+	r->range[first].end = end;
+}
+
+int reassembly_add(struct reassembly *r, uint32_t start, uint32_t end)
+{
+	unsigned first = 0;
+	unsigned last;
+
+	leat_assert(seq_lt(start, end));
+	while (first < r->count && seq_lt(r->range[first].end, start))
+		first++;
+	last = first;
+	while (last < r->count && seq_le(r->range[last].start, end))
+		last++;
+	/* Ranges first .. last - 1 overlap or touch the new one. */
+	if (first == last) {
+		if (r->count == REASSEMBLY_RANGES)
+			return -ENOBUFS;
+	} else {
+		start = seq_min(start, r->range[first].start);
+		end = seq_max(end, r->range[last - 1].end);
+	}
+	reassembly_replace(r, first, last, start, end);
+	return 0;
+}
+
+uint32_t reassembly_take(struct reassembly *r, uint32_t next)
+{
+	unsigned taken = 0;
+
+	while (taken < r->count && seq_le(r->range[taken].start, next)) {
+		next = seq_max(next, r->range[taken].end);
+		taken++;
+	}
+	r->count = (uint8_t)(r->count - taken);
+	memmove(&r->range[0], &r->range[taken], r->count * sizeof(r->range[0]));
+	return next;
+}
+
+void reassembly_set_end(struct reassembly *r, uint32_t end)
+{
+	r->stream_end = end;
+	r->has_end = true;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Which sequence ranges beyond the next expected one have arrived.  The bytes
+ * themselves lie already where they belong; this is only the bookkeeping: a
+ * sorted, bounded set of disjoint [start, end), all within 2^31 of each other.
+ */
+#ifndef LEAT_TCP_REASSEMBLY_H
+#define LEAT_TCP_REASSEMBLY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define REASSEMBLY_RANGES 31
+
+struct reassembly {
+	uint32_t stream_end; /* where the peer's stream ends, if has_end */
+	bool has_end;
+	uint8_t count;
+	struct {
+		uint32_t start, end;
+	} range[REASSEMBLY_RANGES];
+};
+
+void reassembly_init(struct reassembly *r);
+
+/* Adds [start, end), start before end, merging what overlaps or touches.  0, or -ENOBUFS with
+ * nothing changed when one more separate range does not fit. */
+int reassembly_add(struct reassembly *r, uint32_t start, uint32_t end);
+
+/* All before next has arrived in order: forgets that, and returns how far the stream is complete
+ * now (next itself when there is still a gap). */
+uint32_t reassembly_take(struct reassembly *r, uint32_t next);
+
+/* The peer said that its stream ends here. */
+void reassembly_set_end(struct reassembly *r, uint32_t end);
+
+static inline bool reassembly_is_empty(const struct reassembly *r)
+{
+	return r->count == 0 && !r->has_end;
+}
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Round-trip time and retransmission timeout (RFC 6298). */
+#ifndef LEAT_TCP_RTT_H
+#define LEAT_TCP_RTT_H
+
+#include <stdint.h>
+
+#define RTO_INITIAL_MS  1000u /* RFC 6298 section 2.1 */
+#define RTO_FALLBACK_MS 3000u /* section 5.7: the handshake itself needed a retransmission */
+/* Section 2.4 asks for 1 s; like Linux and for the same reason (recovery within a LAN or data
+ * centre), 200 ms, which stays above any delayed acknowledgment. */
+#define RTO_MIN_MS   200u
+#define RTO_MAX_MS   120000u
+#define RTT_CLOCK_US 1000u /* G: granularity of the timer wheel */
+
+/* All zero: no sample yet. */
+struct rtt {
+	uint32_t srtt_us_8; /* smoothed RTT, times 8 */
+	uint32_t rttvar_us_4; /* variation, times 4 */
+};
+
+/* A measured round trip; 0 counts as one microsecond. */
+void rtt_sample(struct rtt *r, uint32_t sample_us);
+
+/* The retransmission timeout before any back-off. */
+uint32_t rtt_rto_ms(const struct rtt *r);
+
+/* RTO after so many timeouts in a row (section 5.5). */
+uint32_t rtt_backed_off_ms(uint32_t rto_ms, unsigned timeouts);
+
+static inline uint32_t rtt_smoothed_us(const struct rtt *r)
+{
+	return r->srtt_us_8 / 8;
+}
+
+#endif

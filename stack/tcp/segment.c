@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tcp/segment.h"
+
+#include <netinet/tcp.h>
+#include <rte_tcp.h>
+
+#include "net/ipv4.h"
+
+#define OPTION_END            0
+#define OPTION_NOP            1
+#define OPTION_MSS            2
+#define OPTION_WINDOW_SCALE   3
+#define OPTION_SACK_PERMITTED 4
+#define OPTION_SACK           5
+#define OPTION_TIMESTAMP      8
+
+static uint16_t read_be16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static uint32_t read_be32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static uint8_t *write_be16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+	return p + 2;
+}
+
+static uint8_t *write_be32(uint8_t *p, uint32_t v)
+{
+	return write_be16(write_be16(p, (uint16_t)(v >> 16)), (uint16_t)v);
+}
+
+static bool read_sack(const uint8_t *value, uint32_t bytes, struct tcp_segment *seg)
+{
+	if (bytes == 0 || bytes % 8 != 0 || bytes / 8 > 4)
+		return false;
+	seg->sack_count = (uint8_t)(bytes / 8);
+	for (uint32_t i = 0; i < seg->sack_count; i++) {
+		seg->sack[i].start = read_be32(value + 8 * i);
+		seg->sack[i].end = read_be32(value + 8 * i + 4);
+	}
+	return true;
+}
+
+/* One option with a length; false: a known kind with a length it cannot have. */
+static bool read_option(uint8_t kind, const uint8_t *value, uint32_t bytes, struct tcp_segment *seg)
+{
+	switch (kind) {
+	case OPTION_MSS:
+		if (bytes != 2)
+			return false;
+		seg->mss = read_be16(value);
+		return true;
+	case OPTION_WINDOW_SCALE:
+		if (bytes != 1)
+			return false;
+		seg->window_scale = value[0] > TCP_SCALE_MAX ? TCP_SCALE_MAX : (int8_t)value[0];
+		return true;
+	case OPTION_SACK_PERMITTED:
+		seg->sack_permitted = true;
+		return bytes == 0;
+	case OPTION_SACK:
+		return read_sack(value, bytes, seg);
+	case OPTION_TIMESTAMP:
+		if (bytes != 8)
+			return false;
+		seg->has_timestamp = true;
+		seg->ts_value = read_be32(value);
+		seg->ts_echo = read_be32(value + 4);
+		return true;
+	default:
+		return true; /* RFC 9293 section 3.1: unknown options are skipped (MUST-6) */
+	}
+}
+
+static bool read_options(const uint8_t *at, uint32_t left, struct tcp_segment *seg)
+{
+	while (left > 0) {
+		uint8_t kind = at[0];
+		uint32_t bytes;
+
+		if (kind == OPTION_END)
+			return true;
+		if (kind == OPTION_NOP) {
+			at++;
+			left--;
+			continue;
+		}
+		if (left < 2)
+			return false;
+		bytes = at[1];
+		if (bytes < 2 || bytes > left)
+			return false;
+		if (!read_option(kind, at + 2, bytes - 2, seg))
+			return false;
+		at += bytes;
+		left -= bytes;
+	}
+	return true;
+}
+
+/* Nearly every segment of a connection carries just this: NOP NOP timestamp. */
+static bool read_timestamp_only(const uint8_t *at, uint32_t length, struct tcp_segment *seg)
+{
+	if (length != TCP_TIMESTAMP_BYTES || read_be32(at) != 0x0101080au)
+		return false;
+	seg->has_timestamp = true;
+	seg->ts_value = read_be32(at + 4);
+	seg->ts_echo = read_be32(at + 8);
+	return true;
+}
+
+enum counter tcp_segment_read(const uint8_t *data, uint32_t available, uint32_t length,
+			      struct tcp_segment *seg)
+{
+	uint32_t header_bytes;
+
+	if (length < TCP_HEADER_BYTES || available < TCP_HEADER_BYTES)
+		return CNT_tcp_short;
+	header_bytes = (uint32_t)(data[12] >> 4) * 4;
+	if (header_bytes < TCP_HEADER_BYTES || header_bytes > length || header_bytes > available)
+		return CNT_tcp_offset;
+
+	seg->seq = read_be32(data + 4);
+	seg->ack = read_be32(data + 8);
+	seg->length = length - header_bytes;
+	seg->flags = data[13];
+	seg->window = read_be16(data + 14);
+	seg->urgent = read_be16(data + 18);
+	seg->mss = 0;
+	seg->window_scale = -1;
+	seg->has_timestamp = false;
+	seg->sack_permitted = false;
+	seg->sack_count = 0;
+	if (header_bytes > TCP_HEADER_BYTES) {
+		const uint8_t *options = data + TCP_HEADER_BYTES;
+		uint32_t bytes = header_bytes - TCP_HEADER_BYTES;
+
+		if (!read_timestamp_only(options, bytes, seg) && !read_options(options, bytes, seg))
+			return CNT_tcp_option;
+	}
+	return CNT_MAX;
+}
+
+uint32_t tcp_segment_header_bytes(const struct tcp_segment *seg)
+{
+	uint32_t bytes = TCP_HEADER_BYTES;
+
+	if (seg->mss != 0)
+		bytes += 4;
+	if (seg->has_timestamp)
+		bytes += TCP_TIMESTAMP_BYTES;
+	if (seg->window_scale >= 0)
+		bytes += 4;
+	return bytes;
+}
+
+void tcp_segment_write(const struct tcp_segment *seg, const struct flow *flow, uint8_t *out)
+{
+	uint8_t *at = out;
+
+	memcpy(at, &flow->local_port, 2);
+	memcpy(at + 2, &flow->remote_port, 2);
+	at = write_be32(at + 4, seg->seq);
+	at = write_be32(at, seg->ack);
+	*at++ = (uint8_t)(tcp_segment_header_bytes(seg) / 4 << 4);
+	*at++ = (uint8_t)seg->flags;
+	at = write_be16(at, seg->window);
+	at = write_be16(at, 0);
+	at = write_be16(at, seg->urgent);
+	if (seg->mss != 0) {
+		*at++ = OPTION_MSS;
+		*at++ = 4;
+		at = write_be16(at, seg->mss);
+	}
+	if (seg->has_timestamp) {
+		at = write_be32(at, 0x0101080au);
+		at = write_be32(at, seg->ts_value);
+		at = write_be32(at, seg->ts_echo);
+	}
+	if (seg->window_scale >= 0) {
+		*at++ = OPTION_NOP;
+		*at++ = OPTION_WINDOW_SCALE;
+		*at++ = 3;
+		*at = (uint8_t)seg->window_scale;
+	}
+}
+
+enum counter tcp_parse(struct worker *w, struct packet *p)
+{
+	const uint8_t *data = rte_pktmbuf_mtod(p->m, const uint8_t *);
+	enum counter why;
+
+	(void)w;
+	why = tcp_segment_read(data, rte_pktmbuf_data_len(p->m), p->length, &p->tcp);
+	if (why == CNT_tcp_short || why == CNT_tcp_offset)
+		return why;
+	if (!ip_transport_checksum_good(p))
+		return CNT_tcp_checksum;
+	if (why != CNT_MAX)
+		return why;
+	memcpy(&p->flow.remote_port, data, 2);
+	memcpy(&p->flow.local_port, data + 2, 2);
+	rte_pktmbuf_adj(p->m, (uint16_t)(p->length - p->tcp.length));
+	p->length = p->tcp.length;
+	return CNT_MAX;
+}

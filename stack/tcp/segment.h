@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * TCP headers (RFC 9293 section 3.1) read and written: one struct tcp_segment
+ * in host order for both ways.  Nothing here touches a sock.
+ */
+#ifndef LEAT_TCP_SEGMENT_H
+#define LEAT_TCP_SEGMENT_H
+
+#include <stdint.h>
+
+#include "lib/counters.h"
+#include "net/packet.h"
+
+#define TCP_FLAG_FIN         0x01u
+#define TCP_FLAG_SYN         0x02u
+#define TCP_FLAG_RST         0x04u
+#define TCP_FLAG_PSH         0x08u
+#define TCP_FLAG_ACK         0x10u
+#define TCP_FLAG_URG         0x20u
+#define TCP_FLAG_ECE         0x40u
+#define TCP_FLAG_CWR         0x80u
+
+#define TCP_HEADER_BYTES     20u
+#define TCP_HEADER_MAX_BYTES 60u
+#define TCP_TIMESTAMP_BYTES  12u /* the option with its padding */
+#define TCP_SCALE_MAX        14 /* RFC 7323 section 2.3 */
+
+/*
+ * Reads the header at data, of which available bytes lie in one piece, of a
+ * segment of length bytes in all.  CNT_MAX, or why it cannot be one:
+ * CNT_tcp_short, CNT_tcp_offset, CNT_tcp_option.  Ports are not in a
+ * tcp_segment; the caller takes them from the header.
+ */
+enum counter tcp_segment_read(const uint8_t *data, uint32_t available, uint32_t length,
+			      struct tcp_segment *seg);
+
+/* Bytes the header of seg takes, options included. */
+uint32_t tcp_segment_header_bytes(const struct tcp_segment *seg);
+
+/* Writes that header, checksum 0, with the ports of flow; SACK blocks are not written. */
+void tcp_segment_write(const struct tcp_segment *seg, const struct flow *flow, uint8_t *out);
+
+/* The handler of ip_protocol.parse. */
+enum counter tcp_parse(struct worker *w, struct packet *p);
+
+/* The sequence number after the segment: SYN and FIN take one each. */
+static inline uint32_t tcp_segment_end(const struct tcp_segment *seg)
+{
+	return seg->seq + seg->length + ((seg->flags & TCP_FLAG_SYN) != 0) +
+	       ((seg->flags & TCP_FLAG_FIN) != 0);
+}
+
+#endif

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * TCP's own structs and the functions its files offer each other.
+ *
+ * Who may free a sock: tcp_done, and what calls it (tcp_fail, tcp_abort,
+ * tcp_time_wait).  After one of them a sock that no application holds is
+ * gone.  Input steps therefore return a verdict: on anything but TCP_GO_ON
+ * the caller does not touch the sock any more.  Timer handlers return whether
+ * the sock lives.
+ */
+#ifndef LEAT_TCP_TCP_SOCK_H
+#define LEAT_TCP_TCP_SOCK_H
+
+#include <netinet/tcp.h>
+#include <rte_common.h>
+#include <rte_mempool.h>
+
+#include "core/worker.h"
+#include "lib/seq.h"
+#include "net/packet.h"
+#include "sock/connection.h"
+#include "tcp/congestion.h"
+#include "tcp/reassembly.h"
+#include "tcp/rtt.h"
+
+/* ---- constants ----------------------------------------------------------- */
+
+#define TCP_MSS_DEFAULT_BYTES 536u /* RFC 9293 section 3.7.1 (MUST-15) */
+#define TCP_MSS_MIN_BYTES     88u /* below that headers cost more than data; smaller is refused */
+#define TCP_IPV4_HEADERS      40u
+#define TCP_PATH_MTU_MIN      552u /* a smaller one in an ICMP error is not believed */
+#define TCP_WINDOW_MAX        65535u
+
+#define TCP_SYN_RETRIES \
+	6 /* connect gives up after 127 s (RFC 1122: at least 3 minutes asked;
+			          Linux's default) */
+#define TCP_SYNACK_RETRIES  5 /* a request goes after 63 s */
+#define TCP_RETRIES         15 /* RFC 9293 section 3.8.3: R2, more than 100 s */
+#define TCP_ORPHAN_RETRIES  8 /* R2 of a connection no application holds */
+#define TCP_DELACK_MS       40 /* RFC 9293 section 3.8.6.3: less than 500 ms */
+#define TCP_QUICK_ACKS      16 /* at once at the start, so that the peer's slow start is not held up */
+#define TCP_DUPACK_LIMIT    3
+#define TCP_PERSIST_MAX_MS  60000u
+#define TCP_FIN_TIMEOUT_MS  60000u /* FIN-WAIT-2 without an application */
+#define TCP_TIME_WAIT_MS    60000u /* 2 MSL */
+#define TCP_PAWS_IDLE_MS    (24u * 24 * 3600 * 1000) /* RFC 7323 section 5.5 */
+#define TCP_CHALLENGE_LIMIT 10 /* RFC 5961 section 7: challenge ACKs of a connection ... */
+#define TCP_CHALLENGE_MS    5000u /* ... in so much time */
+#define TCP_KEEP_IDLE_S     7200
+#define TCP_KEEP_INTERVAL_S 75
+#define TCP_KEEP_COUNT      9
+
+/* ---- verdicts of input steps ---------------------------------------------- */
+
+/* The next step takes it. */
+#define TCP_GO_ON ((enum counter)(CNT_MAX + 1))
+/* The segment did its work. */
+#define TCP_ACCEPTED CNT_MAX
+/* Anything else: it dies under this reason. */
+
+/* ---- structs --------------------------------------------------------------- */
+
+enum tcp_timer { TCP_TIMER_RETRANSMIT, TCP_TIMER_DELACK, TCP_TIMER_IDLE, TCP_TIMERS };
+
+enum tcp_sock_flag {
+	TCP_SOCK_ACK_NOW = 1u << 0, /* output sends at least an ACK */
+	TCP_SOCK_SEND_SYN = 1u << 1, /* output sends the SYN or SYN-ACK */
+	TCP_SOCK_RETRANSMIT = 1u << 2, /* output sends the segment at snd_una again */
+	TCP_SOCK_FORCE = 1u << 3, /* output sends one segment whatever Nagle and SWS say */
+	TCP_SOCK_FIN_QUEUED = 1u << 4, /* the stream ends at write_end */
+	TCP_SOCK_RECOVERY = 1u << 5, /* fast recovery, until recover is acknowledged */
+	TCP_SOCK_PARTIAL_ACK = 1u << 6, /* recovery saw its first partial acknowledgment */
+	TCP_SOCK_TIMING = 1u << 7, /* rtt_seq is being timed */
+	TCP_SOCK_TIMESTAMPS = 1u << 8, /* negotiated */
+	TCP_SOCK_SYN_RESENT = 1u << 9, /* the handshake needed a retransmission */
+	TCP_SOCK_NODELAY = 1u << 10,
+	TCP_SOCK_WINDOW_ASKED = 1u << 11, /* the application will tell when it has read */
+};
+
+struct tcp_sock {
+	struct inet_connection_sock ics;
+
+	/* hot: sender */
+	uint32_t snd_una; /* oldest unacknowledged; stream offset ring.tx_head after the SYN */
+	uint32_t snd_nxt; /* next to send; goes back to snd_una on a timeout */
+	uint32_t snd_max; /* after the highest ever sent */
+	uint32_t snd_wnd; /* peer's window in bytes */
+	uint32_t snd_wl1; /* seq and ... */
+	uint32_t snd_wl2; /* ... ack of the segment that set it */
+	uint32_t snd_small; /* after the last segment below a full one (Minshall's Nagle) */
+	uint32_t write_end; /* TCP_SOCK_FIN_QUEUED: sequence number of our FIN */
+	struct congestion congestion;
+
+	/* hot: receiver */
+	uint32_t rcv_nxt; /* next expected; stream offset ring.rx_tail until the FIN */
+	uint32_t rcv_edge; /* first not offered; never moves back */
+	uint32_t rcv_acked; /* rcv_nxt in the last segment sent: RFC 7323's Last.ACK.sent */
+	uint32_t rcv_time_ms; /* when the last segment came */
+	uint32_t ts_recent; /* RFC 7323 */
+	uint32_t ts_offset; /* of our timestamp clock */
+	uint16_t flags; /* enum tcp_sock_flag */
+	uint16_t rcv_mss_bytes; /* largest segment received */
+	uint8_t snd_scale;
+	uint8_t rcv_scale;
+	uint8_t dupacks;
+	uint8_t quick_acks; /* so many more ACKs are not delayed */
+	union {
+		struct reassembly *reassembly; /* NULL: nothing out of order */
+		LIST_HEAD(, request_sock) requests; /* of a listener */
+	};
+
+	/* timers: the wheel's entry is ics.timer, at or before the earliest deadline */
+	uint32_t deadline_ms[TCP_TIMERS];
+	uint8_t timers; /* bit per enum tcp_timer: armed */
+	uint8_t backoff; /* timeouts in a row without progress */
+	uint8_t probes; /* keepalive or zero-window probes nobody answered */
+	uint8_t keep_count;
+
+	/* cold: measurement and loss */
+	struct rtt rtt;
+	uint32_t rtt_seq; /* TCP_SOCK_TIMING: when this is acknowledged ... */
+	uint32_t rtt_start_us; /* ... that much was sent at this time (low 32 bits) */
+	uint32_t recover; /* RFC 6582 */
+	uint32_t sent_ms; /* when data was last sent */
+	uint32_t progress_ms; /* since when the oldest unacknowledged byte waits */
+	uint32_t snd_wnd_max; /* largest window the peer ever offered */
+	const struct congestion_ops *congestion_ops;
+
+	/* cold: options and limits */
+	uint32_t user_timeout_ms; /* RFC 5482; 0: none */
+	uint32_t challenge_ms; /* the interval of TCP_CHALLENGE_MS that counts ... */
+	uint8_t challenges; /* ... these */
+	uint8_t soft_error; /* last ICMP error while established, an errno value */
+	uint16_t user_mss_bytes; /* TCP_MAXSEG; 0: none */
+	uint16_t peer_mss_bytes;
+	uint16_t keep_idle_s;
+	uint16_t keep_interval_s;
+	int16_t linger_s; /* -1: SO_LINGER is off */
+};
+_Static_assert(sizeof(struct tcp_sock) <= 9 * RTE_CACHE_LINE_SIZE, "nine lines, parents included");
+_Static_assert(offsetof(struct tcp_sock, deadline_ms) - offsetof(struct tcp_sock, snd_una) <=
+		       2 * RTE_CACHE_LINE_SIZE,
+	       "sender and receiver are within two lines' length");
+
+/* A half-open connection: in sock_table and on its listener's list. */
+struct request_sock {
+	struct flow flow;
+	struct dst dst;
+	struct timer timer; /* SYN-ACK again */
+	struct tcp_sock *listener;
+	LIST_ENTRY(request_sock) link;
+	uint64_t sent_us; /* first SYN-ACK */
+	uint32_t iss;
+	uint32_t irs;
+	uint32_t window; /* as the SYN had it, unscaled */
+	uint32_t rcv_window; /* as the SYN-ACK has it */
+	uint32_t ts_recent;
+	uint32_t ts_offset;
+	uint16_t peer_mss_bytes;
+	int8_t snd_scale; /* -1: the peer does not scale */
+	uint8_t rcv_scale;
+	uint8_t retries;
+	bool timestamps;
+};
+
+/* What is left of a connection for 2 MSL: in sock_table and in the FIFO. */
+struct time_wait {
+	TAILQ_ENTRY(time_wait) link;
+	struct flow flow;
+	struct dst dst;
+	uint32_t snd_nxt;
+	uint32_t rcv_nxt;
+	uint32_t rcv_window;
+	uint32_t ts_recent;
+	uint32_t ts_offset;
+	uint32_t expiry_ms;
+	uint16_t window; /* as last advertised, scaled down */
+	bool timestamps;
+};
+TAILQ_HEAD(time_wait_queue, time_wait);
+
+struct tcp_worker {
+	struct rte_mempool *socks; /* struct tcp_sock, listeners too */
+	struct rte_mempool *requests;
+	struct rte_mempool *time_waits;
+	struct rte_mempool *reassemblies;
+	struct time_wait_queue time_wait_queue; /* oldest first */
+	struct timer time_wait_timer;
+};
+
+static inline struct tcp_sock *tcp_sk(struct sock *sk)
+{
+	return container_of(sk, struct tcp_sock, ics.inet.sk);
+}
+
+static inline struct sock *tcp_sock_sk(struct tcp_sock *tp)
+{
+	return &tp->ics.inet.sk;
+}
+
+static inline uint8_t tcp_state(const struct tcp_sock *tp)
+{
+	return tp->ics.inet.sk.state;
+}
+
+/* A set of states, for questions of the form "is it one of". */
+#define TCP_STATE(s) (1u << (s))
+
+static inline bool tcp_state_in(const struct tcp_sock *tp, unsigned states)
+{
+	return (states >> tcp_state(tp) & 1) != 0;
+}
+
+/* ---- state.c ---- */
+
+/* Every change of state; asserts that it is a legal one. */
+void tcp_set_state(struct tcp_sock *tp, uint8_t state);
+bool tcp_sock_is_sane(const struct tcp_sock *tp);
+
+/* ---- sock.c: life and death ---- */
+
+/* A closed sock with its defaults; NULL: pool empty. */
+struct tcp_sock *tcp_sock_create(struct worker *w, uint8_t family);
+/* The state machine ended: leaves every table, frees the sock when no application holds it. */
+void tcp_done(struct worker *w, struct tcp_sock *tp);
+/* The same, telling the application this error first. */
+void tcp_fail(struct worker *w, struct tcp_sock *tp, int error);
+/* Sends RST where the peer knows the connection, then tcp_done. */
+void tcp_abort(struct worker *w, struct tcp_sock *tp);
+int tcp_shutdown(struct worker *w, struct sock *sk, int how);
+void tcp_close(struct worker *w, struct sock *sk, bool abort);
+/* The connection is established: SYN sent and acknowledged, peer's SYN received. */
+void tcp_established(struct worker *w, struct tcp_sock *tp);
+/* Payload of a full segment, from the peer's MSS, the path's MTU and our options. */
+void tcp_update_mss(struct tcp_sock *tp, uint16_t mtu);
+/* What is advertised to a peer behind this MTU. */
+uint16_t tcp_advertised_mss(const struct tcp_sock *tp, uint16_t mtu);
+
+/* Is our FIN sent and acknowledged? */
+static inline bool tcp_fin_is_acked(const struct tcp_sock *tp)
+{
+	return tp->flags & TCP_SOCK_FIN_QUEUED && seq_gt(tp->snd_una, tp->write_end);
+}
+
+/* ---- isn.c ---- */
+
+uint32_t tcp_initial_sequence(const struct worker *w, const struct flow *flow);
+uint32_t tcp_timestamp_offset(const struct worker *w, const struct flow *flow);
+
+/* ---- handshake.c ---- */
+
+int tcp_listen(struct worker *w, struct sock *sk, int backlog);
+/* Ends a listener's half-open and unclaimed connections and frees its state. */
+void tcp_listen_stop(struct worker *w, struct tcp_sock *tp);
+int tcp_connect(struct worker *w, struct sock *sk, const struct leat_addr *addr);
+/* A segment that belongs to no connection. */
+enum counter tcp_rx_unknown(struct worker *w, struct packet *p);
+/* A SYN for a listener; iss: the sequence number to use, 0: a fresh one. */
+enum counter tcp_rx_listen(struct worker *w, struct tcp_sock *listener, struct packet *p,
+			   uint32_t iss);
+enum counter tcp_rx_request(struct worker *w, struct request_sock *req, struct packet *p);
+enum counter tcp_rx_syn_sent(struct worker *w, struct tcp_sock *tp, struct packet *p);
+void tcp_request_error(struct worker *w, struct request_sock *req, uint32_t sequence, int error);
+
+/* ---- input.c ---- */
+
+enum counter tcp_rx_segment(struct worker *w, struct tcp_sock *tp, struct packet *p);
+/* Steps 6 to 8, of a segment that begins at rcv_nxt or is trimmed to it: text and FIN. */
+enum counter tcp_rx_text_and_fin(struct worker *w, struct tcp_sock *tp, struct packet *p);
+/* Is seq within [start, start + window]? The end too: there an ACK of a full window lies. */
+static inline bool tcp_seq_acceptable(uint32_t seq, uint32_t start, uint32_t window)
+{
+	return seq - start <= window;
+}
+
+/* ---- ack.c ---- */
+
+/* Step 5: the ACK field. */
+enum counter tcp_rx_ack(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
+/* Takes the window a segment offers, when it is newer than the one we have. */
+void tcp_update_window(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
+/* seg acknowledges something new. */
+void tcp_ack_advance(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
+/* A round trip ended, when seg acknowledges what was timed. */
+void tcp_measure_rtt(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
+
+/* ---- window.c: the window we offer ---- */
+
+/* The window field of the segment about to be sent; opens the window when that is worth it. */
+uint16_t tcp_window_field(struct worker *w, struct tcp_sock *tp);
+/* Asks the application to tell when it has read, while the window offered is small. */
+void tcp_window_watch(struct worker *w, struct tcp_sock *tp);
+/* The application has read: tells the peer, when the window grew by enough. */
+void tcp_window_reopen(struct worker *w, struct tcp_sock *tp);
+uint8_t tcp_window_scale(const struct worker *w, const struct sock *sk);
+
+/* ---- output.c ---- */
+
+void tcp_output(struct worker *w, struct sock *sk);
+/* An ACK at the next output. */
+void tcp_ack_now(struct worker *w, struct tcp_sock *tp);
+/* An ACK at once, for who is about to forget the sock. */
+void tcp_tx_ack(struct worker *w, struct tcp_sock *tp);
+/* RFC 5961: an ACK as answer to a suspicious segment, within the connection's limit. */
+void tcp_challenge_ack(struct worker *w, struct tcp_sock *tp);
+void tcp_tx_reset(struct worker *w, struct tcp_sock *tp);
+/* A keepalive probe, or one byte (or the FIN) into a closed window. */
+void tcp_tx_keepalive(struct worker *w, struct tcp_sock *tp);
+void tcp_tx_window_probe(struct worker *w, struct tcp_sock *tp);
+/* RFC 9293 section 3.10.7.1: RST in answer to p, which belongs to no connection. */
+void tcp_tx_reset_unknown(struct worker *w, struct packet *p);
+/* A segment without data and without a sock. */
+void tcp_tx_bare(struct worker *w, const struct flow *flow, struct dst *dst,
+		 const struct tcp_segment *seg);
+/* Bytes of the stream (and the FIN) not sent, counted from snd_nxt. */
+uint32_t tcp_unsent(const struct tcp_sock *tp);
+bool tcp_has_unsent(const struct tcp_sock *tp);
+
+/* ---- timers.c ---- */
+
+void tcp_timer_set(struct worker *w, struct tcp_sock *tp, enum tcp_timer which, uint32_t delay_ms);
+void tcp_timers_stop(struct worker *w, struct tcp_sock *tp);
+/* RTO with the back-off there is, no later than the user timeout. */
+void tcp_timer_set_retransmit(struct worker *w, struct tcp_sock *tp);
+/* Starts or stops keepalive, or bounds FIN-WAIT-2, as the sock's state and options ask. */
+void tcp_timer_set_idle(struct worker *w, struct tcp_sock *tp);
+
+static inline bool tcp_timer_armed(const struct tcp_sock *tp, enum tcp_timer which)
+{
+	return (tp->timers >> which & 1) != 0;
+}
+
+static inline void tcp_timer_stop(struct tcp_sock *tp, enum tcp_timer which)
+{
+	tp->timers &= (uint8_t) ~(1u << which); /* the wheel's entry fires, sees, and re-arms */
+}
+
+/* ---- time_wait.c ---- */
+
+/* The sock's connection goes on as a TIME_WAIT object: replaces it in sock_table, tcp_done. */
+void tcp_time_wait(struct worker *w, struct tcp_sock *tp);
+enum counter tcp_rx_time_wait(struct worker *w, struct time_wait *tw, struct packet *p);
+void tcp_time_wait_free_all(struct worker *w);
+
+/* ---- options.c ---- */
+
+int tcp_setsockopt(struct worker *w, struct sock *sk, const struct leat_option *option);
+int tcp_getsockopt(struct worker *w, struct sock *sk, struct leat_option *option);
+
+#endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A sock's deadlines share one entry in the wheel.  Setting a deadline later
+ * than the entry's expiry touches nothing: the entry fires, sees, and is armed
+ * again for what is due next.
+ */
+#include <errno.h>
+
+#include "shm/ring.h"
+#include "tcp/tcp_sock.h"
+
+static bool is_due(uint32_t deadline_ms, uint32_t now_ms)
+{
+	return (int32_t)(deadline_ms - now_ms) <= 0;
+}
+
+/* ---- retransmission, zero-window probes ----------------------------------- */
+
+static uint32_t retransmit_delay_ms(const struct tcp_sock *tp)
+{
+	uint32_t rto_ms = rtt_rto_ms(&tp->rtt);
+
+	if (tp->rtt.srtt_us_8 == 0 && tp->flags & TCP_SOCK_SYN_RESENT &&
+	    !tcp_state_in(tp, TCP_STATE(TCP_SYN_SENT) | TCP_STATE(TCP_SYN_RECV)))
+		rto_ms = RTO_FALLBACK_MS;
+	return rtt_backed_off_ms(rto_ms, tp->backoff);
+}
+
+/* Is everything sent acknowledged, or the window shut over it? */
+static bool is_persisting(const struct tcp_sock *tp)
+{
+	return !tcp_state_in(tp, TCP_STATE(TCP_SYN_SENT) | TCP_STATE(TCP_SYN_RECV)) &&
+	       (tp->snd_una == tp->snd_max || tp->snd_wnd == 0);
+}
+
+void tcp_timer_set_retransmit(struct worker *w, struct tcp_sock *tp)
+{
+	uint32_t delay_ms = retransmit_delay_ms(tp);
+
+	if (is_persisting(tp)) {
+		delay_ms = RTE_MIN(delay_ms, TCP_PERSIST_MAX_MS);
+	} else if (tp->user_timeout_ms != 0) {
+		uint32_t waited_ms = w->now_ms - tp->progress_ms;
+
+		delay_ms = RTE_MIN(delay_ms, tp->user_timeout_ms > waited_ms
+						     ? tp->user_timeout_ms - waited_ms
+						     : 0);
+	}
+	tcp_timer_set(w, tp, TCP_TIMER_RETRANSMIT, delay_ms);
+}
+
+/* What the application hears when nobody answers: what ICMP said meanwhile, if anything. */
+static bool give_up(struct worker *w, struct tcp_sock *tp)
+{
+	worker_count(w, CNT_tcp_timeout);
+	tcp_fail(w, tp, tp->soft_error != 0 ? tp->soft_error : ETIMEDOUT);
+	return false;
+}
+
+static uint8_t retry_limit(const struct tcp_sock *tp)
+{
+	switch (tcp_state(tp)) {
+	case TCP_SYN_SENT:
+		return TCP_SYN_RETRIES;
+	case TCP_SYN_RECV:
+		return TCP_SYNACK_RETRIES;
+	default:
+		return sock_is_detached(&tp->ics.inet.sk) ? TCP_ORPHAN_RETRIES : TCP_RETRIES;
+	}
+}
+
+static bool user_timeout_is_over(const struct worker *w, const struct tcp_sock *tp)
+{
+	return tp->user_timeout_ms != 0 && tp->snd_una != tp->snd_max &&
+	       w->now_ms - tp->progress_ms >= tp->user_timeout_ms;
+}
+
+static void back_off(struct worker *w, struct tcp_sock *tp)
+{
+	if (tp->backoff < UINT8_MAX)
+		tp->backoff++;
+	tcp_timer_set_retransmit(w, tp);
+}
+
+/* The window is shut and bytes wait: a peer that answers may keep it shut for as long as it
+ * likes (RFC 9293 section 3.8.6.1), unless no application is left to wait. */
+static bool persist_fire(struct worker *w, struct tcp_sock *tp)
+{
+	uint8_t limit = retry_limit(tp);
+
+	if (!tcp_has_unsent(tp) && tp->snd_una == tp->snd_max)
+		return true;
+	if (tp->probes >= limit || (sock_is_detached(tcp_sock_sk(tp)) && tp->backoff >= limit))
+		return give_up(w, tp);
+	if (tp->snd_wnd > 0) {
+		/* A window too small for comfort (or no mbuf last time): what fits goes now. */
+		tp->flags |= TCP_SOCK_FORCE;
+		sock_want_output(w, tcp_sock_sk(tp));
+	} else {
+		tp->probes++;
+		tcp_tx_window_probe(w, tp);
+	}
+	back_off(w, tp);
+	return true;
+}
+
+/* RFC 6298 (5.4) to (5.7): go back to the first unacknowledged byte, slowly. */
+static bool retransmit_fire(struct worker *w, struct tcp_sock *tp)
+{
+	bool opening = tcp_state_in(tp, TCP_STATE(TCP_SYN_SENT) | TCP_STATE(TCP_SYN_RECV));
+
+	if (is_persisting(tp))
+		return persist_fire(w, tp);
+	if (tp->backoff >= retry_limit(tp) || user_timeout_is_over(w, tp))
+		return give_up(w, tp);
+	worker_count(w, CNT_tcp_rto);
+	if (opening) {
+		tp->flags |= TCP_SOCK_SEND_SYN | TCP_SOCK_SYN_RESENT;
+	} else {
+		/* RFC 5681 section 3.1: ssthresh stays for the second timeout in a row. */
+		if (tp->backoff == 0)
+			tp->congestion_ops->timeout(&tp->congestion, tp->snd_max - tp->snd_una);
+		tp->recover = tp->snd_max;
+		tp->snd_nxt = tp->snd_una;
+		tp->flags &= (uint16_t) ~(TCP_SOCK_RECOVERY | TCP_SOCK_RETRANSMIT);
+	}
+	tp->dupacks = 0;
+	tp->flags &= (uint16_t)~TCP_SOCK_TIMING;
+	back_off(w, tp);
+	sock_want_output(w, tcp_sock_sk(tp));
+	return true;
+}
+
+/* ---- delayed ACK ---------------------------------------------------------- */
+
+static bool delack_fire(struct worker *w, struct tcp_sock *tp)
+{
+	tcp_ack_now(w, tp);
+	return true;
+}
+
+/* ---- keepalive, FIN-WAIT-2 ------------------------------------------------ */
+
+static bool wants_keepalive(const struct tcp_sock *tp)
+{
+	return tp->ics.inet.sk.flags & SOCK_KEEPALIVE &&
+	       tcp_state_in(tp, TCP_STATE(TCP_ESTABLISHED) | TCP_STATE(TCP_CLOSE_WAIT) |
+					TCP_STATE(TCP_FIN_WAIT1) | TCP_STATE(TCP_FIN_WAIT2) |
+					TCP_STATE(TCP_CLOSING) | TCP_STATE(TCP_LAST_ACK));
+}
+
+static bool is_lingering(const struct tcp_sock *tp)
+{
+	return tcp_state(tp) == TCP_FIN_WAIT2 && sock_is_detached(&tp->ics.inet.sk);
+}
+
+void tcp_timer_set_idle(struct worker *w, struct tcp_sock *tp)
+{
+	if (is_lingering(tp)) {
+		tcp_timer_set(w, tp, TCP_TIMER_IDLE, TCP_FIN_TIMEOUT_MS);
+	} else if (wants_keepalive(tp)) {
+		uint32_t idle_ms = w->now_ms - tp->rcv_time_ms;
+		uint32_t limit_ms = tp->keep_idle_s * 1000u;
+
+		tcp_timer_set(w, tp, TCP_TIMER_IDLE, idle_ms < limit_ms ? limit_ms - idle_ms : 0);
+	} else {
+		tcp_timer_stop(tp, TCP_TIMER_IDLE);
+	}
+}
+
+static bool idle_fire(struct worker *w, struct tcp_sock *tp)
+{
+	if (is_lingering(tp)) {
+		worker_count(w, CNT_tcp_timeout);
+		tcp_done(w, tp);
+		return false;
+	}
+	if (!wants_keepalive(tp))
+		return true;
+	/* While something waits to be acknowledged the retransmissions are the question. */
+	if (tp->snd_una != tp->snd_max || tcp_has_unsent(tp)) {
+		tcp_timer_set(w, tp, TCP_TIMER_IDLE, tp->keep_idle_s * 1000u);
+		return true;
+	}
+	if (w->now_ms - tp->rcv_time_ms < tp->keep_idle_s * 1000u) {
+		tcp_timer_set_idle(w, tp);
+		return true;
+	}
+	if (tp->probes >= tp->keep_count) {
+		tcp_tx_reset(w, tp);
+		return give_up(w, tp);
+	}
+	tp->probes++;
+	tcp_tx_keepalive(w, tp);
+	tcp_timer_set(w, tp, TCP_TIMER_IDLE, tp->keep_interval_s * 1000u);
+	return true;
+}
+
+/* ---- the wheel's entry ----------------------------------------------------- */
+
+static bool (*const timer_handlers[TCP_TIMERS])(struct worker *w, struct tcp_sock *tp) = {
+	[TCP_TIMER_RETRANSMIT] = retransmit_fire,
+	[TCP_TIMER_DELACK] = delack_fire,
+	[TCP_TIMER_IDLE] = idle_fire,
+};
+
+static void timer_fire(void *context, struct timer *timer)
+{
+	struct worker *w = context;
+	struct tcp_sock *tp = container_of(timer, struct tcp_sock, ics.timer);
+
+	for (unsigned which = 0; which < TCP_TIMERS; which++) {
+		if (!tcp_timer_armed(tp, which) || !is_due(tp->deadline_ms[which], w->now_ms))
+			continue;
+		tcp_timer_stop(tp, which);
+		if (!timer_handlers[which](w, tp))
+			return;
+	}
+	/* Deadlines that were pushed later since the entry was armed. */
+	for (unsigned which = 0; which < TCP_TIMERS; which++) {
+		if (tcp_timer_armed(tp, which) &&
+		    (!timer->armed || (int32_t)(tp->deadline_ms[which] - timer->expiry_ms) < 0))
+			wheel_arm(&w->wheel, timer, tp->deadline_ms[which], timer_fire);
+	}
+}
+
+void tcp_timer_set(struct worker *w, struct tcp_sock *tp, enum tcp_timer which, uint32_t delay_ms)
+{
+	uint32_t deadline_ms = w->now_ms + delay_ms;
+
+	tp->deadline_ms[which] = deadline_ms;
+	tp->timers |= (uint8_t)(1u << which);
+	if (!tp->ics.timer.armed || (int32_t)(deadline_ms - tp->ics.timer.expiry_ms) < 0)
+		wheel_arm(&w->wheel, &tp->ics.timer, deadline_ms, timer_fire);
+}
+
+void tcp_timers_stop(struct worker *w, struct tcp_sock *tp)
+{
+	tp->timers = 0;
+	wheel_cancel(&w->wheel, &tp->ics.timer);
+}
