@@ -78,9 +78,10 @@ static void results_come_in_order_with_their_user_data(void)
 
 static void queue_positions_wrap_at_32_bits(void)
 {
-	struct app_channel *c = shared();
+	struct app_channel *c;
 
 	begin();
+	c = shared();
 	/* As if so many entries had gone through. */
 	c->shared->sq_tail = c->shared->sq_head = c->sq_tail = channel()->sq_head = UINT32_MAX - 2;
 	c->shared->cq_tail = c->shared->cq_head = c->cq_head = channel()->cq_tail = UINT32_MAX - 2;

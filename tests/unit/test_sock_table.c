@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sock/sock_table.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "support/test.h"
+
+#define CAPACITY 1000
+
+static const struct siphash_key key = {{1, 2}};
+
+static struct flow flow_v4(uint32_t n)
+{
+	struct flow f = {
+		.local = inet_addr_v4(htonl(0xc6120001)),
+		.remote = inet_addr_v4(htonl(0xc6120002 + n / 50000)),
+		.local_port = htons(80),
+		.remote_port = htons((uint16_t)(1024 + n % 50000)),
+		.family = AF_INET,
+		.protocol = IPPROTO_TCP,
+	};
+
+	return f;
+}
+
+static struct flow flow_v6(uint32_t n)
+{
+	struct flow f = flow_v4(n);
+
+	f.family = AF_INET6;
+	f.local.bytes[15] = 1;
+	f.remote.bytes[15] = 2;
+	return f;
+}
+
+static sock_entry entry(uintptr_t n)
+{
+	return (n + 1) << 6;
+}
+
+static void kind_and_pointer_survive(void)
+{
+	uint64_t object;
+
+	for (int kind = SOCK_ENTRY_SOCK; kind <= SOCK_ENTRY_TIME_WAIT; kind++) {
+		sock_entry e = sock_entry_make(&object, (enum sock_entry_kind)kind);
+
+		CHECK_EQ(sock_entry_kind(e), kind);
+		CHECK(sock_entry_pointer(e) == &object);
+	}
+}
+
+static void finds_what_was_added_and_nothing_else(void)
+{
+	struct sock_table *t = sock_table_create("t_", CAPACITY, &key, SOCKET_ID_ANY);
+	struct flow a = flow_v4(1), b = flow_v4(2);
+
+	REQUIRE(t != NULL);
+	CHECK_EQ(sock_table_add(t, &a, entry(1)), 0);
+	CHECK_EQ(sock_table_find(t, &a), entry(1));
+	CHECK_EQ(sock_table_find(t, &b), 0);
+	CHECK_EQ(sock_table_add(t, &a, entry(1)), 0); /* the same again: no news */
+	CHECK_EQ(sock_table_add(t, &a, entry(2)), -EEXIST);
+	CHECK_EQ(sock_table_find(t, &a), entry(1));
+	CHECK_EQ(sock_table_count(t), 1);
+	sock_table_replace(t, &a, entry(3));
+	CHECK_EQ(sock_table_find(t, &a), entry(3));
+	CHECK_EQ(sock_table_count(t), 1);
+	sock_table_delete(t, &a);
+	sock_table_delete(t, &a); /* of what is not there: no effect */
+	CHECK_EQ(sock_table_find(t, &a), 0);
+	CHECK_EQ(sock_table_count(t), 0);
+	sock_table_free(t);
+}
+
+static void every_part_of_a_flow_counts(void)
+{
+	struct sock_table *t = sock_table_create("t_", CAPACITY, &key, SOCKET_ID_ANY);
+	struct flow f = flow_v4(1), other;
+
+	REQUIRE(t != NULL);
+	CHECK_EQ(sock_table_add(t, &f, entry(1)), 0);
+	other = f;
+	other.local = inet_addr_v4(htonl(1));
+	CHECK_EQ(sock_table_find(t, &other), 0);
+	other = f;
+	other.remote = inet_addr_v4(htonl(1));
+	CHECK_EQ(sock_table_find(t, &other), 0);
+	other = f;
+	other.local_port++;
+	CHECK_EQ(sock_table_find(t, &other), 0);
+	other = f;
+	other.remote_port++;
+	CHECK_EQ(sock_table_find(t, &other), 0);
+	other = f;
+	other.protocol = IPPROTO_UDP;
+	CHECK_EQ(sock_table_find(t, &other), 0);
+	other = f;
+	other.family = AF_INET6;
+	CHECK_EQ(sock_table_find(t, &other), 0);
+	/* Both ends swapped is another connection. */
+	other = f;
+	other.local = f.remote;
+	other.remote = f.local;
+	other.local_port = f.remote_port;
+	other.remote_port = f.local_port;
+	CHECK_EQ(sock_table_find(t, &other), 0);
+	sock_table_free(t);
+}
+
+static void the_key_covers_all_of_an_ipv6_address(void)
+{
+	struct sock_table *t = sock_table_create("t_", CAPACITY, &key, SOCKET_ID_ANY);
+	struct flow f = flow_v6(1), other = f;
+
+	REQUIRE(t != NULL);
+	CHECK_EQ(sock_table_add(t, &f, entry(1)), 0);
+	for (int i = 0; i < 16; i++) {
+		other = f;
+		other.remote.bytes[i] ^= 1;
+		CHECK_EQ(sock_table_find(t, &other), 0);
+	}
+	CHECK_EQ(sock_table_find(t, &f), entry(1));
+	sock_table_free(t);
+}
+
+static void holds_its_capacity_of_each_family(void)
+{
+	struct sock_table *t = sock_table_create("t_", CAPACITY, &key, SOCKET_ID_ANY);
+
+	REQUIRE(t != NULL);
+	for (uint32_t i = 0; i < CAPACITY; i++) {
+		struct flow v4 = flow_v4(i), v6 = flow_v6(i);
+
+		REQUIRE_EQ(sock_table_add(t, &v4, entry(i)), 0);
+		REQUIRE_EQ(sock_table_add(t, &v6, entry(i)), 0);
+	}
+	CHECK_EQ(sock_table_count(t), 2 * CAPACITY);
+	for (uint32_t i = 0; i < 4 * CAPACITY; i++) { /* full is an ordinary result */
+		struct flow f = flow_v4(CAPACITY + i);
+
+		if (sock_table_add(t, &f, entry(i)) == -ENOSPC)
+			break;
+		CHECK(i < 4 * CAPACITY - 1);
+	}
+	for (uint32_t i = 0; i < CAPACITY; i++) {
+		struct flow f = flow_v4(i);
+
+		CHECK_EQ(sock_table_find(t, &f), entry(i));
+	}
+	sock_table_free(t);
+}
+
+static void a_burst_finds_what_single_look_ups_find(void)
+{
+	struct sock_table *t = sock_table_create("t_", CAPACITY, &key, SOCKET_ID_ANY);
+	struct flow flows[SOCK_TABLE_BURST];
+	const struct flow *pointers[SOCK_TABLE_BURST];
+	sock_entry found[SOCK_TABLE_BURST];
+
+	REQUIRE(t != NULL);
+	for (uint32_t i = 0; i < SOCK_TABLE_BURST; i++) {
+		flows[i] = i % 5 == 0 ? flow_v6(i) : flow_v4(i);
+		pointers[i] = &flows[i];
+		if (i % 3 != 0)
+			REQUIRE_EQ(sock_table_add(t, &flows[i], entry(i)), 0);
+	}
+	for (uint32_t count = 0; count <= SOCK_TABLE_BURST; count++) {
+		sock_table_find_burst(t, pointers, count, found);
+		for (uint32_t i = 0; i < count; i++)
+			CHECK_EQ(found[i], i % 3 != 0 ? entry(i) : 0);
+	}
+	sock_table_free(t);
+}
+
+static void each_change_is_counted(void)
+{
+	struct sock_table *t = sock_table_create("t_", CAPACITY, &key, SOCKET_ID_ANY);
+	struct flow f = flow_v4(1);
+	uint32_t before;
+
+	REQUIRE(t != NULL);
+	before = sock_table_changes(t);
+	sock_table_find(t, &f);
+	CHECK_EQ(sock_table_changes(t), before);
+	sock_table_add(t, &f, entry(1));
+	CHECK(sock_table_changes(t) != before);
+	before = sock_table_changes(t);
+	sock_table_replace(t, &f, entry(2));
+	CHECK(sock_table_changes(t) != before);
+	before = sock_table_changes(t);
+	sock_table_delete(t, &f);
+	CHECK(sock_table_changes(t) != before);
+	sock_table_free(t);
+}
+
+TEST_SUITE(sock_table)
+{
+	TEST(kind_and_pointer_survive);
+	TEST(finds_what_was_added_and_nothing_else);
+	TEST(every_part_of_a_flow_counts);
+	TEST(the_key_covers_all_of_an_ipv6_address);
+	TEST(holds_its_capacity_of_each_family);
+	TEST(a_burst_finds_what_single_look_ups_find);
+	TEST(each_change_is_counted);
+}
