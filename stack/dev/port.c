@@ -100,10 +100,11 @@ static void port_decide_offloads(struct port *port, const struct port_config *co
 	port->tx_multi_segs = tx & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	port->external_buffers = port->tx_multi_segs && device_reads_any_memory(info);
 	port->rx_checksum = offload && (rx & RX_CHECKSUMS) == RX_CHECKSUMS;
-	port->tx_checksum = offload && (tx & TX_CHECKSUMS) == TX_CHECKSUMS;
-	/* net_tap cuts in software, out of a small pool of its own, and refuses what it cannot cut. */
-	port->tso = port->tx_checksum && port->tx_multi_segs && tx & RTE_ETH_TX_OFFLOAD_TCP_TSO &&
-		    !device_is(info, "net_tap");
+	/* What net_tap offers it does in software, and wrong: it sums up a packet's segments as if
+	 * each had an even length, and cuts less than it should. */
+	port->tx_checksum = offload && (tx & TX_CHECKSUMS) == TX_CHECKSUMS &&
+			    !device_is(info, "net_tap");
+	port->tso = port->tx_checksum && port->tx_multi_segs && tx & RTE_ETH_TX_OFFLOAD_TCP_TSO;
 	port->tso_max_segs = info->tx_desc_lim.nb_seg_max != 0 ? info->tx_desc_lim.nb_seg_max
 							       : UINT8_MAX;
 	/* No MBUF_FAST_FREE: it skips the free callbacks of external buffers. */
