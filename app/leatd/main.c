@@ -111,9 +111,10 @@ static int workers_create(struct leatd *d)
 	return 0;
 }
 
+/* The last first: those without a transmit queue of their own send through lower ones. */
 static void workers_destroy(struct leatd *d)
 {
-	for (uint16_t i = 0; i < d->workers; i++)
+	for (uint16_t i = d->workers; i-- > 0;)
 		worker_destroy(d->worker[i]);
 }
 
@@ -251,11 +252,8 @@ static int control_begin(struct leatd *d, int signal_fd)
 	int ret;
 
 	d->control = control_create(d, signal_fd, worker_stop);
-	if (d->control == NULL) {
-		ret = -errno;
-		leatd_log(ERR, "cannot serve applications: %s", strerror(errno));
-		return ret;
-	}
+	if (d->control == NULL)
+		return -errno;
 	for (uint16_t i = 0; i < d->workers; i++)
 		d->worker[i]->listener = &d->control->listener;
 	ret = telemetry_start(d);
