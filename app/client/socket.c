@@ -39,6 +39,7 @@ void sock_enter(struct sock *sk, struct socket *so, struct leat_handle h)
 void sock_leave(struct sock *sk)
 {
 	struct session *s = sk->socket->session;
+	struct leat_cq *cq = socket_context(sk->socket);
 	struct leat_sqe sqe = {
 		.op = LEAT_OP_CLOSE,
 		.handle = sk->handle,
@@ -46,8 +47,11 @@ void sock_leave(struct sock *sk)
 	};
 
 	store_release(&s->socks[sk->handle.slot], NULL);
-	if (!socket_is_dead(sk->socket))
-		(void)context_submit(socket_context(sk->socket), sock_worker(sk), &sqe);
+	if (socket_is_dead(sk->socket))
+		return;
+	/* Nobody waits for the results of closing many; they must not fill the queue. */
+	(void)context_drain(cq);
+	(void)context_submit(cq, sock_worker(sk), &sqe);
 }
 
 void socket_destroy(struct socket *so)

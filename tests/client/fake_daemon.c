@@ -982,7 +982,11 @@ static uint32_t chunks_missing(struct fake_daemon *d)
 
 void fake_stop(struct fake_daemon *d)
 {
-	fake_settle(d);
+	/* As the library's next calls would. */
+	for (int i = 0; i < 8; i++) {
+		contexts_drain(session_current(), UINT64_MAX);
+		fake_settle(d);
+	}
 	pthread_mutex_lock(&d->lock);
 	CHECK(d->condemned[0] == '\0');
 	if (d->condemned[0] != '\0')
