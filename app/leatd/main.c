@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -309,6 +310,16 @@ static int start(struct leatd *d, int signal_fd)
 	return ret;
 }
 
+/* EAL leaves the directory it made; others of the same file prefix keep theirs, as it is not empty. */
+static void eal_end(void)
+{
+	char directory[PATH_MAX];
+
+	snprintf(directory, sizeof(directory), "%s", rte_eal_get_runtime_dir());
+	rte_eal_cleanup();
+	(void)rmdir(directory);
+}
+
 /* Blocked in every thread made from here on; the control thread reads them. */
 static int signals_open(void)
 {
@@ -406,7 +417,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	ret = start(&leatd, signal_fd);
-	rte_eal_cleanup();
+	eal_end();
 	close(signal_fd);
 	if (ret == 0)
 		fprintf(stderr, "leatd: stopped\n");
