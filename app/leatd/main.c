@@ -310,14 +310,14 @@ static int start(struct leatd *d, int signal_fd)
 	return ret;
 }
 
-/* EAL leaves the directory it made; others of the same file prefix keep theirs, as it is not empty. */
-static void eal_end(void)
-{
-	char directory[PATH_MAX];
+static char eal_directory[PATH_MAX];
 
-	snprintf(directory, sizeof(directory), "%s", rte_eal_get_runtime_dir());
-	rte_eal_cleanup();
-	(void)rmdir(directory);
+/* EAL leaves the directory it made.  When another process shares the file prefix it is not empty
+ * and stays. */
+static void remove_eal_directory(void)
+{
+	if (eal_directory[0] != '\0')
+		(void)rmdir(eal_directory);
 }
 
 /* Blocked in every thread made from here on; the control thread reads them. */
@@ -410,14 +410,18 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	raise_descriptor_limit();
+	/* Before EAL's own such functions are registered, so that it runs after them: one removes the
+	 * telemetry socket. */
+	atexit(remove_eal_directory);
 	optind = 1;
 	if (rte_eal_init(split, argv) < 0) {
 		fprintf(stderr, "leatd: EAL refused its arguments or cannot start: %s\n",
 			rte_strerror(rte_errno));
 		return EXIT_FAILURE;
 	}
+	snprintf(eal_directory, sizeof(eal_directory), "%s", rte_eal_get_runtime_dir());
 	ret = start(&leatd, signal_fd);
-	eal_end();
+	rte_eal_cleanup();
 	close(signal_fd);
 	if (ret == 0)
 		fprintf(stderr, "leatd: stopped\n");
