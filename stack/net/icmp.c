@@ -29,7 +29,7 @@ struct icmp_header {
 		} path;
 		rte_be32_t rest;
 	};
-};
+} __rte_packed __rte_aligned(2);
 _Static_assert(sizeof(struct icmp_header) == 8, "RFC 792");
 
 static void icmp_tx(struct worker *w, const struct packet *about, struct rte_mbuf *m,
