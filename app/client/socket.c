@@ -42,6 +42,7 @@ void sock_leave(struct sock *sk)
 	struct leat_cq *cq = socket_context(sk->socket);
 	struct leat_sqe sqe = {
 		.op = LEAT_OP_CLOSE,
+		.value = 1, /* nobody waits for it */
 		.handle = sk->handle,
 		.offset = load_relaxed(&sk->shared->tx_tail),
 	};
@@ -49,8 +50,6 @@ void sock_leave(struct sock *sk)
 	store_release(&s->socks[sk->handle.slot], NULL);
 	if (socket_is_dead(sk->socket))
 		return;
-	/* Nobody waits for the results of closing many; they must not fill the queue. */
-	(void)context_drain(cq);
 	(void)context_submit(cq, sock_worker(sk), &sqe);
 }
 

@@ -751,7 +751,8 @@ static void poll_channel(struct fake_daemon *d, unsigned context, unsigned worke
 		if (op_without_result(d, context, worker, &sqe))
 			continue;
 		cqe.result = op_with_result(d, context, worker, &sqe, &cqe);
-		complete(d, context, worker, &cqe);
+		if (sqe.op != LEAT_OP_CLOSE || sqe.value == 0)
+			complete(d, context, worker, &cqe);
 	}
 	__atomic_store_n(&ch->sq_head, *head, __ATOMIC_RELEASE);
 	grant(d, context, worker);
