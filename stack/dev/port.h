@@ -53,7 +53,7 @@ struct port {
 	uint16_t workers;
 	uint16_t reta_size; /* a power of two */
 	uint16_t reta[PORT_RETA_MAX];
-	uint8_t rss_key[PORT_RSS_KEY_BYTES] __rte_aligned(4);
+	uint8_t rss_key[PORT_RSS_KEY_BYTES];
 	uint8_t rss_key_be[PORT_RSS_KEY_BYTES] __rte_aligned(4); /* converted for rte_softrss_be */
 };
 

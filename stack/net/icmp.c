@@ -20,7 +20,7 @@ struct icmp_header {
 	rte_be16_t checksum;
 	rte_be16_t unused;
 	rte_be16_t mtu; /* "fragmentation needed" (RFC 1191, section 4) */
-};
+} __rte_packed __rte_aligned(2);
 _Static_assert(sizeof(struct icmp_header) == 8, "RFC 792");
 
 static void icmp_tx(struct worker *w, const struct packet *about, struct rte_mbuf *m,
