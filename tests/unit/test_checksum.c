@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* RFC 1071. */
+#include "net/checksum.h"
+
+#include "net/ipv4.h"
+#include "support/host.h"
+
+/* The definition: 16-bit words, carries added back. */
+static uint16_t slow_sum(const uint8_t *data, uint32_t length)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < length; i++)
+		sum += i & 1 ? data[i] : data[i] << 8;
+	while (sum >> 16 != 0)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return rte_cpu_to_be_16((uint16_t)sum);
+}
+
+/* Both forms of zero are the same sum. */
+static uint16_t canonical(uint16_t sum)
+{
+	return sum == 0xffff ? 0 : sum;
+}
+
+static void the_example_of_rfc_1071_section_3(void)
+{
+	static const uint8_t example[] = {0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7};
+
+	CHECK_EQ(checksum_bytes(example, sizeof(example)), RTE_BE16(0xddf2));
+}
+
+static void every_length_and_alignment(void)
+{
+	uint8_t data[200];
+
+	pattern_fill(data, 0, sizeof(data));
+	for (uint32_t at = 0; at < 17; at++)
+		for (uint32_t length = 0; length <= 180; length++)
+			CHECK_EQ(canonical(checksum_bytes(data + at, length)),
+				 canonical(slow_sum(data + at, length)));
+}
+
+static void carries_of_long_runs_of_ones(void)
+{
+	static uint8_t data[65535];
+
+	memset(data, 0xff, sizeof(data));
+	for (uint32_t length = 65500; length <= sizeof(data); length++)
+		CHECK_EQ(canonical(checksum_bytes(data, length)),
+			 canonical(slow_sum(data, length)));
+}
+
+/* A packet cut at every place, so that segments have odd lengths and are empty. */
+static void segments_of_any_length_add_up(void)
+{
+	struct host *h = host_new(NULL);
+	uint8_t data[40];
+
+	pattern_fill(data, 7, sizeof(data));
+	for (uint32_t first = 0; first <= sizeof(data); first++) {
+		for (uint32_t second = 0; second <= sizeof(data) - first; second++) {
+			const uint32_t cut[] = {first, second, sizeof(data) - first - second};
+			struct rte_mbuf *m = NULL;
+			uint32_t done = 0;
+
+			for (unsigned i = 0; i < RTE_DIM(cut); i++) {
+				struct rte_mbuf *s = worker_mbuf(h->w);
+
+				memcpy(rte_pktmbuf_append(s, cut[i]), data + done, cut[i]);
+				done += cut[i];
+				if (m == NULL)
+					m = s;
+				else
+					rte_pktmbuf_chain(m, s);
+			}
+			for (uint32_t skip = 0; skip < 3; skip++)
+				CHECK_EQ(canonical(checksum_mbuf(m, skip, sizeof(data) - skip)),
+					 canonical(slow_sum(data + skip, sizeof(data) - skip)));
+			rte_pktmbuf_free(m);
+		}
+	}
+	host_end(h);
+}
+
+static struct packet packet_of(struct rte_mbuf *m, uint64_t flags)
+{
+	m->ol_flags = flags;
+	return (struct packet){.m = m, .length = m->pkt_len, .flow = {.family = AF_INET}};
+}
+
+/* The port's word counts; without one the sum is taken. */
+static void the_port_may_have_checked_already(void)
+{
+	struct host *h = host_new(NULL);
+	struct rte_mbuf *m = worker_mbuf(h->w);
+	struct packet p;
+
+	memset(rte_pktmbuf_append(m, 8), 0x11, 8);
+	p = packet_of(m, RTE_MBUF_F_RX_L4_CKSUM_GOOD);
+	CHECK(ip_transport_checksum_good(&p));
+	p = packet_of(m, RTE_MBUF_F_RX_L4_CKSUM_NONE);
+	CHECK(ip_transport_checksum_good(&p));
+	p = packet_of(m, RTE_MBUF_F_RX_L4_CKSUM_BAD);
+	CHECK(!ip_transport_checksum_good(&p));
+	p = packet_of(m, 0);
+	CHECK(!ip_transport_checksum_good(&p));
+	memset(rte_pktmbuf_mtod(m, void *), 0, 8);
+	*rte_pktmbuf_mtod(m, rte_be16_t *) = RTE_BE16(0xfff7); /* with the length, 8: all ones */
+	CHECK(ip_transport_checksum_good(&p));
+	rte_pktmbuf_free(m);
+	host_end(h);
+}
+
+TEST_SUITE(checksum)
+{
+	TEST(the_example_of_rfc_1071_section_3);
+	TEST(every_length_and_alignment);
+	TEST(carries_of_long_runs_of_ones);
+	TEST(segments_of_any_length_add_up);
+	TEST(the_port_may_have_checked_already);
+}
