@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -309,6 +310,16 @@ static int start(struct leatd *d, int signal_fd)
 	return ret;
 }
 
+static char eal_directory[PATH_MAX];
+
+/* EAL leaves the directory it made.  When another process shares the file prefix it is not empty
+ * and stays. */
+static void remove_eal_directory(void)
+{
+	if (eal_directory[0] != '\0')
+		(void)rmdir(eal_directory);
+}
+
 /* Blocked in every thread made from here on; the control thread reads them. */
 static int signals_open(void)
 {
@@ -399,12 +410,16 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	raise_descriptor_limit();
+	/* Before EAL's own such functions are registered, so that it runs after them: one removes the
+	 * telemetry socket. */
+	atexit(remove_eal_directory);
 	optind = 1;
 	if (rte_eal_init(split, argv) < 0) {
 		fprintf(stderr, "leatd: EAL refused its arguments or cannot start: %s\n",
 			rte_strerror(rte_errno));
 		return EXIT_FAILURE;
 	}
+	snprintf(eal_directory, sizeof(eal_directory), "%s", rte_eal_get_runtime_dir());
 	ret = start(&leatd, signal_fd);
 	rte_eal_cleanup();
 	close(signal_fd);

@@ -54,7 +54,7 @@ struct port {
 	uint16_t reta_size; /* a power of two */
 	uint16_t reta[PORT_RETA_MAX];
 	uint8_t rss_key[PORT_RSS_KEY_BYTES];
-	uint8_t rss_key_be[PORT_RSS_KEY_BYTES]; /* converted for rte_softrss_be */
+	uint8_t rss_key_be[PORT_RSS_KEY_BYTES] __rte_aligned(4); /* converted for rte_softrss_be */
 };
 
 struct port_config {

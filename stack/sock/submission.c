@@ -207,6 +207,10 @@ static bool op_without_result(struct worker *w, struct channel *ch, const struct
 	case LEAT_OP_UNCREDIT:
 	case LEAT_OP_RELEASE:
 		break;
+	case LEAT_OP_CLOSE:
+		if (sqe->value == 0)
+			return false;
+		break;
 	default:
 		return false;
 	}
@@ -218,6 +222,8 @@ static bool op_without_result(struct worker *w, struct channel *ch, const struct
 	} else if (sqe->op == LEAT_OP_RELEASE) {
 		if (tx_ring_sync(w, &sk->ring) == 0)
 			tx_ring_release(w, &sk->ring, sqe->offset);
+	} else if (sqe->op == LEAT_OP_CLOSE) {
+		sock_release(w, sk, ch->process);
 	} else if (sk->flags & SOCK_LISTENER) {
 		struct inet_connection_sock *ics = (struct inet_connection_sock *)sk;
 

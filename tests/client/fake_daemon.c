@@ -751,7 +751,8 @@ static void poll_channel(struct fake_daemon *d, unsigned context, unsigned worke
 		if (op_without_result(d, context, worker, &sqe))
 			continue;
 		cqe.result = op_with_result(d, context, worker, &sqe, &cqe);
-		complete(d, context, worker, &cqe);
+		if (sqe.op != LEAT_OP_CLOSE || sqe.value == 0)
+			complete(d, context, worker, &cqe);
 	}
 	__atomic_store_n(&ch->sq_head, *head, __ATOMIC_RELEASE);
 	grant(d, context, worker);
@@ -982,7 +983,11 @@ static uint32_t chunks_missing(struct fake_daemon *d)
 
 void fake_stop(struct fake_daemon *d)
 {
-	fake_settle(d);
+	/* As the library's next calls would. */
+	for (int i = 0; i < 8; i++) {
+		contexts_drain(session_current(), UINT64_MAX);
+		fake_settle(d);
+	}
 	pthread_mutex_lock(&d->lock);
 	CHECK(d->condemned[0] == '\0');
 	if (d->condemned[0] != '\0')

@@ -38,7 +38,7 @@ struct build {
 	uint32_t transport;
 	uint32_t payload;
 	uint8_t protocol;
-	uint8_t data[BUILD_BYTES_MAX];
+	uint8_t data[BUILD_BYTES_MAX] __rte_aligned(2);
 };
 
 void build_start(struct build *b);

@@ -16,7 +16,8 @@
 #define TCP_FIN  0x01
 #define TCP_PSH  0x08
 
-static struct rte_mempool *rx_pool;
+static struct rte_mempool *rx_pool; /* of all ports there are */
+static unsigned ports;
 
 static void require_memory(const void *p)
 {
@@ -315,7 +316,7 @@ void memport_init(struct memport *p)
 	TAILQ_INIT(&p->tx);
 	for (int q = 0; q < MEMPORT_QUEUES_MAX; q++)
 		TAILQ_INIT(&p->rx[q]);
-	if (rx_pool == NULL)
+	if (ports++ == 0)
 		rx_pool = pool_create_mbufs("memport", RX_MBUFS, 0, SOCKET_ID_ANY);
 	require_memory(rx_pool);
 }
@@ -342,6 +343,10 @@ void memport_fini(struct memport *p)
 	free(p->held);
 	p->held = NULL;
 	p->held_capacity = 0;
+	if (--ports > 0)
+		return;
+	rte_mempool_free(rx_pool);
+	rx_pool = NULL;
 }
 
 struct frame *memport_pop(struct memport *p)
