@@ -328,7 +328,11 @@ class Lab:
 
     def _leatd_listens(self):
         check(self.leatd.running(), f"leatd ended at its start:\n{self.leatd.output()}")
-        return os.path.exists(self.socket)
+        with contextlib.suppress(OSError), \
+                socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+            probe.connect(self.socket)
+            return True
+        return False
 
     # ---- programs ----
 
