@@ -90,6 +90,7 @@ static void info_fill(const struct leatd *leatd, struct rte_tel_data *d)
 {
 	const struct control *c = leatd->control;
 
+	rte_tel_data_add_dict_int(d, "abi", LEAT_ABI_VERSION);
 	rte_tel_data_add_dict_int(d, "pid", getpid());
 	rte_tel_data_add_dict_string(d, "socket", leatd->config.socket);
 	rte_tel_data_add_dict_int(d, "workers", leatd->workers);
