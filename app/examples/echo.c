@@ -80,9 +80,8 @@ static void accept_connection(int epoll, int listener)
 		die_errno("epoll_ctl");
 }
 
-static void serve_tcp(const struct sockaddr_in *address)
+static void serve_tcp(int listener)
 {
-	int listener = open_server(address, SOCK_STREAM | SOCK_NONBLOCK);
 	int epoll = leat_epoll_create1(0);
 	struct epoll_event event = {.events = EPOLLIN},
 			   events[64]; /* data.ptr NULL: the listener */
@@ -105,13 +104,11 @@ static void serve_tcp(const struct sockaddr_in *address)
 			}
 		}
 	}
-	leat_close(listener);
 }
 
-static void serve_udp(const struct sockaddr_in *address)
+static void serve_udp(int fd)
 {
 	static char datagram[DATAGRAM_MAX];
-	int fd = open_server(address, SOCK_DGRAM);
 
 	while (!stopped) {
 		struct sockaddr_storage peer;
@@ -126,7 +123,6 @@ static void serve_udp(const struct sockaddr_in *address)
 			leat_sendto(fd, datagram, (size_t)n, 0, (struct sockaddr *)&peer,
 				    peer_length);
 	}
-	leat_close(fd);
 }
 
 static void usage(FILE *out)
@@ -152,7 +148,7 @@ int main(int argc, char **argv)
 	struct sigaction stop = {.sa_handler = on_signal};
 	struct sockaddr_in address;
 	bool udp = false;
-	int option;
+	int option, fd;
 
 	while ((option = getopt_long(argc, argv, "uh", options, NULL)) != -1) {
 		switch (option) {
@@ -181,11 +177,13 @@ int main(int argc, char **argv)
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
 	attach(socket_path);
+	fd = open_server(&address, udp ? SOCK_DGRAM : SOCK_STREAM | SOCK_NONBLOCK);
 	printf("leat-echo: serving %s at %s\n", udp ? "udp" : "tcp", listen_at);
 	fflush(stdout);
 	if (udp)
-		serve_udp(&address);
+		serve_udp(fd);
 	else
-		serve_tcp(&address);
+		serve_tcp(fd);
+	leat_close(fd);
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <rte_eal.h>
+#include <rte_mempool.h>
 #include <rte_telemetry.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,6 +146,22 @@ static int stat_call(const char *cmd, const char *params, struct rte_tel_data *d
 	}
 	pthread_mutex_unlock(&telemetry.lock);
 	return ret;
+}
+
+/* ---- /leat/pools -------------------------------------------------------- */
+
+static void pool_add(struct rte_mempool *pool, void *arg)
+{
+	(void)rte_tel_data_add_dict_u64(arg, pool->name, rte_mempool_in_use_count(pool));
+}
+
+static int pools_call(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	(void)cmd;
+	(void)params;
+	rte_tel_data_start_dict(d);
+	rte_mempool_walk(pool_add, d);
+	return 0;
 }
 
 /* ---- /leat/ss ----------------------------------------------------------- */
@@ -378,6 +395,9 @@ int telemetry_start(struct leatd *leatd)
 	if (rte_telemetry_register_cmd("/leat/info", info_call,
 				       "leatd itself: workers, ports, applications") != 0 ||
 	    rte_telemetry_register_cmd("/leat/stat", stat_call, "counters; parameter: worker") !=
+		    0 ||
+	    rte_telemetry_register_cmd("/leat/pools", pools_call,
+				       "objects in use of each pool; exact while all is quiet") !=
 		    0 ||
 	    rte_telemetry_register_cmd("/leat/ss", ss_call,
 				       "socks; parameters: worker, 0 or the last answer's next") !=

@@ -4,6 +4,7 @@
  *
  *   /leat/info            workers, ports, applications
  *   /leat/stat,WORKER     every counter of a worker
+ *   /leat/pools           objects in use of each pool
  *   /leat/ss,WORKER,NEXT  some socks of a worker; NEXT is 0 to begin, then what the last answer
  *                         gave as "next", until that is 0
  *

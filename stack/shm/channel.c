@@ -62,6 +62,23 @@ void channel_want_publish(struct worker *w, struct channel *ch)
 	TAILQ_INSERT_TAIL(&w->raised, ch, raised_link);
 }
 
+/* Fills the grant ring up; held: how many are in it.  How many are in it now. */
+static uint32_t channel_refill(struct worker *w, struct channel *ch, uint32_t held)
+{
+	uint32_t entries = ch->arena->session->layout.grant_entries;
+
+	while (held < entries && ch->arena->free_chunk_count > 0) {
+		uint32_t chunk = chunk_alloc(w, ch->arena, CHUNK_GRANTED);
+
+		arena_chunk(ch->arena, chunk)->context = (uint8_t)ch->context;
+		ch->grants[ch->grant_tail & (entries - 1)] = chunk;
+		ch->grant_tail++;
+		held++;
+	}
+	__atomic_store_n(&ch->shared->grant_tail, ch->grant_tail, __ATOMIC_RELEASE);
+	return held;
+}
+
 void channel_grant(struct worker *w, struct channel *ch)
 {
 	uint32_t entries = ch->arena->session->layout.grant_entries;
@@ -72,18 +89,9 @@ void channel_grant(struct worker *w, struct channel *ch)
 		arena_condemn(w, ch->arena, "grant_head beyond the grant ring");
 		return;
 	}
-	if (held <= entries / 2) {
-		while (held < entries && ch->arena->free_chunk_count > 0) {
-			uint32_t chunk = chunk_alloc(w, ch->arena, CHUNK_GRANTED);
-
-			arena_chunk(ch->arena, chunk)->context = (uint8_t)ch->context;
-			ch->grants[ch->grant_tail & (entries - 1)] = chunk;
-			ch->grant_tail++;
-			held++;
-		}
-		/* release: pairs with the library's acquire when it takes a chunk */
-		__atomic_store_n(&ch->shared->grant_tail, ch->grant_tail, __ATOMIC_RELEASE);
-	}
+	if (held <= entries / 2)
+		held = channel_refill(w, ch, held);
+	/* Also when it had been refilled before the application's wish arrived. */
 	if (ch->starved && held > 0 && channel_cq_room(w, ch) > 0) {
 		ch->starved = false;
 		channel_complete(w, ch, &(struct leat_cqe){.type = LEAT_CQE_CHUNKS});
@@ -105,6 +113,7 @@ void channel_open(struct worker *w, struct arena *a, uint16_t context, uint16_t 
 	/* A context index is used again: whatever the last one left in the queues is void. */
 	ch->sq_head = __atomic_load_n(&ch->shared->sq_tail, __ATOMIC_RELAXED);
 	ch->cq_tail = __atomic_load_n(&ch->shared->cq_head, __ATOMIC_RELAXED);
+	ch->cq_published = ch->cq_tail;
 	ch->grant_tail = __atomic_load_n(&ch->shared->grant_head, __ATOMIC_RELAXED);
 	__atomic_store_n(&ch->shared->sq_head, ch->sq_head, __ATOMIC_RELEASE);
 	__atomic_store_n(&ch->shared->cq_tail, ch->cq_tail, __ATOMIC_RELEASE);

@@ -317,7 +317,8 @@ class Lab:
         if self.driver == "tap":
             # It was made by leatd and is new each time.
             run("ip", "addr", "add", f"{KERNEL}/24", "dev", "leat0")
-            run("ip", "link", "set", "leat0", "up")
+            # Room for what many connections of the kernel's send at once.
+            run("ip", "link", "set", "leat0", "up", "txqueuelen", "10000")
         self.telemetry = Telemetry(self.socket + ".telemetry")
 
     def stop_leatd(self, number):
@@ -328,7 +329,11 @@ class Lab:
 
     def _leatd_listens(self):
         check(self.leatd.running(), f"leatd ended at its start:\n{self.leatd.output()}")
-        return os.path.exists(self.socket)
+        with contextlib.suppress(OSError), \
+                socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+            probe.connect(self.socket)
+            return True
+        return False
 
     # ---- programs ----
 
@@ -402,11 +407,7 @@ class Lab:
         """Objects in use of every pool, and applications that hold memory."""
         info = self.info()
         used = {key: info[key] for key in ("applications", "quarantined")}
-        for name in self.telemetry.ask("/mempool/list"):
-            pool = self.telemetry.ask(f"/mempool/info,{name}")
-            used[name] = (pool["populated_size"] - pool["total_cache_count"]
-                          - pool["common_pool_count"])
-        return used
+        return {**used, **self.telemetry.ask("/leat/pools")}
 
     def expect_nothing_left(self, applications=0, listeners=0):
         """But for so many applications and listeners, soon."""
