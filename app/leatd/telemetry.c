@@ -157,11 +157,18 @@ static void pool_add(struct rte_mempool *pool, void *arg)
 
 static int pools_call(const char *cmd, const char *params, struct rte_tel_data *d)
 {
+	int ret = -ESHUTDOWN;
+
 	(void)cmd;
 	(void)params;
 	rte_tel_data_start_dict(d);
-	rte_mempool_walk(pool_add, d);
-	return 0;
+	pthread_mutex_lock(&telemetry.lock);
+	if (telemetry.leatd != NULL) {
+		rte_mempool_walk(pool_add, d);
+		ret = 0;
+	}
+	pthread_mutex_unlock(&telemetry.lock);
+	return ret;
 }
 
 /* ---- /leat/ss ----------------------------------------------------------- */
