@@ -384,7 +384,7 @@ int session_init(const char *socket_path, struct session **out)
 	struct transport t;
 	int r = 0;
 
-	if (s != NULL && !load_acquire(&s->dead)) {
+	if (s != NULL && session_is_alive(s)) {
 		*out = s;
 		return 0;
 	}
@@ -392,7 +392,7 @@ int session_init(const char *socket_path, struct session **out)
 		return -ENAMETOOLONG;
 	pthread_mutex_lock(&init_lock);
 	s = session_current();
-	if (s == NULL || load_acquire(&s->dead)) {
+	if (s == NULL || !session_is_alive(s)) {
 		transport_unix(&t, path);
 		r = fork_watch();
 		if (r == 0)

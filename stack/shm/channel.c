@@ -113,6 +113,7 @@ void channel_open(struct worker *w, struct arena *a, uint16_t context, uint16_t 
 	/* A context index is used again: whatever the last one left in the queues is void. */
 	ch->sq_head = __atomic_load_n(&ch->shared->sq_tail, __ATOMIC_RELAXED);
 	ch->cq_tail = __atomic_load_n(&ch->shared->cq_head, __ATOMIC_RELAXED);
+	ch->cq_published = ch->cq_tail;
 	ch->grant_tail = __atomic_load_n(&ch->shared->grant_head, __ATOMIC_RELAXED);
 	__atomic_store_n(&ch->shared->sq_head, ch->sq_head, __ATOMIC_RELEASE);
 	__atomic_store_n(&ch->shared->cq_tail, ch->cq_tail, __ATOMIC_RELEASE);

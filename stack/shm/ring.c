@@ -118,7 +118,10 @@ static void rx_ring_seek(struct ring_pair *r)
 static int rx_ring_reserve(struct worker *w, struct ring_pair *r, uint64_t end)
 {
 	while (r->rx_last == LEAT_NO_CHUNK || end > r->rx_end) {
-		if (rx_ring_grow(w, r) != 0)
+		if (rx_ring_grow(w, r) == 0)
+			continue;
+		/* What was read since the last look can be used again. */
+		if (rx_ring_sync(w, r) != 0 || rx_ring_grow(w, r) != 0)
 			return -ENOBUFS;
 	}
 	rx_ring_seek(r);

@@ -64,6 +64,7 @@ struct channel {
 	struct arena *arena;
 	uint32_t sq_head;
 	uint32_t cq_tail;
+	uint32_t cq_published; /* cq_tail when the context was last looked at for a wake-up */
 	uint32_t cq_owed; /* entries kept for the results of submissions already taken */
 	uint32_t grant_tail;
 	uint32_t woken_seq;

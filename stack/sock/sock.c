@@ -278,10 +278,14 @@ static void channel_publish_events(struct worker *w, struct channel *ch)
 	}
 }
 
+/* Wakes a context that sleeps, if it has a completion to wake for. */
 static void channel_wake(struct worker *w, struct channel *ch)
 {
 	uint32_t seq = __atomic_load_n(&ch->context_shared->sleep_seq, __ATOMIC_RELAXED);
 
+	if (ch->cq_published == ch->cq_tail)
+		return;
+	ch->cq_published = ch->cq_tail;
 	if ((seq & 1) == 0 || seq == ch->woken_seq || ch->wake_fd < 0)
 		return;
 	ch->woken_seq = seq;

@@ -146,6 +146,8 @@ void tcp_ack_advance(struct worker *w, struct tcp_sock *tp, const struct tcp_seg
 		recovery_ack(tp, acked_bytes);
 	} else {
 		tp->dupacks = 0;
+		if (seq_gt(tp->snd_una, tp->recover)) /* or it would lie ahead after 2 GiB */
+			tp->recover = tp->snd_una - 1;
 		/* A window that was not in use proves nothing about a larger one. */
 		if (flight >= tp->congestion.cwnd_bytes / 2)
 			tp->congestion_ops->acked(&tp->congestion, acked_bytes);

@@ -63,7 +63,7 @@ void tcp_established(struct worker *w, struct tcp_sock *tp)
 {
 	tcp_set_state(tp, TCP_ESTABLISHED);
 	tp->backoff = 0;
-	tp->recover = tp->snd_una;
+	tp->recover = tp->snd_una - 1; /* RFC 6582 section 3.2: the initial sequence number */
 	tp->snd_small = tp->snd_una;
 	tp->quick_acks = TCP_QUICK_ACKS;
 	tcp_timer_stop(tp, TCP_TIMER_RETRANSMIT);

@@ -8,8 +8,11 @@
 
 #include "lib/pool.h"
 #include "net/arp.h"
+#include "shm/ring.h"
 #include "sock/holders.h"
 #include "sock/sock_table.h"
+#include "tcp/tcp.h"
+#include "tcp/tcp_sock.h"
 
 #define SETTLE_POLLS 1000
 /* The longest anything takes to end by itself once its application is gone. */
@@ -228,17 +231,19 @@ void host_end_session(struct host *h)
 	h->session = NULL;
 }
 
-/* Timers of neighbours may stay armed: an entry lives as long as its worker. */
-static uint32_t neighbour_timers(struct host *h, struct worker *w)
+/* Timers that belong to nobody's connection: a neighbour's entry lives as long as its worker, and
+ * the look for idle socks notices in its own time that there are none. */
+static uint32_t standing_timers(struct host *h, struct worker *w)
 {
 	struct inet_addr peer = inet(h->config.peer_address);
+	uint32_t armed = w->holding_timer.armed && TAILQ_EMPTY(&w->holding) ? 1 : 0;
 	struct neigh *n;
 
 	if (!h->config.know_peer)
-		return 0;
+		return armed;
 	n = neigh_get(w, w->netif[0], &peer);
 	CHECK_EQ(n->pending_count, 0);
-	return n->timer.armed ? 1 : 0;
+	return armed + (n->timer.armed ? 1 : 0);
 }
 
 struct pool_check {
@@ -264,7 +269,7 @@ void host_check_quiet(struct host *h, const char *file, int line)
 
 		test_check_eq(w->sock_count, 0, "socks left", file, line);
 		test_check_eq(sock_table_count(w->socks_by_flow), 0, "flows left", file, line);
-		test_check_eq(w->wheel.armed - neighbour_timers(h, w), 0, "timers left", file,
+		test_check_eq(w->wheel.armed - standing_timers(h, w), 0, "timers left", file,
 			      line);
 		test_check_eq(rte_ring_count(w->steered), 0, "steered packets left", file, line);
 		test_check_eq(pool_used(w->mbufs), 0, "mbufs left", file, line);
@@ -286,7 +291,7 @@ void host_check_no_leaks(struct host *h, const char *file, int line)
 static bool host_is_quiet(struct host *h)
 {
 	for (uint16_t id = 0; id < h->config.workers; id++)
-		if (h->worker[id]->wheel.armed > neighbour_timers(h, h->worker[id]))
+		if (h->worker[id]->wheel.armed > standing_timers(h, h->worker[id]))
 			return false;
 	return true;
 }
@@ -332,12 +337,29 @@ static void host_answer_arp(struct host *h)
 	}
 }
 
+/* Every sock's invariants hold after every iteration. */
+static void check_socks_are_sane(struct worker *w)
+{
+	struct sock *sk;
+
+	LIST_FOREACH (sk, &w->socks, worker_link) {
+		if (!ring_is_sane(&sk->ring))
+			test_fail(__FILE__, __LINE__, "rings of a sock in state %u are not sane",
+				  sk->state);
+		if (sk->proto == &tcp_proto && !tcp_sock_is_sane(tcp_sk(sk)))
+			test_fail(__FILE__, __LINE__, "a TCP sock in state %s is not sane",
+				  tcp_state_name(sk->state));
+	}
+}
+
 static unsigned host_poll_once(struct host *h)
 {
 	unsigned work = 0;
 
 	for (uint16_t id = 0; id < h->config.workers; id++)
 		work += worker_poll(h->worker[id]);
+	for (uint16_t id = 0; id < h->config.workers; id++)
+		check_socks_are_sane(h->worker[id]);
 	if (h->config.answer_arp)
 		host_answer_arp(h);
 	if (!h->app.manual)

@@ -439,6 +439,44 @@ static void a_crowd_at_the_door_keeps_nobody_out(void)
 	end();
 }
 
+/* ---- A worker that does not keep up --------------------------------------- */
+
+static unsigned nothing_runs;
+
+static void run_nothing(struct worker *w, struct message *m)
+{
+	(void)w;
+	(void)m;
+	nothing_runs++;
+}
+
+static void a_full_inbox_delays_and_loses_nothing(void)
+{
+	struct leat_attach_request request = {.version = LEAT_ABI_VERSION, .op = LEAT_ATTACH_NEW};
+	struct message nothing = {.run = run_nothing};
+	struct pollfd readable = {.events = POLLIN};
+	unsigned posted = 0;
+	struct answer a;
+
+	begin();
+	nothing_runs = 0;
+	while (worker_post(leatd.worker[1], &nothing) == 0)
+		posted++;
+	readable.fd = knock();
+	REQUIRE(send(readable.fd, &request, sizeof(request), 0) == sizeof(request));
+	CHECK_EQ(poll(&readable, 1, 20), 0);
+	worker_poll(leatd.worker[0]); /* its half is done, the other's is not */
+	CHECK_EQ(poll(&readable, 1, 20), 0);
+	a = answer(readable.fd);
+	CHECK_EQ(a.reply.result, 0);
+	CHECK_EQ(a.fd_count, 1 + WORKERS + 1);
+	CHECK_EQ(nothing_runs, posted);
+	close_fds(&a);
+	close(readable.fd);
+	CHECK(wait_until(all_are_free, NULL));
+	end();
+}
+
 /* ---- Limits --------------------------------------------------------------- */
 
 static void contexts_are_limited_and_used_again(void)
@@ -702,6 +740,7 @@ TEST_SUITE(attach)
 	TEST(descriptors_sent_along_are_not_kept);
 	TEST(strangers_get_eacces);
 	TEST(a_crowd_at_the_door_keeps_nobody_out);
+	TEST(a_full_inbox_delays_and_loses_nothing);
 	TEST(contexts_are_limited_and_used_again);
 	TEST(applications_are_limited_and_their_places_used_again);
 	TEST(a_token_admits_one_child_once);

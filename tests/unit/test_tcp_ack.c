@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What acknowledgments do: RFC 5681 and RFC 6582, in virtual time. */
+#include <sys/socket.h>
+
+#include "support/host.h"
+#include "tcp/tcp_sock.h"
+
+#define MSS 1460u
+
+static struct host *h;
+static struct peer peer;
+static struct app_sock s;
+
+static void begin(void)
+{
+	h = host_new(NULL);
+	peer_init(&peer, h);
+	host_connected(h, &peer, &s);
+}
+
+static void end(void)
+{
+	host_end(h);
+}
+
+static struct tcp_sock *tcp(void)
+{
+	return tcp_sk(host_sock(&s));
+}
+
+/* The peer acknowledges the stream up to offset. */
+static void ack(uint64_t offset)
+{
+	peer_inject(&peer, TH_ACK, peer.seq, peer.host_isn + 1 + (uint32_t)offset, NULL, 0);
+	host_poll(h);
+}
+
+/* Takes segments that continue the stream at *offset; how many. */
+static uint32_t take(uint64_t *offset)
+{
+	uint32_t count = 0;
+
+	while (host_tx_count(h) > 0) {
+		struct tcp_segment t = PEER_TAKE(&peer);
+
+		CHECK_EQ(t.seq, peer.host_isn + 1 + (uint32_t)*offset);
+		*offset += t.length;
+		count++;
+	}
+	return count;
+}
+
+/* RFC 6928 section 2: ten segments at first. */
+static void the_initial_window_is_ten_segments(void)
+{
+	uint64_t sent = 0;
+
+	begin();
+	app_write_pattern(&s, 60 * MSS);
+	host_settle(h);
+	CHECK_EQ(take(&sent), 10);
+	CHECK_EQ(sent, 10 * MSS);
+	end();
+}
+
+/* RFC 5681 section 3.1: in slow start each acknowledged segment lets two go. */
+static void slow_start_doubles_the_window_each_round(void)
+{
+	uint64_t sent = 0, acked = 0;
+
+	begin();
+	app_write_pattern(&s, 150 * MSS);
+	host_settle(h);
+	CHECK_EQ(take(&sent), 10);
+	while (acked < 10 * MSS) {
+		acked += 2 * MSS; /* every second segment is acknowledged */
+		ack(acked);
+	}
+	/* 20, or what the peer's window takes. */
+	CHECK_EQ(take(&sent), 20);
+	CHECK_EQ(sent - acked, 20 * MSS);
+	end();
+}
+
+static void acknowledged_bytes_make_room_for_the_application(void)
+{
+	int buffer = 10000;
+
+	begin();
+	CHECK_EQ(app_setsockopt(&s, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer)), 0);
+	host_poll(h);
+	CHECK_EQ(app_write_pattern(&s, 20000), 10000);
+	s.slot->tx_wake = 5000;
+	host_poll(h);
+	app_take_events(&s);
+	ack(4999);
+	CHECK_EQ(app_take_events(&s) & LEAT_EV_OUT, 0);
+	ack(5000);
+	CHECK(app_take_events(&s) & LEAT_EV_OUT);
+	s.slot->tx_wake = LEAT_NO_OFFSET;
+	CHECK_EQ(app_write_pattern(&s, 20000), 5000);
+	end();
+}
+
+/* RFC 5681 section 3.2 and RFC 6582 section 3.2, step by step. */
+static void three_duplicates_start_fast_retransmit(void)
+{
+	uint64_t sent = 0;
+
+	begin();
+	app_write_pattern(&s, 60 * MSS);
+	host_settle(h);
+	take(&sent);
+	/* The first segment is lost, the nine behind it arrive. */
+	ack(0);
+	ack(0);
+	HOST_EXPECT_NOTHING(h);
+	ack(0);
+	PEER_EXPECT(&peer, TCP_SEQ_IS(peer.host_isn + 1), PAYLOAD_IS_PATTERN(0, MSS));
+	CHECK_EQ(host_counter(h, CNT_tcp_fast_retransmit), 1);
+	CHECK_EQ(host_counter(h, CNT_tcp_rto), 0);
+	CHECK_EQ(tcp()->congestion.ssthresh_bytes, 5 * MSS); /* half of the flight */
+	CHECK_EQ(tcp()->congestion.cwnd_bytes, 8 * MSS); /* and three that left the network */
+	for (int i = 0; i < 6; i++)
+		ack(0); /* each inflates the window by one: 14 at last, 10 in flight */
+	CHECK_EQ(take(&sent), 4);
+	ack(10 * MSS); /* all that was in flight when it began: recovery ends */
+	CHECK(!(tcp()->flags & TCP_SOCK_RECOVERY));
+	CHECK_RANGE(tcp()->congestion.cwnd_bytes, 2 * MSS, 5 * MSS); /* min(ssthresh, flight + 1) */
+	end();
+}
+
+/* RFC 6582 section 3.2, step 3: a partial ACK tells of the next hole. */
+static void a_partial_ack_retransmits_the_next_hole(void)
+{
+	uint64_t sent = 0;
+
+	begin();
+	app_write_pattern(&s, 10 * MSS);
+	host_settle(h);
+	CHECK_EQ(take(&sent), 10);
+	for (int i = 0; i < 3; i++) /* 0 and 4 are lost */
+		ack(0);
+	PEER_EXPECT(&peer, PAYLOAD_IS_PATTERN(0, MSS));
+	ack(4 * MSS);
+	PEER_EXPECT(&peer, PAYLOAD_IS_PATTERN(4 * MSS, MSS));
+	CHECK(tcp()->flags & TCP_SOCK_RECOVERY);
+	ack(10 * MSS);
+	CHECK(!(tcp()->flags & TCP_SOCK_RECOVERY));
+	CHECK_EQ(host_counter(h, CNT_tcp_retransmit), 2);
+	CHECK_EQ(host_counter(h, CNT_tcp_fast_retransmit), 1);
+	host_advance_ms(h, 5000);
+	HOST_EXPECT_NOTHING(h);
+	end();
+}
+
+/* Sequence numbers compare within 2 GiB: recover must not stay behind. */
+static void recover_follows_what_is_acknowledged(void)
+{
+	uint64_t sent = 0;
+
+	begin();
+	app_write_pattern(&s, 20 * MSS);
+	host_settle(h);
+	take(&sent);
+	ack(sent);
+	CHECK_EQ(tcp()->recover, tcp()->snd_una - 1);
+	host_drain(h);
+	end();
+}
+
+/* RFC 6582 section 4: duplicates of segments sent before a timeout start no recovery. */
+static void duplicates_after_a_timeout_start_no_recovery(void)
+{
+	uint64_t sent = 0;
+
+	begin();
+	app_write_pattern(&s, 10 * MSS);
+	host_settle(h);
+	take(&sent);
+	host_advance_ms(h, 1100); /* RTO */
+	host_drain(h);
+	for (int i = 0; i < 5; i++)
+		ack(0);
+	CHECK_EQ(host_counter(h, CNT_tcp_fast_retransmit), 0);
+	end();
+}
+
+/* RFC 5681 section 2: what is not a duplicate ACK. */
+static void window_updates_and_text_are_no_duplicates(void)
+{
+	uint64_t sent = 0;
+
+	begin();
+	app_write_pattern(&s, 10 * MSS);
+	host_settle(h);
+	take(&sent);
+	for (int i = 0; i < 5; i++) {
+		peer.window--;
+		ack(0); /* another window */
+	}
+	for (int i = 0; i < 5; i++) {
+		peer_inject(&peer, TH_ACK, peer.seq, peer.host_isn + 1, "x", 1);
+		peer.seq++;
+		host_poll(h);
+	}
+	CHECK_EQ(host_counter(h, CNT_tcp_fast_retransmit), 0);
+	host_drain(h);
+	end();
+}
+
+/* RFC 9293 section 3.10.7.4, fifth: an older segment does not set the window. */
+static void an_older_segment_does_not_shrink_the_window(void)
+{
+	begin();
+	peer_send_pattern(&peer, 100);
+	host_drain(h);
+	CHECK_EQ(tcp()->snd_wnd, 65535);
+	peer.window = 10;
+	peer_inject(&peer, TH_ACK, peer.seq - 100, peer.ack, NULL, 0);
+	host_poll(h);
+	CHECK_EQ(tcp()->snd_wnd, 65535);
+	peer_inject(&peer, TH_ACK, peer.seq, peer.ack, NULL, 0);
+	host_poll(h);
+	CHECK_EQ(tcp()->snd_wnd, 10);
+	host_drain(h);
+	end();
+}
+
+/* RFC 7323 section 2.3: the window is scaled, that of the SYN is not. */
+static void windows_are_scaled_after_the_syn(void)
+{
+	h = host_new(NULL);
+	peer_init(&peer, h);
+	peer.window_scale = 4;
+	peer.window = 1000;
+	host_connected(h, &peer, &s);
+	CHECK_EQ(tcp()->snd_wnd, 1000);
+	peer_send_pattern(&peer, 1);
+	CHECK_EQ(tcp()->snd_wnd, 16000);
+	host_drain(h);
+	end();
+}
+
+static void sequence_numbers_wrap_while_sending(void)
+{
+	uint64_t sent = 0, acked = 0;
+
+	begin();
+	/* As if so much had been sent: everything of ours moves by the same distance. */
+	{
+		uint32_t by = 0xffffff00u - tcp()->snd_una;
+
+		tcp()->snd_una += by;
+		tcp()->snd_nxt += by;
+		tcp()->snd_max += by;
+		tcp()->snd_wl2 += by;
+		tcp()->snd_small += by;
+		tcp()->recover += by;
+		peer.host_isn += by;
+		peer.ack += by;
+	}
+	app_write_pattern(&s, 40 * MSS);
+	host_settle(h);
+	while (acked < 40 * MSS) {
+		CHECK(take(&sent) > 0);
+		acked = sent;
+		ack(acked);
+	}
+	CHECK_EQ(s.slot->tx_head, 40 * MSS);
+	CHECK_EQ(host_counter(h, CNT_tcp_retransmit), 0);
+	CHECK_EQ(app_shutdown(&s, SHUT_WR), 0);
+	HOST_EXPECT(h, TCP_FLAGS_ARE(TH_FIN | TH_ACK));
+	end();
+}
+
+static void a_reset_connection_frees_what_was_in_flight(void)
+{
+	begin();
+	h->link.hold = true; /* the hardware has not sent it yet */
+	app_write_pattern(&s, 20 * MSS);
+	host_settle(h);
+	peer_inject(&peer, TH_RST, peer.seq, 0, NULL, 0);
+	host_poll(h);
+	CHECK_EQ(host_state(&s), TCP_CLOSE);
+	CHECK_EQ(app_close(&s), 0);
+	CHECK(h->session->arenas[0].retired_count > 0); /* only mbufs refer to it */
+	memport_release(&h->link);
+	host_settle(h);
+	CHECK_EQ(h->session->arenas[0].retired_count, 0);
+	host_drain(h);
+	end();
+}
+
+TEST_SUITE(tcp_ack)
+{
+	TEST(the_initial_window_is_ten_segments);
+	TEST(slow_start_doubles_the_window_each_round);
+	TEST(acknowledged_bytes_make_room_for_the_application);
+	TEST(three_duplicates_start_fast_retransmit);
+	TEST(a_partial_ack_retransmits_the_next_hole);
+	TEST(recover_follows_what_is_acknowledged);
+	TEST(duplicates_after_a_timeout_start_no_recovery);
+	TEST(window_updates_and_text_are_no_duplicates);
+	TEST(an_older_segment_does_not_shrink_the_window);
+	TEST(windows_are_scaled_after_the_syn);
+	TEST(sequence_numbers_wrap_while_sending);
+	TEST(a_reset_connection_frees_what_was_in_flight);
+}
