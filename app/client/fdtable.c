@@ -39,7 +39,7 @@ struct file *file_alloc(enum file_kind kind)
 		free_files[kind] = f->next_free;
 	pthread_mutex_unlock(&table_lock);
 	if (f == NULL)
-		f = malloc(file_size(kind));
+		f = calloc(1, file_size(kind));
 	if (f == NULL)
 		return NULL;
 	memset(f + 1, 0, file_size(kind) - sizeof(*f));

@@ -39,15 +39,18 @@ void sock_enter(struct sock *sk, struct socket *so, struct leat_handle h)
 void sock_leave(struct sock *sk)
 {
 	struct session *s = sk->socket->session;
+	struct leat_cq *cq = socket_context(sk->socket);
 	struct leat_sqe sqe = {
 		.op = LEAT_OP_CLOSE,
+		.value = 1, /* nobody waits for it */
 		.handle = sk->handle,
 		.offset = load_relaxed(&sk->shared->tx_tail),
 	};
 
 	store_release(&s->socks[sk->handle.slot], NULL);
-	if (!socket_is_dead(sk->socket))
-		(void)context_submit(socket_context(sk->socket), sock_worker(sk), &sqe);
+	if (socket_is_dead(sk->socket))
+		return;
+	(void)context_submit(cq, sock_worker(sk), &sqe);
 }
 
 void socket_destroy(struct socket *so)

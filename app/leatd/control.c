@@ -357,7 +357,9 @@ struct control *control_create(struct leatd *leatd, int signal_fd, bool *worker_
 	ret = create_watches(c, signal_fd);
 	if (ret == 0)
 		ret = create_tables(c);
-	if (ret == 0)
+	if (ret != 0)
+		leatd_log(ERR, "cannot set up the control thread: %s", strerror(-ret));
+	else
 		ret = attach_prepare(c);
 	if (ret != 0) {
 		control_free(c);

@@ -108,7 +108,8 @@ struct control {
 	} quit[LEAT_MAX_WORKERS];
 };
 
-/* Makes everything but the thread; signal_fd delivers the signals that end leatd.  NULL: errno. */
+/* Makes everything but the thread; signal_fd delivers the signals that end leatd.  NULL:
+ * errno, and what is wrong is logged. */
 struct control *control_create(struct leatd *leatd, int signal_fd, bool *worker_stop);
 /* Lets applications in and starts the thread, which ends after it has told every worker to stop.
  * 0 or -errno; logs what is wrong. */

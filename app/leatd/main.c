@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -111,9 +112,10 @@ static int workers_create(struct leatd *d)
 	return 0;
 }
 
+/* The last first: those without a transmit queue of their own send through lower ones. */
 static void workers_destroy(struct leatd *d)
 {
-	for (uint16_t i = 0; i < d->workers; i++)
+	for (uint16_t i = d->workers; i-- > 0;)
 		worker_destroy(d->worker[i]);
 }
 
@@ -251,11 +253,8 @@ static int control_begin(struct leatd *d, int signal_fd)
 	int ret;
 
 	d->control = control_create(d, signal_fd, worker_stop);
-	if (d->control == NULL) {
-		ret = -errno;
-		leatd_log(ERR, "cannot serve applications: %s", strerror(errno));
-		return ret;
-	}
+	if (d->control == NULL)
+		return -errno;
 	for (uint16_t i = 0; i < d->workers; i++)
 		d->worker[i]->listener = &d->control->listener;
 	ret = telemetry_start(d);
@@ -309,6 +308,16 @@ static int start(struct leatd *d, int signal_fd)
 		ret = run(d);
 	end(d);
 	return ret;
+}
+
+static char eal_directory[PATH_MAX];
+
+/* EAL leaves the directory it made.  When another process shares the file prefix it is not empty
+ * and stays. */
+static void remove_eal_directory(void)
+{
+	if (eal_directory[0] != '\0')
+		(void)rmdir(eal_directory);
 }
 
 /* Blocked in every thread made from here on; the control thread reads them. */
@@ -401,12 +410,16 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	raise_descriptor_limit();
+	/* Before EAL's own such functions are registered, so that it runs after them: one removes the
+	 * telemetry socket. */
+	atexit(remove_eal_directory);
 	optind = 1;
 	if (rte_eal_init(split, argv) < 0) {
 		fprintf(stderr, "leatd: EAL refused its arguments or cannot start: %s\n",
 			rte_strerror(rte_errno));
 		return EXIT_FAILURE;
 	}
+	snprintf(eal_directory, sizeof(eal_directory), "%s", rte_eal_get_runtime_dir());
 	ret = start(&leatd, signal_fd);
 	rte_eal_cleanup();
 	close(signal_fd);

@@ -48,11 +48,11 @@ static void handle_sigbus(int signal_number, siginfo_t *info, void *unused)
 
 	(void)unused;
 	if (rs != NULL && info->si_code > 0 && at >= rs->base && at < rs->base + rs->bytes) {
-		uint64_t place = (uint64_t)(at - rs->base) / rs->place_bytes;
-		uint8_t *start = rs->base + place * rs->place_bytes;
+		uint64_t place = (uint64_t)(at - rs->base) / rs->region_bytes;
+		uint8_t *start = rs->base + place * rs->region_bytes;
 		uint64_t one = 1;
 
-		if (place < rs->count && mmap(start, rs->place_bytes, PROT_READ | PROT_WRITE,
+		if (place < rs->count && mmap(start, rs->region_bytes, PROT_READ | PROT_WRITE,
 					      NO_MAPPING | MAP_FIXED, -1, 0) == start) {
 			__atomic_store_n(&rs->faulted[place], 1, __ATOMIC_RELEASE);
 			if (write(rs->fault_fd, &one, sizeof(one)) != sizeof(one)) {
@@ -142,17 +142,16 @@ int regions_open(struct regions *rs, uint64_t region_bytes, uint32_t count, bool
 	int ret;
 
 	*rs = (struct regions){
-		.place_bytes = align_up(region_bytes, HUGE_PAGE_BYTES),
-		.region_bytes = region_bytes,
+		.region_bytes = align_up(region_bytes, HUGE_PAGE_BYTES),
 		.count = count,
 		.huge_pages = huge_pages,
 		.fault_fd = -1,
 		.ports = ports,
 		.port_count = port_count,
 	};
-	if (rs->place_bytes > RANGE_MAX_BYTES / count)
+	if (rs->region_bytes > RANGE_MAX_BYTES / count)
 		return -E2BIG;
-	rs->bytes = align_up(rs->place_bytes * count, REGISTER_PAGE_BYTES);
+	rs->bytes = align_up(rs->region_bytes * count, REGISTER_PAGE_BYTES);
 	ret = reserve(rs);
 	if (ret == 0)
 		ret = register_range(rs);
@@ -190,7 +189,7 @@ static int map(struct regions *rs, struct region *r, bool huge)
 	int ret;
 
 	r->huge = huge;
-	r->bytes = huge ? rs->place_bytes : rs->region_bytes;
+	r->bytes = rs->region_bytes;
 	r->memfd = memfd_create("leat", flags);
 	if (r->memfd < 0)
 		return -errno;
@@ -209,7 +208,7 @@ static int map(struct regions *rs, struct region *r, bool huge)
 /* Reserved address space again. */
 static void unmap(const struct regions *rs, const struct region *r)
 {
-	if (mmap(r->base, rs->place_bytes, PROT_NONE, NO_MAPPING | MAP_FIXED, -1, 0) == MAP_FAILED)
+	if (mmap(r->base, rs->region_bytes, PROT_NONE, NO_MAPPING | MAP_FIXED, -1, 0) == MAP_FAILED)
 		leatd_log(ERR, "cannot unmap a region: %s", strerror(errno));
 }
 
@@ -236,7 +235,7 @@ int region_open(struct regions *rs, uint32_t place, struct region *r)
 	*r = (struct region){
 		.place = place,
 		.memfd = -1,
-		.base = rs->base + place * rs->place_bytes,
+		.base = rs->base + place * rs->region_bytes,
 	};
 	__atomic_store_n(&rs->faulted[place], 0, __ATOMIC_RELAXED);
 	if (rs->huge_pages)

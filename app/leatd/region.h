@@ -19,8 +19,7 @@ struct worker_config;
 struct regions {
 	uint8_t *base;
 	uint64_t bytes; /* of the whole range */
-	uint64_t place_bytes; /* from one region to the next */
-	uint64_t region_bytes;
+	uint64_t region_bytes; /* of one place: whole huge pages */
 	uint32_t count;
 	bool registered;
 	bool huge_pages; /* try them */

@@ -349,16 +349,17 @@ static int make_link(const struct leatd *leatd)
 {
 	char target[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	char link[sizeof(telemetry.link)];
-	int ret = find_socket(target, sizeof(target));
+	int ret;
 
-	if (ret != 0)
-		return ret;
 	if ((size_t)snprintf(link, sizeof(link), "%s" LINK_SUFFIX, leatd->config.socket) >=
 	    sizeof(link))
 		return -ENAMETOOLONG;
 	/* The socket is ours, so what an earlier leatd left there is stale. */
 	if (unlink(link) != 0 && errno != ENOENT)
 		return -errno;
+	ret = find_socket(target, sizeof(target));
+	if (ret != 0)
+		return ret;
 	if (symlink(target, link) != 0)
 		return -errno;
 	strcpy(telemetry.link, link);

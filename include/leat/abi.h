@@ -208,7 +208,7 @@ enum leat_op {
 	LEAT_OP_LISTEN, /* handle, value = backlog */
 	LEAT_OP_CONNECT, /* handle, addr -> addr (local); established: LEAT_EV_OUT */
 	LEAT_OP_SHUTDOWN, /* handle, value = SHUT_RD, SHUT_WR, SHUT_RDWR; all up to offset is sent first */
-	LEAT_OP_CLOSE, /* handle: this process lets go of it */
+	LEAT_OP_CLOSE, /* handle: this process lets go of it; value not 0: no completion */
 	LEAT_OP_SETSOCKOPT, /* handle, option */
 	LEAT_OP_GETSOCKOPT, /* handle, option -> option */
 	LEAT_OP_GETNAME, /* handle, value = 0 local, 1 peer -> addr */

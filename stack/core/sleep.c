@@ -109,14 +109,14 @@ static void sleep_notify_ports(struct worker *w, bool on)
 }
 
 /* How long it may last, in microseconds. */
-static uint64_t sleep_bound(struct worker *w, uint32_t limit_us)
+static uint64_t sleep_bound(struct worker *w, uint32_t limit_us, bool blocked)
 {
 	uint64_t us = (uint64_t)wheel_next(&w->wheel, limit_us / 1000 + 1) * 1000;
 
 	us = RTE_MIN(us, (uint64_t)limit_us);
 	if (w->sleep->port_without_fd)
 		us = RTE_MIN(us, (uint64_t)SLEEP_NO_DESCRIPTOR_US);
-	if (!TAILQ_EMPTY(&w->raised))
+	if (blocked || !TAILQ_EMPTY(&w->raised))
 		us = RTE_MIN(us, (uint64_t)SLEEP_UNPUBLISHED_US);
 	return us;
 }
@@ -137,6 +137,7 @@ static void sleep_wait(struct worker *w, uint64_t us)
 void worker_sleep(struct worker *w, uint32_t limit_us)
 {
 	struct worker_sleep *s = w->sleep;
+	bool blocked;
 
 	if (!s->ports_added)
 		sleep_add_ports(w);
@@ -144,10 +145,10 @@ void worker_sleep(struct worker *w, uint32_t limit_us)
 	__atomic_store_n(&s->asleep, true, __ATOMIC_RELAXED);
 	/* Pairs with the fence in worker_wake; channels_arm brings those of the doorbells. */
 	rte_smp_mb();
-	if (worker_poll(w) == 0 && channels_arm(w) && rte_ring_empty(w->inbox) &&
+	if (worker_poll(w) == 0 && channels_arm(w, &blocked) && rte_ring_empty(w->inbox) &&
 	    rte_ring_empty(w->steered)) {
 		worker_count(w, CNT_sleeps);
-		sleep_wait(w, sleep_bound(w, limit_us));
+		sleep_wait(w, sleep_bound(w, limit_us, blocked));
 	}
 	__atomic_store_n(&s->asleep, false, __ATOMIC_RELAXED);
 	sleep_notify_ports(w, false);

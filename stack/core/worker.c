@@ -89,16 +89,14 @@ static unsigned worker_take_messages(struct worker *w)
 /* Each sock that wants to send, once; those that want again wait for the next iteration. */
 static unsigned worker_output(struct worker *w)
 {
-	struct sock_queue todo = TAILQ_HEAD_INITIALIZER(todo);
+	uint32_t count = w->output_count;
 	struct sock *sk;
-	unsigned count = 0;
 
-	TAILQ_CONCAT(&todo, &w->output, output_link);
-	while ((sk = TAILQ_FIRST(&todo)) != NULL) {
-		TAILQ_REMOVE(&todo, sk, output_link);
+	for (uint32_t i = 0; i < count && (sk = TAILQ_FIRST(&w->output)) != NULL; i++) {
+		TAILQ_REMOVE(&w->output, sk, output_link);
+		w->output_count--;
 		sk->flags &= ~(uint32_t)SOCK_ON_OUTPUT;
 		sk->proto->output(w, sk);
-		count++;
 	}
 	return count;
 }
@@ -118,12 +116,12 @@ unsigned worker_poll(struct worker *w)
 	work = worker_receive(w);
 	work += worker_take_steered(w);
 	work += worker_take_messages(w);
+	work += chunks_take_returned(w);
 	work += channels_poll(w);
 	work += wheel_run(&w->wheel, w->now_ms);
 	work += worker_output(w);
 	channels_publish(w);
 	worker_transmit(w);
-	chunks_take_returned(w);
 	sock_watch_holding(w);
 
 	w->counter[CNT_polls]++;
@@ -227,7 +225,8 @@ struct worker *worker_create(const struct worker_config *config, const struct wo
 	TAILQ_INIT(&w->output);
 	TAILQ_INIT(&w->raised);
 	TAILQ_INIT(&w->holding);
-	LIST_INIT(&w->active);
+	TAILQ_INIT(&w->active);
+	TAILQ_INIT(&w->silent);
 	LIST_INIT(&w->socks);
 	LIST_INIT(&w->arenas);
 	env->random(env->arg, &w->flow_key, sizeof(w->flow_key));
@@ -252,15 +251,13 @@ void worker_set_peers(struct worker *w, struct worker *const *all)
 static struct netif *worker_netif_create(struct worker *w, const struct netif_config *config)
 {
 	struct port *port = config->port;
-	uint32_t host_bits = config->prefix_length == 0 ? UINT32_MAX
-							: UINT32_MAX >> config->prefix_length;
+	/* In 64 bits: a shift by 32 is one too far for 32. */
+	uint32_t host_bits = (uint32_t)(UINT64_C(0xffffffff) >> config->prefix_length);
 	struct netif *n = rte_zmalloc_socket("netif", sizeof(*n), RTE_CACHE_LINE_SIZE,
 					     w->config.socket_id);
 
 	if (n == NULL)
 		return NULL;
-	if (config->prefix_length >= 32)
-		host_bits = 0;
 	n->port = port;
 	n->index = w->netif_count;
 	n->polls = w->id < port->queues;
@@ -302,11 +299,11 @@ int worker_add_netif(struct worker *w, const struct netif_config *config)
 
 static void worker_end_socks(struct worker *w)
 {
-	struct arena *a;
+	struct arena *a, *next;
 	struct sock *sk;
 
-	while ((a = LIST_FIRST(&w->arenas)) != NULL) {
-		LIST_REMOVE(a, link);
+	for (a = LIST_FIRST(&w->arenas); a != NULL; a = next) {
+		next = LIST_NEXT(a, link); /* a may be gone when it is closed */
 		arena_close(w, a, true);
 	}
 	while ((sk = LIST_FIRST(&w->socks)) != NULL)
@@ -321,6 +318,7 @@ void worker_destroy(struct worker *w)
 	if (w->protocols != NULL) {
 		worker_end_socks(w);
 		worker_transmit(w);
+		(void)chunks_take_returned(w);
 		protocols_free(w);
 	}
 	if (w->neighbours != NULL)

@@ -95,7 +95,6 @@ struct worker_listener {
 	void (*arena_drained)(void *arg, struct worker *w, struct arena *arena);
 };
 
-LIST_HEAD(channel_list, channel);
 TAILQ_HEAD(channel_queue, channel);
 LIST_HEAD(arena_list, arena);
 
@@ -114,7 +113,9 @@ struct worker {
 	struct sock_table *socks_by_flow;
 	struct port_table *ports;
 	struct sock_queue output;
-	struct channel_list active; /* channels polled each iteration */
+	uint32_t output_count; /* socks on it */
+	struct channel_queue active; /* channels polled each iteration */
+	struct channel_queue silent; /* channels that ring a bell when they have something */
 	struct channel_queue raised; /* channels with something to publish */
 	struct ring_queue holding; /* rings with chunks, looked at when idle */
 	struct chunk *returned; /* chunks freed on another thread (atomic) */

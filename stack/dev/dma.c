@@ -14,7 +14,8 @@ static struct rte_device *port_device(const struct port *port)
 {
 	struct rte_eth_dev_info info;
 
-	if (!port->external_buffers || rte_eth_dev_info_get(port->id, &info) != 0)
+	if (!port->external_buffers || !rte_eth_dev_is_valid_port(port->id) ||
+	    rte_eth_dev_info_get(port->id, &info) != 0)
 		return NULL;
 	return info.device;
 }

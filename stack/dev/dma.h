@@ -10,6 +10,7 @@ struct port;
 /* Lets the device read [base, base + bytes), if mbufs on this port may point there and the device
  * does its own memory accesses: 0 or -errno. */
 int port_dma_map(const struct port *port, void *base, size_t bytes);
+/* Once the port is closed the device reads nothing any more: no effect. */
 void port_dma_unmap(const struct port *port, void *base, size_t bytes);
 
 #endif

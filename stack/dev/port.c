@@ -52,6 +52,18 @@ static uint16_t ethdev_tx_burst_prepared(struct port *port, uint16_t queue, stru
 static const struct port_ops ethdev_ops = {ethdev_rx_burst, ethdev_tx_burst};
 static const struct port_ops ethdev_prepared_ops = {ethdev_rx_burst, ethdev_tx_burst_prepared};
 
+/* A closed port has nothing and takes nothing, so that workers may end after it. */
+static uint16_t closed_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	(void)port;
+	(void)queue;
+	(void)pkts;
+	(void)n;
+	return 0;
+}
+
+static const struct port_ops closed_ops = {closed_burst, closed_burst};
+
 /* ---- what the device can do ---- */
 
 static bool device_is(const struct rte_eth_dev_info *info, const char *driver)
@@ -88,10 +100,11 @@ static void port_decide_offloads(struct port *port, const struct port_config *co
 	port->tx_multi_segs = tx & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	port->external_buffers = port->tx_multi_segs && device_reads_any_memory(info);
 	port->rx_checksum = offload && (rx & RX_CHECKSUMS) == RX_CHECKSUMS;
-	port->tx_checksum = offload && (tx & TX_CHECKSUMS) == TX_CHECKSUMS;
-	/* net_tap cuts in software, out of a small pool of its own, and refuses what it cannot cut. */
-	port->tso = port->tx_checksum && port->tx_multi_segs && tx & RTE_ETH_TX_OFFLOAD_TCP_TSO &&
-		    !device_is(info, "net_tap");
+	/* What net_tap offers it does in software, and wrong: it sums up a packet's segments as if
+	 * each had an even length, and cuts less than it should. */
+	port->tx_checksum = offload && (tx & TX_CHECKSUMS) == TX_CHECKSUMS &&
+			    !device_is(info, "net_tap");
+	port->tso = port->tx_checksum && port->tx_multi_segs && tx & RTE_ETH_TX_OFFLOAD_TCP_TSO;
 	port->tso_max_segs = info->tx_desc_lim.nb_seg_max != 0 ? info->tx_desc_lim.nb_seg_max
 							       : UINT8_MAX;
 	/* No MBUF_FAST_FREE: it skips the free callbacks of external buffers. */
@@ -239,11 +252,11 @@ int port_open(struct port *port, const struct port_config *config)
 
 void port_close(struct port *port)
 {
-	if (port->ops == NULL)
+	if (port->ops == NULL || port->ops == &closed_ops)
 		return;
 	(void)rte_eth_dev_stop(port->id);
 	(void)rte_eth_dev_close(port->id);
-	port->ops = NULL;
+	port->ops = &closed_ops;
 }
 
 static const char *port_steering(const struct port *port)

@@ -52,7 +52,9 @@ static int poison_enqueue(struct rte_mempool *mp, void *const *objects, unsigned
 	struct poison_stack *s = mp->pool_data;
 
 	pthread_mutex_lock(&s->lock);
-	for (unsigned int i = 0; i < n && s->count < s->size; i++) {
+	for (unsigned int i = 0; i < n; i++) {
+		if (s->count == s->size)
+			abort(); /* an object was put back twice */
 		ASAN_POISON_MEMORY_REGION(objects[i], mp->elt_size);
 		s->objects[s->count++] = objects[i];
 	}

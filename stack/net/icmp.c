@@ -18,17 +18,8 @@ struct icmp_header {
 	uint8_t type;
 	uint8_t code;
 	rte_be16_t checksum;
-	union {
-		struct {
-			rte_be16_t id;
-			rte_be16_t sequence;
-		} echo;
-		struct {
-			rte_be16_t unused;
-			rte_be16_t mtu; /* "fragmentation needed" (RFC 1191, section 4) */
-		} path;
-		rte_be32_t rest;
-	};
+	rte_be16_t unused;
+	rte_be16_t mtu; /* "fragmentation needed" (RFC 1191, section 4) */
 } __rte_packed __rte_aligned(2);
 _Static_assert(sizeof(struct icmp_header) == 8, "RFC 792");
 
@@ -105,7 +96,7 @@ static bool icmp_is_error(uint8_t type)
 static void icmp_rx_error(struct worker *w, struct packet *p, const struct icmp_header *icmp,
 			  int error)
 {
-	uint16_t mtu = error == EMSGSIZE ? rte_be_to_cpu_16(icmp->path.mtu) : 0;
+	uint16_t mtu = error == EMSGSIZE ? rte_be_to_cpu_16(icmp->mtu) : 0;
 	struct ip_quote quote;
 	uint16_t owner;
 

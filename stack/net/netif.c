@@ -18,6 +18,14 @@ bool netif_is_broadcast(const struct netif *n, const struct inet_addr *a)
 	       (n->prefix_length < 31 && a->v4 == n->broadcast);
 }
 
+bool netif_is_any_broadcast(const struct worker *w, const struct inet_addr *a)
+{
+	for (uint16_t i = 0; i < w->netif_count; i++)
+		if (netif_is_broadcast(w->netif[i], a))
+			return true;
+	return false;
+}
+
 bool netif_is_on_link(const struct netif *n, const struct inet_addr *a)
 {
 	return ((a->v4 ^ n->address.v4) & inet_mask_v4(n->prefix_length)) == 0;

@@ -55,6 +55,9 @@ bool netif_is_local(const struct worker *w, const struct inet_addr *a);
 /* Is a (IPv4) a broadcast address: 255.255.255.255, or n's directed one? */
 bool netif_is_broadcast(const struct netif *n, const struct inet_addr *a);
 
+/* The same for any interface of the worker. */
+bool netif_is_any_broadcast(const struct worker *w, const struct inet_addr *a);
+
 /* Is a (IPv4) within n's prefix? */
 bool netif_is_on_link(const struct netif *n, const struct inet_addr *a);
 

@@ -56,7 +56,7 @@ void channel_complete(struct worker *w, struct channel *ch, const struct leat_cq
 
 void channel_want_publish(struct worker *w, struct channel *ch)
 {
-	if (ch->to_publish)
+	if (ch->to_publish || !ch->open)
 		return;
 	ch->to_publish = true;
 	TAILQ_INSERT_TAIL(&w->raised, ch, raised_link);
@@ -72,17 +72,18 @@ void channel_grant(struct worker *w, struct channel *ch)
 		arena_condemn(w, ch->arena, "grant_head beyond the grant ring");
 		return;
 	}
-	if (held > entries / 2)
-		return;
-	while (held < entries && ch->arena->free_chunk_count > 0) {
-		uint32_t chunk = chunk_alloc(w, ch->arena, CHUNK_GRANTED);
+	if (held <= entries / 2) {
+		while (held < entries && ch->arena->free_chunk_count > 0) {
+			uint32_t chunk = chunk_alloc(w, ch->arena, CHUNK_GRANTED);
 
-		arena_chunk(ch->arena, chunk)->context = (uint8_t)ch->context;
-		ch->grants[ch->grant_tail & (entries - 1)] = chunk;
-		ch->grant_tail++;
-		held++;
+			arena_chunk(ch->arena, chunk)->context = (uint8_t)ch->context;
+			ch->grants[ch->grant_tail & (entries - 1)] = chunk;
+			ch->grant_tail++;
+			held++;
+		}
+		/* release: pairs with the library's acquire when it takes a chunk */
+		__atomic_store_n(&ch->shared->grant_tail, ch->grant_tail, __ATOMIC_RELEASE);
 	}
-	__atomic_store_n(&ch->shared->grant_tail, ch->grant_tail, __ATOMIC_RELEASE);
 	if (ch->starved && held > 0 && channel_cq_room(w, ch) > 0) {
 		ch->starved = false;
 		channel_complete(w, ch, &(struct leat_cqe){.type = LEAT_CQE_CHUNKS});
@@ -107,7 +108,10 @@ void channel_open(struct worker *w, struct arena *a, uint16_t context, uint16_t 
 	ch->grant_tail = __atomic_load_n(&ch->shared->grant_head, __ATOMIC_RELAXED);
 	__atomic_store_n(&ch->shared->sq_head, ch->sq_head, __ATOMIC_RELEASE);
 	__atomic_store_n(&ch->shared->cq_tail, ch->cq_tail, __ATOMIC_RELEASE);
-	channel_activate(w, ch);
+	ch->armed = false;
+	__atomic_store_n(&ch->shared->doorbell, 0, __ATOMIC_RELAXED);
+	ch->active = true;
+	TAILQ_INSERT_TAIL(&w->active, ch, active_link);
 	channel_grant(w, ch);
 }
 
@@ -121,7 +125,33 @@ void channel_activate(struct worker *w, struct channel *ch)
 	if (ch->active || !ch->open)
 		return;
 	ch->active = true;
-	LIST_INSERT_HEAD(&w->active, ch, active_link);
+	TAILQ_REMOVE(&w->silent, ch, active_link);
+	TAILQ_INSERT_TAIL(&w->active, ch, active_link);
+}
+
+void channel_silence(struct worker *w, struct channel *ch)
+{
+	leat_assert(ch->active);
+	ch->active = false;
+	TAILQ_REMOVE(&w->active, ch, active_link);
+	TAILQ_INSERT_TAIL(&w->silent, ch, active_link);
+}
+
+void channel_unlist(struct worker *w, struct channel *ch)
+{
+	if (ch->active)
+		TAILQ_REMOVE(&w->active, ch, active_link);
+	else
+		TAILQ_REMOVE(&w->silent, ch, active_link);
+	if (ch->to_publish)
+		TAILQ_REMOVE(&w->raised, ch, raised_link);
+	ch->active = false;
+	ch->to_publish = false;
+}
+
+bool channel_has_submissions(const struct channel *ch)
+{
+	return __atomic_load_n(&ch->shared->sq_tail, __ATOMIC_RELAXED) != ch->sq_head;
 }
 
 bool channel_arm(struct worker *w, struct channel *ch)
@@ -131,20 +161,25 @@ bool channel_arm(struct worker *w, struct channel *ch)
 	__atomic_store_n(&ch->shared->doorbell, 1, __ATOMIC_RELAXED);
 	/* Pairs with the fence between the application's sq_tail and its look at doorbell. */
 	rte_smp_mb();
-	if (__atomic_load_n(&ch->shared->sq_tail, __ATOMIC_RELAXED) == ch->sq_head)
+	if (!channel_has_submissions(ch))
 		return true;
 	ch->armed = false;
 	__atomic_store_n(&ch->shared->doorbell, 0, __ATOMIC_RELAXED);
 	return false;
 }
 
-bool channels_arm(struct worker *w)
+bool channels_arm(struct worker *w, bool *blocked)
 {
 	struct channel *ch;
 
-	LIST_FOREACH (ch, &w->active, active_link) {
-		if (!channel_arm(w, ch))
+	*blocked = false;
+	TAILQ_FOREACH (ch, &w->active, active_link) {
+		if (channel_arm(w, ch))
+			continue;
+		/* An application that reads no completions keeps nobody awake. */
+		if (channel_cq_room(w, ch) > 0)
 			return false;
+		*blocked = true;
 	}
 	return true;
 }

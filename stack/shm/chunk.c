@@ -30,12 +30,13 @@ static void chunk_unreferenced(void *buffer, void *opaque)
 		;
 }
 
-void chunks_take_returned(struct worker *w)
+unsigned chunks_take_returned(struct worker *w)
 {
+	unsigned count = 0;
 	struct chunk *c;
 
 	if (__atomic_load_n(&w->returned, __ATOMIC_RELAXED) == NULL)
-		return;
+		return 0;
 	c = __atomic_exchange_n(&w->returned, NULL, __ATOMIC_ACQUIRE);
 	while (c != NULL) {
 		struct chunk *next = c->returned_next;
@@ -44,7 +45,9 @@ void chunks_take_returned(struct worker *w)
 		chunk_free(a, c);
 		arena_check_drained(w, a); /* may end the arena, and c with it */
 		c = next;
+		count++;
 	}
+	return count;
 }
 
 uint32_t chunk_alloc(struct worker *w, struct arena *a, enum chunk_state state)

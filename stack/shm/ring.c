@@ -41,6 +41,19 @@ static void ring_put_list(struct worker *w, struct arena *a, uint32_t first)
 	}
 }
 
+/* Nobody reads it and nothing is left to send: the pair has no more to do with its arena. */
+static void ring_leave(struct worker *w, struct ring_pair *r)
+{
+	struct arena *a = r->arena;
+
+	if (a == NULL || r->tx_first != LEAT_NO_CHUNK)
+		return;
+	leat_assert(r->shared == NULL && r->rx_first == LEAT_NO_CHUNK);
+	r->arena = NULL;
+	a->ring_users--;
+	arena_check_drained(w, a);
+}
+
 /* ---- receive ------------------------------------------------------------- */
 
 int rx_ring_sync(struct worker *w, struct ring_pair *r)
@@ -440,8 +453,10 @@ void tx_ring_done(struct worker *w, struct ring_pair *r, uint64_t offset)
 		r->tx_cursor = r->tx_first;
 		r->tx_cursor_base = r->tx_first_base;
 	}
-	if (r->shared == NULL && offset == r->tx_tail)
+	if (r->shared == NULL && offset == r->tx_tail) {
 		tx_ring_release(w, r, offset);
+		ring_leave(w, r);
+	}
 }
 
 void tx_ring_release(struct worker *w, struct ring_pair *r, uint64_t offset)
@@ -455,23 +470,32 @@ void tx_ring_release(struct worker *w, struct ring_pair *r, uint64_t offset)
 
 /* ---- both ---------------------------------------------------------------- */
 
+void ring_attach(struct ring_pair *r, struct arena *a, struct leat_slot *shared)
+{
+	leat_assert(r->arena == NULL);
+	r->arena = a;
+	r->shared = shared;
+	a->ring_users++;
+}
+
 void ring_detach(struct worker *w, struct ring_pair *r)
 {
 	ring_put_list(w, r->arena, r->rx_first);
 	r->rx_first = r->rx_chunk = r->rx_last = LEAT_NO_CHUNK;
 	r->shared = NULL;
 	tx_ring_release(w, r, r->tx_tail);
+	ring_leave(w, r);
 }
 
 void ring_free(struct worker *w, struct ring_pair *r)
 {
-	ring_put_list(w, r->arena, r->rx_first);
+	leat_assert(r->shared == NULL);
 	ring_put_list(w, r->arena, r->tx_first);
-	r->rx_first = r->rx_chunk = r->rx_last = LEAT_NO_CHUNK;
 	r->tx_first = r->tx_last = r->tx_cursor = LEAT_NO_CHUNK;
 	if (r->holding)
 		TAILQ_REMOVE(&w->holding, r, holding_link);
 	r->holding = false;
+	ring_leave(w, r);
 }
 
 bool ring_is_sane(const struct ring_pair *r)

@@ -116,9 +116,11 @@ void tx_ring_release(struct worker *w, struct ring_pair *r, uint64_t offset);
 
 /* An empty pair at offset 0. */
 void ring_init(struct ring_pair *r);
+/* An application holds the sock: its slot and the arena its chunks come from. */
+void ring_attach(struct ring_pair *r, struct arena *a, struct leat_slot *shared);
 /* The application is gone: frees the receive chunks; the send chunks stay until all is sent. */
 void ring_detach(struct worker *w, struct ring_pair *r);
-/* Frees every chunk, whatever is in them; mbufs that refer to one keep it retired. */
+/* After ring_detach: frees the send chunks too, whatever is in them; mbufs that refer to one keep it retired. */
 void ring_free(struct worker *w, struct ring_pair *r);
 bool ring_is_sane(const struct ring_pair *r);
 

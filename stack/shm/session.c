@@ -7,6 +7,7 @@
 #include "core/worker.h"
 
 #define REGION_ALIGN 4096u
+#define REGION_UNIT  (2u << 20) /* whole huge pages, so that it can be made of them */
 
 static uint64_t align_up(uint64_t value, uint64_t to)
 {
@@ -48,7 +49,7 @@ static void region_layout(const struct session_config *config, struct leat_regio
 	at += LEAT_LOCKS_BYTES;
 	r->chunk_offset = at = align_up(at, 1u << config->chunk_shift);
 	at += chunks << config->chunk_shift;
-	r->size_bytes = align_up(at, REGION_ALIGN);
+	r->size_bytes = align_up(at, REGION_UNIT);
 }
 
 uint64_t session_region_bytes(const struct session_config *config)
@@ -113,8 +114,12 @@ static int arena_init(struct arena *a, struct session *s, uint16_t worker_id)
 
 struct session *session_create(const struct session_config *config, void *base)
 {
-	struct session *s = calloc(1, sizeof(*s));
+	struct session *s;
 
+	if (config->chunk_shift > CHUNK_SHIFT_MAX || config->queue_entries < QUEUE_ENTRIES_MIN ||
+	    config->contexts > LEAT_MAX_CONTEXTS || config->workers > LEAT_MAX_WORKERS)
+		return NULL;
+	s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return NULL;
 	s->config = *config;
@@ -168,7 +173,7 @@ void arena_condemn(struct worker *w, struct arena *a, const char *reason)
 
 void arena_check_drained(struct worker *w, struct arena *a)
 {
-	if (!a->closing || a->live_socks != 0 || a->retired_count != 0)
+	if (!a->closing || a->ring_users != 0 || a->retired_count != 0)
 		return;
 	a->closing = false;
 	LIST_REMOVE(a, link);

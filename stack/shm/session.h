@@ -17,6 +17,9 @@ struct worker;
 struct sock;
 TAILQ_HEAD(sock_queue, sock);
 
+#define CHUNK_SHIFT_MAX   15 /* a chunk is one mbuf segment, whose length has 16 bits */
+#define QUEUE_ENTRIES_MIN 4
+
 struct session_config {
 	uint16_t workers;
 	uint16_t contexts;
@@ -27,6 +30,7 @@ struct session_config {
 	uint32_t grant_entries; /* power of two */
 	uint32_t sndbuf_bytes;
 	bool low_ports; /* may bind ports below 1024 */
+	uint32_t uid; /* SO_REUSEPORT is shared among equal ones only */
 	uint32_t id;
 };
 
@@ -73,7 +77,7 @@ struct channel {
 	bool starved; /* asked for chunks there were not */
 	int wake_fd; /* the daemon's end of the wake-up socket; -1: none */
 	struct sock_queue raised;
-	LIST_ENTRY(channel) active_link;
+	TAILQ_ENTRY(channel) active_link; /* on worker.active or worker.silent */
 	TAILQ_ENTRY(channel) raised_link;
 };
 
@@ -97,7 +101,8 @@ struct arena {
 	uint32_t free_chunk_count;
 	uint32_t free_slot; /* head of the list of free slots; UINT32_MAX: none */
 	uint32_t retired_count; /* chunks only mbufs still refer to */
-	uint32_t live_socks;
+	uint32_t ring_users; /* ring pairs that may use chunks */
+	uint32_t offers; /* numbers offer words */
 	uint32_t chunk_bytes;
 	uint32_t chunk_mask;
 	uint8_t chunk_shift;
@@ -120,10 +125,11 @@ struct session {
 	struct arena *arenas; /* [workers] */
 };
 
-/* Bytes a region with this configuration has, a multiple of the page size. */
+/* Bytes a region with this configuration has, whole huge pages. */
 uint64_t session_region_bytes(const struct session_config *config);
 
-/* Lays a zeroed region of that size out at base and makes the private half; NULL: no memory. */
+/* Lays a zeroed region of that size out at base and makes the private half; NULL: no memory, or
+ * a configuration out of bounds. */
 struct session *session_create(const struct session_config *config, void *base);
 void session_free(struct session *s);
 
@@ -134,8 +140,9 @@ void arena_attach(struct worker *w, struct arena *a);
 /* Opens context's channel for process; wake_fd stays the caller's; -1: it never sleeps. */
 void channel_open(struct worker *w, struct arena *a, uint16_t context, uint16_t process,
 		  int wake_fd);
-/* Before sleeping: turns every active channel over to its doorbell.  False: one has work. */
-bool channels_arm(struct worker *w);
+/* Before sleeping: turns every active channel over to its doorbell.  False: one has work.
+ * blocked: one has work that waits for room in its CQ, which no bell tells. */
+bool channels_arm(struct worker *w, bool *blocked);
 /* A bell rang: polls every channel of the arena again. */
 void arena_bell(struct worker *w, struct arena *a);
 
@@ -148,8 +155,8 @@ void arena_condemn(struct worker *w, struct arena *a, const char *reason);
 uint32_t chunk_alloc(struct worker *w, struct arena *a, enum chunk_state state);
 /* The owner lets go; free at once or when the last mbuf does. */
 void chunk_put(struct worker *w, struct arena *a, uint32_t chunk);
-/* Takes back what other threads freed. */
-void chunks_take_returned(struct worker *w);
+/* Takes back what other threads freed; how many. */
+unsigned chunks_take_returned(struct worker *w);
 /* A closing arena with nothing left in use is reported to the listener. */
 void arena_check_drained(struct worker *w, struct arena *a);
 
@@ -165,6 +172,11 @@ void channel_complete(struct worker *w, struct channel *ch, const struct leat_cq
 void channel_grant(struct worker *w, struct channel *ch);
 /* Polls it every iteration again. */
 void channel_activate(struct worker *w, struct channel *ch);
+/* Leaves it to its (armed) doorbell. */
+void channel_silence(struct worker *w, struct channel *ch);
+/* Takes it off the worker's lists. */
+void channel_unlist(struct worker *w, struct channel *ch);
+bool channel_has_submissions(const struct channel *ch);
 /* Looks at it in channels_publish. */
 void channel_want_publish(struct worker *w, struct channel *ch);
 /* Turns it over to its doorbell; false (and not turned over): a submission came meanwhile. */

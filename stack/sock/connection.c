@@ -16,6 +16,8 @@
 #include "lib/pool.h"
 #include "shm/session.h"
 
+#define LISTENER_REAP_US 1000
+
 static struct sock *ics_sock(struct inet_connection_sock *ics)
 {
 	return &ics->inet.sk;
@@ -66,6 +68,8 @@ static bool offer_revoke(struct worker *w, struct listener *l, struct inet_conne
 	sk->flags &= ~(uint32_t)SOCK_OFFERED;
 	sk->holders = 0;
 	sock_set_channel(w, sk, NULL);
+	/* What the old context was told counts anew for the next one. */
+	sk->raised |= LEAT_EV_IN | LEAT_EV_OUT;
 	return true;
 }
 
@@ -78,16 +82,23 @@ static void offer_taken(struct listener *l, struct inet_connection_sock *child)
 	l->queue_count--;
 }
 
-/* Forgets the offers that were taken. */
-static void listener_reap(struct listener *l)
+/* Forgets the offers that were taken.  It looks at each, so after a look in vain the next one comes
+ * a millisecond later at the earliest. */
+static void listener_reap(struct worker *w, struct listener *l)
 {
 	struct inet_connection_sock *child, *next;
+	bool any = false;
 
+	if (l->reaped_us != 0 && w->now_us - l->reaped_us < LISTENER_REAP_US)
+		return;
 	for (child = TAILQ_FIRST(&l->offered); child != NULL; child = next) {
 		next = TAILQ_NEXT(child, accept_link);
-		if (claim_state(ics_sock(child)) != ics_sock(child)->offer)
-			offer_taken(l, child);
+		if (claim_state(ics_sock(child)) == ics_sock(child)->offer)
+			continue;
+		offer_taken(l, child);
+		any = true;
 	}
+	l->reaped_us = any ? 0 : w->now_us;
 }
 
 /* The next context that wants a connection and can be told of one. */
@@ -114,10 +125,12 @@ static void offer_make(struct worker *w, struct listener *l, struct inet_connect
 	TAILQ_INSERT_TAIL(&l->credits, credit, link);
 	TAILQ_REMOVE(&l->queue, child, accept_link);
 	TAILQ_INSERT_TAIL(&l->offered, child, accept_link);
-	sk->offer = ((sk->offer & ~LEAT_CLAIM_STATE) + LEAT_CLAIM_STATE + 1) | LEAT_CLAIM_OFFERED;
+	/* Numbered per arena: a word read late fits no later offer, whatever slot that has. */
+	sk->offer = ++sk->ring.arena->offers << 2 | LEAT_CLAIM_OFFERED;
 	sk->flags |= SOCK_OFFERED;
 	sk->holders = 1u << ch->process;
-	child->offered_us = w->now_us;
+	child->offered_ms = w->now_ms;
+	child->offered_to = ch->context;
 	__atomic_store_n(&sk->ring.shared->claim, sk->offer, __ATOMIC_RELEASE);
 	sock_set_channel(w, sk, ch);
 	worker_count(w, CNT_offers);
@@ -139,10 +152,10 @@ static void listener_fire(void *context, struct timer *timer)
 	struct listener *l = container_of(timer, struct listener, timer);
 	struct inet_connection_sock *child, *next;
 
-	listener_reap(l);
+	listener_reap(w, l);
 	for (child = TAILQ_FIRST(&l->offered); child != NULL; child = next) {
 		next = TAILQ_NEXT(child, accept_link);
-		if (w->now_us - child->offered_us < OFFER_TIMEOUT_MS * 1000u ||
+		if (w->now_ms - child->offered_ms < OFFER_TIMEOUT_MS ||
 		    listener_next_credit(w, l) == NULL)
 			break;
 		if (!offer_revoke(w, l, child))
@@ -165,12 +178,12 @@ void listener_offer(struct worker *w, struct listener *l)
 
 /* ---- queue --------------------------------------------------------------- */
 
-bool listener_has_room(const struct inet_connection_sock *listener)
+bool listener_has_room(struct worker *w, const struct inet_connection_sock *listener)
 {
 	struct listener *l = listener->listener;
 
 	if (l->queue_count > l->backlog)
-		listener_reap(l);
+		listener_reap(w, l);
 	return l->queue_count <= l->backlog;
 }
 
@@ -265,7 +278,7 @@ int listener_credit(struct worker *w, struct inet_connection_sock *listener, str
 		TAILQ_INSERT_TAIL(&l->credits, credit, link);
 	}
 	credit->credits = RTE_MIN(credit->credits + credits, (uint32_t)SOMAXCONN);
-	listener_reap(l);
+	listener_reap(w, l);
 	listener_offer(w, l);
 	return 0;
 }
@@ -282,8 +295,14 @@ void listener_uncredit(struct worker *w, struct inet_connection_sock *listener, 
 	}
 	for (child = TAILQ_FIRST(&l->offered); child != NULL; child = next) {
 		next = TAILQ_NEXT(child, accept_link);
-		if (ics_sock(child)->channel == ch && !offer_revoke(w, l, child))
+		if (child->offered_to == ch->context && !offer_revoke(w, l, child))
 			offer_taken(l, child);
 	}
 	listener_offer(w, l);
+}
+
+void listener_settle(struct worker *w, struct inet_connection_sock *listener)
+{
+	listener->listener->reaped_us = 0;
+	listener_reap(w, listener->listener);
 }

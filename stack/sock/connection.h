@@ -24,6 +24,7 @@ struct listener {
 	TAILQ_HEAD(, inet_connection_sock) offered; /* offered, not known to be claimed */
 	TAILQ_HEAD(, accept_credit) credits; /* round robin */
 	struct timer timer; /* takes unclaimed offers back */
+	uint64_t reaped_us; /* when a look for taken offers found none; 0: it found some */
 };
 
 struct inet_connection_sock {
@@ -34,7 +35,8 @@ struct inet_connection_sock {
 		struct inet_connection_sock *parent; /* while in parent's accept queue; else NULL */
 	};
 	TAILQ_ENTRY(inet_connection_sock) accept_link;
-	uint64_t offered_us;
+	uint32_t offered_ms; /* when, and ... */
+	uint16_t offered_to; /* ... to which context, while SOCK_OFFERED */
 };
 
 #define OFFER_TIMEOUT_MS 50 /* an offer not claimed for so long may go to another context */
@@ -43,7 +45,7 @@ struct inet_connection_sock {
 int listener_open(struct worker *w, struct inet_connection_sock *ics, int backlog);
 
 /* May one more connection be established?  (Linux's rule: the queue holds backlog + 1.) */
-bool listener_has_room(const struct inet_connection_sock *listener);
+bool listener_has_room(struct worker *w, const struct inet_connection_sock *listener);
 
 /* A connection is established: gives it a slot in the listener's session, queues it, offers it to
  * a context with a credit.  -ENOBUFS: no slot left; the caller resets the connection. */
@@ -67,5 +69,7 @@ void listener_close(struct worker *w, struct inet_connection_sock *listener);
 int listener_credit(struct worker *w, struct inet_connection_sock *listener, struct channel *ch,
 		    uint32_t credits);
 void listener_uncredit(struct worker *w, struct inet_connection_sock *listener, struct channel *ch);
+/* Learns which offers were taken, at once. */
+void listener_settle(struct worker *w, struct inet_connection_sock *listener);
 
 #endif

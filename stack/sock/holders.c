@@ -2,111 +2,133 @@
 /* All of this is rare, so each function walks the arena's slots. */
 #include "sock/holders.h"
 
+#include <rte_atomic.h>
 #include <sys/socket.h>
 
 #include "core/worker.h"
 #include "shm/ring.h"
 #include "shm/session.h"
 #include "sock/connection.h"
+#include "sock/submission.h"
 
-/* Any open channel of the process but not (may be NULL); NULL: none. */
-static struct channel *arena_channel_of(struct arena *a, uint16_t process,
-					const struct channel * not )
+/* Any open channel of a process in holders; NULL: none. */
+static struct channel *arena_channel_of(struct arena *a, uint32_t holders)
 {
 	for (uint16_t c = 0; c < a->session->layout.contexts; c++) {
 		struct channel *ch = &a->channels[c];
 
-		if (ch != not &&ch->open && ch->process == process)
+		if (ch->open && holders >> ch->process & 1)
 			return ch;
 	}
 	return NULL;
 }
 
-static struct channel *arena_channel_of_holders(struct arena *a, uint32_t holders,
-						const struct channel * not )
+static void channel_shut(struct worker *w, struct channel *ch)
 {
-	for (uint16_t p = 0; p < LEAT_MAX_PROCESSES; p++) {
-		struct channel *ch = holders >> p & 1 ? arena_channel_of(a, p, not ) : NULL;
-
-		if (ch != NULL)
-			return ch;
-	}
-	return NULL;
+	ch->open = false;
+	channel_drain(w, ch); /* what was asked for before still happens */
+	channel_unlist(w, ch);
+	ch->starved = false;
+	ch->wake_fd = -1;
 }
 
-/* Chunks granted to a context that is gone are free again. */
-static void channel_ungrant(struct worker *w, struct channel *ch)
+/* Credits and offers of channels that were shut go back to their listeners. */
+static void arena_withdraw_offers(struct worker *w, struct arena *a)
 {
-	struct arena *a = ch->arena;
+	for (uint32_t i = 0; i < a->slot_count; i++) {
+		struct sock *sk = a->slots[i].sk;
 
+		if (sk == NULL || !(sk->flags & SOCK_LISTENER))
+			continue;
+		for (uint16_t c = 0; c < a->session->layout.contexts; c++) {
+			if (!a->channels[c].open)
+				listener_uncredit(w, (struct inet_connection_sock *)sk,
+						  &a->channels[c]);
+		}
+	}
+}
+
+/*
+ * A thread (or process) may have ended between counting a kick and submitting
+ * it: whoever shares the sock would wait for the worker to see it.
+ */
+static void sock_see_lost_kick(struct worker *w, struct sock *sk)
+{
+	struct leat_slot *shared = sk->ring.shared;
+
+	__atomic_store_n(&shared->kick_seen, __atomic_load_n(&shared->kick, __ATOMIC_RELAXED),
+			 __ATOMIC_RELAXED);
+	rte_smp_mb();
+	if (tx_ring_sync(w, &sk->ring) == 0 && rx_ring_sync(w, &sk->ring) == 0 && sk->holders != 0)
+		sk->proto->sync(w, sk);
+}
+
+/* Chunks granted to channels that were shut are free again. */
+static void arena_ungrant(struct worker *w, struct arena *a)
+{
 	for (uint32_t i = 0; i < a->chunk_count; i++) {
-		if (a->chunks[i].state == CHUNK_GRANTED && a->chunks[i].context == ch->context)
+		if (a->chunks[i].state == CHUNK_GRANTED && !a->channels[a->chunks[i].context].open)
 			chunk_put(w, a, a->first_chunk + i);
 	}
-	ch->grant_tail = 0;
 }
 
-void channel_close(struct worker *w, struct arena *a, uint16_t context)
+/* Socks of channels that were shut get another one. */
+static void arena_forget_shut(struct worker *w, struct arena *a)
 {
-	struct channel *ch = &a->channels[context];
-
-	if (!ch->open)
-		return;
-	ch->open = false;
 	for (uint32_t i = 0; i < a->slot_count; i++) {
 		struct sock *sk = a->slots[i].sk;
 
 		if (sk == NULL)
 			continue;
-		if (sk->flags & SOCK_LISTENER)
-			listener_uncredit(w, (struct inet_connection_sock *)sk, ch);
-		/* Chunks of ch that are in use are not granted any more. */
-		(void)tx_ring_sync(w, &sk->ring);
-		if (sk->channel == ch) {
-			sock_set_channel(w, sk, arena_channel_of_holders(a, sk->holders, ch));
-			/* Whatever the old one was told counts anew for the new one. */
-			sock_raise(w, sk, LEAT_EV_IN | LEAT_EV_OUT);
-		}
+		sock_see_lost_kick(w, sk);
+		sk = a->slots[i].sk;
+		if (sk == NULL || sk->channel == NULL || sk->channel->open)
+			continue;
+		sock_set_channel(w, sk, arena_channel_of(a, sk->holders));
+		/* Whatever the old one was told counts anew for the new one. */
+		sock_raise(w, sk, LEAT_EV_IN | LEAT_EV_OUT);
 	}
-	channel_ungrant(w, ch);
-	if (ch->active)
-		LIST_REMOVE(ch, active_link);
-	if (ch->to_publish)
-		TAILQ_REMOVE(&w->raised, ch, raised_link);
-	ch->active = false;
-	ch->to_publish = false;
-	ch->wake_fd = -1;
+	arena_ungrant(w, a);
+}
+
+void channel_close(struct worker *w, struct arena *a, uint16_t context)
+{
+	if (!a->channels[context].open)
+		return;
+	channel_shut(w, &a->channels[context]);
+	arena_withdraw_offers(w, a);
+	arena_forget_shut(w, a);
 }
 
 void arena_fork(struct worker *w, struct arena *a, uint16_t parent, uint16_t child)
 {
-	(void)w;
+	for (uint32_t i = 0; i < a->slot_count; i++) {
+		if (a->slots[i].sk != NULL && a->slots[i].sk->flags & SOCK_LISTENER)
+			listener_settle(w, (struct inet_connection_sock *)a->slots[i].sk);
+	}
 	for (uint32_t i = 0; i < a->slot_count; i++) {
 		struct sock *sk = a->slots[i].sk;
 
-		if (sk != NULL && sk->holders >> parent & 1)
+		/* What is only offered to the parent is the parent's alone. */
+		if (sk != NULL && sk->holders >> parent & 1 && !(sk->flags & SOCK_OFFERED))
 			sk->holders |= 1u << child;
-	}
-}
-
-/* Offers to a process that is gone go back to their listener, unless it had claimed them. */
-static void arena_withdraw_offers(struct worker *w, struct arena *a, uint16_t process)
-{
-	for (uint16_t c = 0; c < a->session->layout.contexts; c++) {
-		if (a->channels[c].open && a->channels[c].process == process)
-			channel_close(w, a, c);
 	}
 }
 
 void arena_process_exit(struct worker *w, struct arena *a, uint16_t process)
 {
-	arena_withdraw_offers(w, a, process);
+	for (uint16_t c = 0; c < a->session->layout.contexts; c++) {
+		if (a->channels[c].open && a->channels[c].process == process)
+			channel_shut(w, &a->channels[c]);
+	}
+	arena_withdraw_offers(w, a);
 	for (uint32_t i = 0; i < a->slot_count; i++) {
 		struct sock *sk = a->slots[i].sk;
 
 		if (sk != NULL && sk->holders >> process & 1)
 			sock_release(w, sk, process);
 	}
+	arena_forget_shut(w, a);
 }
 
 /* One sock of a closing arena. */
@@ -123,9 +145,10 @@ static void arena_close_sock(struct worker *w, struct sock *sk, bool abort)
 
 void arena_close(struct worker *w, struct arena *a, bool abort)
 {
-	for (uint16_t c = 0; c < a->session->layout.contexts; c++)
-		channel_close(w, a, c);
-	a->closing = true;
+	for (uint16_t c = 0; c < a->session->layout.contexts; c++) {
+		if (a->channels[c].open)
+			channel_shut(w, &a->channels[c]);
+	}
 	/* Listeners first: they end the connections nobody claimed. */
 	for (uint32_t i = 0; i < a->slot_count; i++) {
 		if (a->slots[i].sk != NULL && a->slots[i].sk->flags & SOCK_LISTENER)
@@ -135,5 +158,7 @@ void arena_close(struct worker *w, struct arena *a, bool abort)
 		if (a->slots[i].sk != NULL)
 			arena_close_sock(w, a->slots[i].sk, abort);
 	}
+	arena_ungrant(w, a);
+	a->closing = true; /* not before: it may be gone as soon as its last sock is */
 	arena_check_drained(w, a);
 }

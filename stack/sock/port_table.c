@@ -7,13 +7,13 @@
 #include "core/worker.h"
 #include "sock/sock_table.h"
 
-#define PORT_BUCKETS         4096u
+#define PORT_TRIES           4096u /* candidates looked at for one choice */
 #define PORT_EPHEMERAL_COUNT (PORT_EPHEMERAL_LAST - PORT_EPHEMERAL_FIRST + 1)
 
 LIST_HEAD(inet_list, inet_sock);
 
 struct port_table {
-	struct inet_list bucket[PORT_BUCKETS];
+	struct inet_list bucket[UINT16_MAX + 1]; /* by port */
 	uint32_t next_ephemeral; /* RFC 6056, algorithm 3: grows with each choice */
 };
 
@@ -29,7 +29,7 @@ void port_table_free(struct port_table *t)
 
 static struct inet_list *port_bucket(struct port_table *t, rte_be16_t port)
 {
-	return &t->bucket[rte_be_to_cpu_16(port) & (PORT_BUCKETS - 1)];
+	return &t->bucket[rte_be_to_cpu_16(port)];
 }
 
 static bool port_same(const struct inet_sock *inet, const struct flow *flow)
@@ -44,6 +44,12 @@ static bool port_overlap(const struct flow *a, const struct flow *b)
 	       inet_addr_eq(&a->local, &b->local);
 }
 
+/* Whose sock it is; one without an application shares with nobody who has one. */
+static uint32_t sock_uid(const struct sock *sk)
+{
+	return sk->ring.arena != NULL ? sk->ring.arena->session->config.uid : UINT32_MAX;
+}
+
 /* May two socks be bound to overlapping addresses and the same port?  Linux's rules. */
 static bool port_may_share(const struct inet_sock *a, const struct inet_sock *b)
 {
@@ -51,7 +57,7 @@ static bool port_may_share(const struct inet_sock *a, const struct inet_sock *b)
 	uint32_t either = a->sk.flags | b->sk.flags;
 
 	if (both & SOCK_REUSEPORT)
-		return true;
+		return sock_uid(&a->sk) == sock_uid(&b->sk);
 	return both & SOCK_REUSEADDR && !(either & SOCK_LISTENER);
 }
 
@@ -71,7 +77,7 @@ static int port_bind_any(struct worker *w, struct inet_sock *inet)
 {
 	uint32_t start = (uint32_t)(random_next(&w->random) % PORT_EPHEMERAL_COUNT);
 
-	for (uint32_t i = 0; i < PORT_EPHEMERAL_COUNT; i++) {
+	for (uint32_t i = 0; i < PORT_TRIES; i++) {
 		uint32_t port = PORT_EPHEMERAL_FIRST + (start + i) % PORT_EPHEMERAL_COUNT;
 
 		inet->flow.local_port = rte_cpu_to_be_16((uint16_t)port);
@@ -152,7 +158,7 @@ int port_choose(struct worker *w, struct inet_sock *inet)
 	key.remote_port = inet->flow.remote_port;
 	key.protocol = inet->flow.protocol;
 	offset = (uint32_t)siphash13(&w->secret_key, &key, sizeof(key));
-	for (uint32_t i = 0; i < PORT_EPHEMERAL_COUNT; i++) {
+	for (uint32_t i = 0; i < PORT_TRIES; i++) {
 		uint32_t choice = (offset + w->ports->next_ephemeral++) % PORT_EPHEMERAL_COUNT;
 
 		inet->flow.local_port = rte_cpu_to_be_16((uint16_t)(PORT_EPHEMERAL_FIRST + choice));
@@ -191,10 +197,11 @@ struct inet_sock *port_find(struct worker *w, const struct flow *flow, bool list
 		if (match == 0 || match < best_match)
 			continue;
 		equals = match > best_match ? 1 : equals + 1;
+		if (match > best_match)
+			best = inet; /* among equals the latest bound */
 		best_match = match;
-		best = inet;
 	}
-	if (equals < 2)
+	if (equals < 2 || !(best->sk.flags & SOCK_REUSEPORT))
 		return best;
 	/* Among equals the flow chooses, so that its packets meet the same sock again. */
 	chosen = (unsigned)(siphash13(&w->flow_key, flow, sizeof(*flow)) % equals);

@@ -31,23 +31,17 @@ void sock_init(struct worker *w, struct sock *sk, const struct proto *proto, uin
 
 void sock_fini(struct worker *w, struct sock *sk)
 {
-	struct arena *a;
-
 	sock_detach(w, sk);
-	if (sk->flags & SOCK_ON_OUTPUT)
+	if (sk->flags & SOCK_ON_OUTPUT) {
 		TAILQ_REMOVE(&w->output, sk, output_link);
+		w->output_count--;
+	}
 	sk->flags &= ~(uint32_t)SOCK_ON_OUTPUT;
 	if (w->listing == sk)
 		w->listing = LIST_NEXT(sk, worker_link);
 	LIST_REMOVE(sk, worker_link);
 	w->sock_count--;
-	a = sk->ring.arena;
-	if (a == NULL)
-		return;
 	ring_free(w, &sk->ring);
-	sk->ring.arena = NULL;
-	a->live_socks--;
-	arena_check_drained(w, a);
 }
 
 void sock_want_output(struct worker *w, struct sock *sk)
@@ -56,6 +50,7 @@ void sock_want_output(struct worker *w, struct sock *sk)
 		return;
 	sk->flags |= SOCK_ON_OUTPUT;
 	TAILQ_INSERT_TAIL(&w->output, sk, output_link);
+	w->output_count++;
 }
 
 /* ---- the application's hold on it --------------------------------------- */
@@ -83,18 +78,15 @@ int sock_attach(struct worker *w, struct sock *sk, struct arena *a, struct chann
 	struct slot *slot;
 
 	(void)w;
-	leat_assert(sk->ring.arena == NULL);
 	if (index == UINT32_MAX || a->condemned || a->closing)
 		return -ENFILE;
 	slot = &a->slots[index];
 	a->free_slot = slot->next_free;
-	a->live_socks++;
 	slot->sk = sk;
 	slot->generation++;
-	sk->ring.arena = a;
 	sk->slot = a->first_slot + index;
 	sk->generation = slot->generation;
-	sk->ring.shared = &a->shared_slots[sk->slot];
+	ring_attach(&sk->ring, a, &a->shared_slots[sk->slot]);
 	sk->channel = ch;
 	sk->holders = ch != NULL ? 1u << ch->process : 0;
 	slot_init(sk->ring.shared, sk, slot->generation);
@@ -121,10 +113,10 @@ void sock_detach(struct worker *w, struct sock *sk)
 	sk->channel = NULL;
 	sk->holders = 0;
 	sk->raised = 0;
-	ring_detach(w, &sk->ring);
 	slot->sk = NULL;
 	slot->next_free = a->free_slot;
 	a->free_slot = (uint32_t)(slot - a->slots);
+	ring_detach(w, &sk->ring);
 }
 
 struct sock *arena_sock(struct arena *a, struct leat_handle handle)

@@ -19,6 +19,14 @@
 #define CHANNEL_IDLE_POLLS 10000 /* silent for so many: over to the doorbell */
 #define LOW_PORTS          1024
 
+/* The sock a submission names, if the submitting process holds it. */
+static struct sock *channel_sock(struct channel *ch, struct leat_handle handle)
+{
+	struct sock *sk = arena_sock(ch->arena, handle);
+
+	return sk != NULL && sk->holders >> ch->process & 1 ? sk : NULL;
+}
+
 /* ---- one function an operation; the result is what the application gets ---- */
 
 static int op_socket(struct worker *w, struct channel *ch, const struct leat_sqe *sqe,
@@ -149,7 +157,7 @@ static int op_with_result(struct worker *w, struct channel *ch, struct leat_sqe 
 
 	if (sqe->op == LEAT_OP_SOCKET)
 		return op_socket(w, ch, sqe, cqe);
-	sk = arena_sock(ch->arena, sqe->handle);
+	sk = channel_sock(ch, sqe->handle);
 	if (sk == NULL)
 		return -EBADF;
 	cqe->handle = sqe->handle;
@@ -199,10 +207,14 @@ static bool op_without_result(struct worker *w, struct channel *ch, const struct
 	case LEAT_OP_UNCREDIT:
 	case LEAT_OP_RELEASE:
 		break;
+	case LEAT_OP_CLOSE:
+		if (sqe->value == 0)
+			return false;
+		break;
 	default:
 		return false;
 	}
-	sk = arena_sock(ch->arena, sqe->handle);
+	sk = channel_sock(ch, sqe->handle);
 	if (sk == NULL)
 		return true;
 	if (sqe->op == LEAT_OP_SYNC) {
@@ -210,6 +222,8 @@ static bool op_without_result(struct worker *w, struct channel *ch, const struct
 	} else if (sqe->op == LEAT_OP_RELEASE) {
 		if (tx_ring_sync(w, &sk->ring) == 0)
 			tx_ring_release(w, &sk->ring, sqe->offset);
+	} else if (sqe->op == LEAT_OP_CLOSE) {
+		sock_release(w, sk, ch->process);
 	} else if (sk->flags & SOCK_LISTENER) {
 		struct inet_connection_sock *ics = (struct inet_connection_sock *)sk;
 
@@ -231,7 +245,7 @@ static void submissions_see_kicks(struct channel *ch, const struct leat_sqe *sqe
 
 		if (sqe[i].op != LEAT_OP_SYNC)
 			continue;
-		sk = arena_sock(ch->arena, sqe[i].handle);
+		sk = channel_sock(ch, sqe[i].handle);
 		if (sk == NULL)
 			continue;
 		__atomic_store_n(&sk->ring.shared->kick_seen, sk->ring.shared->kick_seen + 1,
@@ -243,15 +257,10 @@ static void submissions_see_kicks(struct channel *ch, const struct leat_sqe *sqe
 		rte_smp_mb();
 }
 
-static unsigned channel_poll(struct worker *w, struct channel *ch)
+/* Runs submissions that were copied out. */
+static void submissions_run(struct worker *w, struct channel *ch, struct leat_sqe *sqe,
+			    unsigned count)
 {
-	struct leat_sqe sqe[SUBMISSION_BATCH];
-	/* Each may need a completion; without room for it the submission stays where it is. */
-	unsigned limit = RTE_MIN(channel_cq_room(w, ch), (uint32_t)SUBMISSION_BATCH);
-	unsigned count = 0;
-
-	while (count < limit && channel_take(w, ch, &sqe[count]))
-		count++;
 	/* What these raise on the way (offers) must leave room for their results. */
 	ch->cq_owed = count;
 	submissions_see_kicks(ch, sqe, count);
@@ -262,12 +271,52 @@ static unsigned channel_poll(struct worker *w, struct channel *ch)
 		if (op_without_result(w, ch, &sqe[i]))
 			continue;
 		cqe.result = op_with_result(w, ch, &sqe[i], &cqe);
-		channel_complete(w, ch, &cqe);
+		if (ch->open)
+			channel_complete(w, ch, &cqe);
 	}
 	ch->cq_owed = 0;
 	w->counter[CNT_submissions] += count;
+}
+
+static unsigned channel_poll(struct worker *w, struct channel *ch)
+{
+	struct leat_sqe sqe[SUBMISSION_BATCH];
+	/* Each may need a completion; without room for it the submission stays where it is. */
+	unsigned limit = RTE_MIN(channel_cq_room(w, ch), (uint32_t)SUBMISSION_BATCH);
+	unsigned count = 0;
+
+	while (count < limit && channel_take(w, ch, &sqe[count]))
+		count++;
+	submissions_run(w, ch, sqe, count);
 	channel_grant(w, ch);
 	return count;
+}
+
+void channel_drain(struct worker *w, struct channel *ch)
+{
+	struct leat_sqe sqe;
+
+	for (uint32_t i = 0; i < ch->arena->session->layout.queue_entries; i++) {
+		if (ch->arena->condemned || !channel_take(w, ch, &sqe))
+			break;
+		submissions_run(w, ch, &sqe, 1);
+	}
+}
+
+/* A channel that fell silent rings its bell when it has something; one of them is looked at in
+ * each iteration all the same, for programs that watch no bells. */
+static void channels_look_at_silent(struct worker *w)
+{
+	struct channel *ch = TAILQ_FIRST(&w->silent);
+
+	if (ch == NULL)
+		return;
+	if (channel_has_submissions(ch)) {
+		channel_activate(w, ch);
+		return;
+	}
+	TAILQ_REMOVE(&w->silent, ch, active_link);
+	TAILQ_INSERT_TAIL(&w->silent, ch, active_link);
 }
 
 unsigned channels_poll(struct worker *w)
@@ -275,19 +324,20 @@ unsigned channels_poll(struct worker *w)
 	struct channel *ch, *next;
 	unsigned taken = 0;
 
-	for (ch = LIST_FIRST(&w->active); ch != NULL; ch = next) {
+	channels_look_at_silent(w);
+	for (ch = TAILQ_FIRST(&w->active); ch != NULL; ch = next) {
 		unsigned count;
 
-		next = LIST_NEXT(ch, active_link);
+		next = TAILQ_NEXT(ch, active_link);
 		if (ch->armed)
 			channel_activate(w, ch);
 		count = ch->arena->condemned ? 0 : channel_poll(w, ch);
 		taken += count;
-		ch->idle_polls = count != 0 || ch->to_publish ? 0 : ch->idle_polls + 1;
-		if (ch->idle_polls < CHANNEL_IDLE_POLLS || !channel_arm(w, ch))
-			continue;
-		LIST_REMOVE(ch, active_link);
-		ch->active = false;
+		/* One that waits for chunks is visited until it has some. */
+		ch->idle_polls = count != 0 || ch->to_publish || ch->starved ? 0
+									     : ch->idle_polls + 1;
+		if (ch->idle_polls >= CHANNEL_IDLE_POLLS && channel_arm(w, ch))
+			channel_silence(w, ch);
 	}
 	return taken;
 }

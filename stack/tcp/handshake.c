@@ -168,7 +168,7 @@ enum counter tcp_rx_listen(struct worker *w, struct tcp_sock *listener, struct p
 
 	if (!(p->tcp.flags & TCP_FLAG_SYN) || p->tcp.flags & TCP_FLAG_FIN)
 		return CNT_tcp_state;
-	if (!listener_has_room(&listener->ics))
+	if (!listener_has_room(w, &listener->ics))
 		return CNT_tcp_backlog;
 	if (l->request_count > l->backlog)
 		return CNT_tcp_syn_table;
@@ -262,7 +262,7 @@ static enum counter request_complete(struct worker *w, struct request_sock *req,
 	struct tcp_sock *listener = req->listener;
 	struct tcp_sock *child;
 
-	if (!listener_has_room(&listener->ics))
+	if (!listener_has_room(w, &listener->ics))
 		return CNT_tcp_backlog;
 	child = tcp_sock_create(w, req->flow.family);
 	if (child == NULL)

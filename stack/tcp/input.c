@@ -76,7 +76,8 @@ static enum counter text_out_of_order(struct worker *w, struct tcp_sock *tp, str
 	struct reassembly *r;
 
 	worker_count(w, CNT_tcp_out_of_order);
-	tcp_ack_now(w, tp); /* RFC 5681 section 4.2: a duplicate ACK, at once */
+	/* RFC 5681 section 4.2: a duplicate ACK, at once, and one each, for the peer counts them. */
+	tcp_tx_ack(w, tp);
 	if (sk->flags & SOCK_RX_SHUT)
 		return CNT_tcp_reassembly;
 	r = reassembly_of(w, tp);

@@ -233,15 +233,15 @@ static void udp_disconnect(struct worker *w, struct udp_sock *udp)
 static int udp_choose_local(struct worker *w, struct udp_sock *udp)
 {
 	struct inet_sock *inet = &udp->inet;
-	int err;
+	int err = udp_resolve(w, udp, &inet->flow.remote);
 
-	udp->dst_remote = inet->flow.remote;
+	if (err != 0)
+		return err;
 	if (inet->flow.local_port == 0)
 		return port_choose(w, inet);
-	err = dst_resolve(w, &inet->dst, AF_INET, &inet->flow.remote);
-	if (err == 0 && inet_addr_is_any(&inet->flow.local))
+	if (inet_addr_is_any(&inet->flow.local))
 		inet->flow.local = w->netif[inet->dst.netif]->address;
-	return err;
+	return 0;
 }
 
 static int udp_connect(struct worker *w, struct sock *sk, const struct leat_addr *addr)

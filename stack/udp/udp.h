@@ -37,6 +37,9 @@ int udp_getsockopt(struct worker *w, struct sock *sk, struct leat_option *option
 void udp_sync(struct worker *w, struct sock *sk);
 void udp_output(struct worker *w, struct sock *sk);
 
+/* Makes inet.dst lead to remote: 0, -ENETUNREACH, -EACCES (broadcast), -ENOBUFS. */
+int udp_resolve(struct worker *w, struct udp_sock *udp, const struct inet_addr *remote);
+
 /* Off every table and list, back into the pool. */
 void udp_free(struct worker *w, struct udp_sock *udp);
 

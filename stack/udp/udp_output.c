@@ -81,23 +81,30 @@ static int udp_autobind(struct worker *w, struct udp_sock *udp, struct flow *flo
 	return err;
 }
 
-/* Route and source address. */
-static int udp_route(struct worker *w, struct udp_sock *udp, struct flow *flow)
+int udp_resolve(struct worker *w, struct udp_sock *udp, const struct inet_addr *remote)
 {
-	struct inet_sock *inet = &udp->inet;
+	struct dst *dst = &udp->inet.dst;
 	int err;
 
-	if (!inet_addr_eq(&udp->dst_remote, &flow->remote)) {
-		udp->dst_remote = flow->remote;
-		inet->dst.generation = 0;
+	if (!inet_addr_eq(&udp->dst_remote, remote)) {
+		udp->dst_remote = *remote;
+		dst->generation = 0;
 	}
-	err = dst_resolve(w, &inet->dst, AF_INET, &flow->remote);
+	err = dst_resolve(w, dst, AF_INET, remote);
+	if (err == -ENETUNREACH && !udp->broadcast && netif_is_any_broadcast(w, remote))
+		return -EACCES;
+	return err;
+}
+
+/* Route, source address and port. */
+static int udp_route(struct worker *w, struct udp_sock *udp, struct flow *flow)
+{
+	int err = udp_resolve(w, udp, &flow->remote);
+
 	if (err != 0)
 		return err;
-	if (netif_is_broadcast(w->netif[inet->dst.netif], &flow->remote) && !udp->broadcast)
-		return -EACCES;
 	if (inet_addr_is_any(&flow->local))
-		flow->local = w->netif[inet->dst.netif]->address;
+		flow->local = w->netif[udp->inet.dst.netif]->address;
 	return flow->local_port == 0 ? udp_autobind(w, udp, flow) : 0;
 }
 

@@ -224,7 +224,7 @@ void host_end_session(struct host *h)
 
 		CHECK_EQ(a->free_chunk_count, a->chunk_count);
 		CHECK_EQ(a->retired_count, 0);
-		CHECK_EQ(a->live_socks, 0);
+		CHECK_EQ(a->ring_users, 0);
 	}
 	h->app = (struct app){.host = h, .region = h->app.region, .manual = true};
 	session_free(h->session);

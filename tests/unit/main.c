@@ -12,15 +12,19 @@
 
 #include "support/test.h"
 
+#ifndef SUITES_DEF /* which suites this program runs */
+#define SUITES_DEF "suites.def"
+#endif
+
 #define SUITE(name) void suite_##name(CU_pSuite suite);
-#include "suites.def"
+#include SUITES_DEF
 
 static const struct {
 	const char *name;
 	void (*fill)(CU_pSuite suite);
 } suites[] = {
 #define SUITE(name) {#name, suite_##name},
-#include "suites.def"
+#include SUITES_DEF
 };
 
 #define SUITE_COUNT (sizeof(suites) / sizeof(suites[0]))

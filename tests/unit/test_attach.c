@@ -273,7 +273,7 @@ static void a_new_application_gets_region_bells_and_wake_up(void)
 	CHECK_EQ(region->magic, LEAT_ABI_MAGIC);
 	CHECK_EQ(region->workers, WORKERS);
 	CHECK_EQ(region->contexts, CONTEXTS);
-	CHECK_RANGE(region->size_bytes, 1, a.reply.region_bytes);
+	CHECK_EQ(region->size_bytes, a.reply.region_bytes);
 	CHECK_EQ(fcntl(a.fds[0], F_GET_SEALS), F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
 	munmap(region, a.reply.region_bytes);
 	close_fds(&a);

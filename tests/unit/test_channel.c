@@ -399,13 +399,14 @@ static void a_silent_channel_goes_over_to_its_doorbell(void)
 
 static void arming_sees_a_submission_made_meanwhile(void)
 {
+	bool blocked;
 	begin();
-	CHECK(channels_arm(h->w));
+	CHECK(channels_arm(h->w, &blocked));
 	CHECK(shared()->shared->doorbell != 0);
 	host_poll(h); /* awake again: polls without a bell */
 	CHECK_EQ(shared()->shared->doorbell, 0);
 	submit_socket(1);
-	CHECK(!channels_arm(h->w));
+	CHECK(!channels_arm(h->w, &blocked));
 	CHECK_EQ(h->bells, 0);
 	host_poll(h);
 	CHECK_EQ(fake_calls.created, 1);
