@@ -78,8 +78,9 @@ either() {
 [ "$(id -u)" = 0 ] || die "root is needed: for packages, a network namespace and a tap device"
 # shellcheck disable=SC2086
 install $packages_build $packages_run
-say "building"
-build build
+say "building the daemon, its tool and the HTTP example"
+configure build
+ninja -C build --quiet app/leatd/leatd app/leat/leat app/examples/leat-http || die "the build failed"
 
 say "making a network namespace, $namespace"
 directory=$(mktemp -d /tmp/leat-demo.XXXXXX)

@@ -28,7 +28,7 @@ struct offer {
 
 struct listener {
 	pthread_mutex_t lock;
-	uint64_t contexts; /* that have or had credits */
+	uint64_t contexts; /* atomic; that have or had credits */
 	uint32_t head; /* of offers */
 	uint32_t tail;
 	uint8_t credits[LEAT_MAX_CONTEXTS][LEAT_MAX_WORKERS]; /* posted and not used */
@@ -130,7 +130,7 @@ void listener_credit(struct socket *so, struct leat_cq *cq, unsigned count)
 	struct listener *l = so->listener;
 
 	pthread_mutex_lock(&l->lock);
-	l->contexts |= context_bit(cq);
+	__atomic_or_fetch(&l->contexts, context_bit(cq), __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < so->sock_count; i++) {
 		uint8_t *credits = &l->credits[cq->index][sock_worker(&so->socks[i])];
 		struct leat_sqe sqe = {.op = LEAT_OP_CREDIT, .handle = so->socks[i].handle};

@@ -108,14 +108,14 @@ static void a_socket_without_chunks_is_told_when_there_are(void)
 	for (int i = 0; i < 40; i++) /* more than a context notes one by one */
 		fds[i] = connected_stream();
 	fake_settle(d);
-	d->no_chunks = true;
+	fake_grant(d, false);
 	CHECK(leat_send(fds[0], bytes, sizeof(bytes), MSG_DONTWAIT) > 0);
 	for (int i = 0; i < 40; i++) {
 		CHECK_EQ(leat_send(fds[i], bytes, 1, MSG_DONTWAIT), -1);
 		CHECK_EQ(watch(ep, fds[i], EPOLLOUT), 0);
 	}
 	CHECK_EQ(leat_epoll_wait(ep, events, 64, 10), 0);
-	d->no_chunks = false;
+	fake_grant(d, true);
 	CHECK_EQ(leat_epoll_wait(ep, events, 64, 1000), 40);
 	for (int i = 0; i < 40; i++)
 		leat_close(fds[i]);

@@ -378,14 +378,14 @@ static void a_send_waits_for_chunks(void)
 	uint8_t bytes[4096] = {0};
 
 	fake_settle(d);
-	d->no_chunks = true;
+	fake_grant(d, false);
 	CHECK_EQ(leat_send(fd, bytes, sizeof(bytes), MSG_DONTWAIT), 8 * CHUNK);
 	CHECK_EQ(leat_send(fd, bytes, sizeof(bytes), MSG_DONTWAIT), -1);
 	CHECK_EQ(errno, EAGAIN);
 	leat_setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	CHECK_EQ(leat_send(fd, bytes, 1, 0), -1);
 	CHECK_EQ(errno, EAGAIN);
-	d->no_chunks = false;
+	fake_grant(d, true);
 	timeout.tv_usec = 0;
 	leat_setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	CHECK_EQ(leat_send(fd, bytes, 2048, 0), 2048);
