@@ -57,7 +57,8 @@ start() {
 	local name=$1
 
 	shift
-	inside "$@" >"$directory/$name.log" 2>&1 &
+	# Not by way of a function: $! is to be the program itself.
+	ip netns exec "$namespace" "$@" >"$directory/$name.log" 2>&1 &
 	started+=($!)
 }
 

@@ -77,7 +77,7 @@ static const struct option leatd_options[] = {
 	{"queue_entries", OPTION_POWER, IN(session.queue_entries), 64, 65536, 0},
 	{"slots_per_worker", OPTION_U32, IN(session.slots_per_worker), 16, 1u << 24, 0},
 	{"chunks_per_worker", OPTION_U32, IN(session.chunks_per_worker), 64, 1u << 24, 0},
-	{"chunk_size", OPTION_LOG2, IN(session.chunk_shift), 4096, 1u << 20, 0},
+	{"chunk_size", OPTION_LOG2, IN(session.chunk_shift), 4096, 1u << CHUNK_SHIFT_MAX, 0},
 	{"huge_pages", OPTION_BOOL, IN(huge_pages), 0, 0, 0},
 	{NULL},
 };
