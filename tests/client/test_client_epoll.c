@@ -27,7 +27,7 @@ static void level_triggered_ones_are_told_until_read(void)
 	struct fake_daemon *d = fake_start_default();
 	int ep = leat_epoll_create1(EPOLL_CLOEXEC), fd = connected_stream();
 	struct epoll_event events[4];
-	char byte;
+	char byte = 0;
 
 	CHECK_EQ(watch(ep, fd, EPOLLIN), 0);
 	CHECK_EQ(leat_epoll_wait(ep, events, 4, 0), 0);
