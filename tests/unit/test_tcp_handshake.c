@@ -368,6 +368,17 @@ static void without_a_slot_left_the_connection_is_reset(void)
 	end();
 }
 
+static void a_connection_reset_before_accept_is_forgotten(void)
+{
+	begin();
+	host_syn_received(h, &peer);
+	peer_send(&peer, TH_ACK, NULL, 0);
+	peer_send(&peer, TH_RST, NULL, 0);
+	CHECK_EQ(app_accept(&h->listener, &s), -EAGAIN);
+	CHECK_EQ(h->w->sock_count, 1); /* the listener */
+	end();
+}
+
 static void closing_the_listener_ends_what_nobody_took(void)
 {
 	struct peer half, whole;
@@ -624,6 +635,7 @@ TEST_SUITE(tcp_handshake)
 	TEST(without_a_request_left_syns_are_dropped);
 	TEST(without_a_sock_left_the_handshake_waits);
 	TEST(without_a_slot_left_the_connection_is_reset);
+	TEST(a_connection_reset_before_accept_is_forgotten);
 	TEST(closing_the_listener_ends_what_nobody_took);
 	TEST(active_open_offers_everything);
 	TEST(each_connection_begins_elsewhere);
