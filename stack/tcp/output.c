@@ -174,6 +174,12 @@ static uint32_t segment_limit(const struct worker *w, const struct tcp_sock *tp)
 	return RTE_MAX(segments, 1u) * mss;
 }
 
+/* Asked of both ends: after 2 GiB without one, snd_small would seem to lie ahead of snd_una. */
+static bool small_in_flight(const struct tcp_sock *tp)
+{
+	return seq_gt(tp->snd_small, tp->snd_una) && seq_le(tp->snd_small, tp->snd_max);
+}
+
 /*
  * May a segment below a full one go now?  RFC 9293 sections 3.7.4 (Nagle, in
  * Minshall's form: only an unacknowledged small segment holds the next one
@@ -185,7 +191,7 @@ static bool small_may_go(const struct tcp_sock *tp, uint32_t length, bool all)
 		return true;
 	if (all)
 		return tp->flags & (TCP_SOCK_NODELAY | TCP_SOCK_FIN_QUEUED) ||
-		       seq_le(tp->snd_small, tp->snd_una);
+		       !small_in_flight(tp);
 	return length >= tp->snd_wnd_max / 2;
 }
 
