@@ -99,12 +99,14 @@ static ssize_t datagram_take(struct sock *sk, struct transfer *t)
 /* From the socks in turn, so that none starves. */
 static ssize_t datagram_take_any(struct socket *so, struct transfer *t)
 {
-	for (unsigned i = 0; i < so->sock_count; i++) {
-		unsigned at = (load_relaxed(&so->next_rx) + i) % so->sock_count;
+	unsigned count = socket_count(so);
+
+	for (unsigned i = 0; i < count; i++) {
+		unsigned at = (load_relaxed(&so->next_rx) + i) % count;
 		ssize_t n = datagram_take(&so->socks[at], t);
 
 		if (n != -EAGAIN) {
-			store_relaxed(&so->next_rx, (uint8_t)((at + 1) % so->sock_count));
+			store_relaxed(&so->next_rx, (uint8_t)((at + 1) % count));
 			return n;
 		}
 	}
