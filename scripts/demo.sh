@@ -57,7 +57,8 @@ start() {
 	local name=$1
 
 	shift
-	inside "$@" >"$directory/$name.log" 2>&1 &
+	# Not by way of a function: $! is to be the program itself.
+	ip netns exec "$namespace" "$@" >"$directory/$name.log" 2>&1 &
 	started+=($!)
 }
 
@@ -78,8 +79,9 @@ either() {
 [ "$(id -u)" = 0 ] || die "root is needed: for packages, a network namespace and a tap device"
 # shellcheck disable=SC2086
 install $packages_build $packages_run
-say "building"
-build build
+say "building the daemon, its tool and the HTTP example"
+configure build
+ninja -C build --quiet app/leatd/leatd app/leat/leat app/examples/leat-http || die "the build failed"
 
 say "making a network namespace, $namespace"
 directory=$(mktemp -d /tmp/leat-demo.XXXXXX)

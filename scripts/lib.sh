@@ -34,8 +34,8 @@ install() {
 	apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# build DIR MESON-OPTION...
-build() {
+# configure DIR MESON-OPTION...: once
+configure() {
 	local dir=$root/$1
 
 	shift
@@ -44,7 +44,12 @@ build() {
 		die "meson setup failed"
 	}
 	rm -f "$dir.log"
-	ninja -C "$dir" --quiet || die "the build failed"
+}
+
+# build DIR MESON-OPTION...: everything
+build() {
+	configure "$@"
+	ninja -C "$root/$1" --quiet || die "the build failed"
 }
 
 build_asan() {

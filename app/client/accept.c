@@ -28,7 +28,7 @@ struct offer {
 
 struct listener {
 	pthread_mutex_t lock;
-	uint64_t contexts; /* that have or had credits */
+	uint64_t contexts; /* atomic; that have or had credits */
 	uint32_t head; /* of offers */
 	uint32_t tail;
 	uint8_t credits[LEAT_MAX_CONTEXTS][LEAT_MAX_WORKERS]; /* posted and not used */
@@ -130,8 +130,8 @@ void listener_credit(struct socket *so, struct leat_cq *cq, unsigned count)
 	struct listener *l = so->listener;
 
 	pthread_mutex_lock(&l->lock);
-	l->contexts |= context_bit(cq);
-	for (unsigned i = 0; i < so->sock_count; i++) {
+	__atomic_or_fetch(&l->contexts, context_bit(cq), __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < socket_count(so); i++) {
 		uint8_t *credits = &l->credits[cq->index][sock_worker(&so->socks[i])];
 		struct leat_sqe sqe = {.op = LEAT_OP_CREDIT, .handle = so->socks[i].handle};
 
@@ -153,7 +153,7 @@ void listener_uncredit(struct socket *so, struct leat_cq *cq)
 	if (__libc_single_threaded && !socket_has(so, SOCKET_SHARED))
 		return;
 	pthread_mutex_lock(&l->lock);
-	for (unsigned i = 0; i < so->sock_count; i++) {
+	for (unsigned i = 0; i < socket_count(so); i++) {
 		uint8_t *credits = &l->credits[cq->index][sock_worker(&so->socks[i])];
 		struct leat_sqe sqe = {.op = LEAT_OP_UNCREDIT, .handle = so->socks[i].handle};
 
@@ -171,7 +171,7 @@ uint64_t listener_contexts(struct socket *so)
 /* Has cq no credit at some worker?  Then a connection may be there that nobody was told of. */
 static bool listener_lacks_credit(struct socket *so, const struct leat_cq *cq)
 {
-	for (unsigned i = 0; i < so->sock_count; i++) {
+	for (unsigned i = 0; i < socket_count(so); i++) {
 		if (load_relaxed(&so->listener->credits[cq->index][sock_worker(&so->socks[i])]) ==
 		    0)
 			return true;
@@ -182,7 +182,7 @@ static bool listener_lacks_credit(struct socket *so, const struct leat_cq *cq)
 /* Each worker has taken what was submitted to it before, and its offers are here. */
 static int listener_settle(struct socket *so, struct leat_cq *cq)
 {
-	for (unsigned i = 0; i < so->sock_count; i++) {
+	for (unsigned i = 0; i < socket_count(so); i++) {
 		struct leat_sqe sqe = {.op = LEAT_OP_GETNAME, .handle = so->socks[i].handle};
 		int r = context_call(cq, sock_worker(&so->socks[i]), &sqe, NULL);
 

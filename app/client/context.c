@@ -124,7 +124,7 @@ int leat_cq_submit(struct leat_cq *cq, unsigned worker, const struct leat_sqe *s
 static bool channel_has_completions(const struct channel *ch)
 {
 	/* acquire: pairs with the worker's release after it filled the entries */
-	return load_acquire(&ch->shared->cq_tail) != ch->cq_head;
+	return load_acquire(&ch->shared->cq_tail) != load_relaxed(&ch->cq_head);
 }
 
 bool context_has_completions(const struct leat_cq *cq)
@@ -165,7 +165,7 @@ void leat_cq_seen(struct leat_cq *cq)
 {
 	struct channel *ch = &cq->channel[cq->peeked];
 
-	ch->cq_head++;
+	store_relaxed(&ch->cq_head, ch->cq_head + 1);
 	/* release: what was read of the entry was read before the worker fills it again */
 	store_release(&ch->shared->cq_head, ch->cq_head);
 	cq->turn = cq->peeked + 1 < cq->workers ? cq->peeked + 1 : 0;

@@ -68,7 +68,7 @@ static ssize_t datagram_take(struct sock *sk, struct transfer *t)
 	struct leat_cq *cq = socket_context(sk->socket);
 	struct iovec iov[PIECES];
 	struct pieces pieces = {iov, PIECES};
-	struct leat_record record;
+	struct leat_record record = {0};
 	struct ring_lock lock;
 	size_t left, n;
 	void *data;
@@ -99,12 +99,14 @@ static ssize_t datagram_take(struct sock *sk, struct transfer *t)
 /* From the socks in turn, so that none starves. */
 static ssize_t datagram_take_any(struct socket *so, struct transfer *t)
 {
-	for (unsigned i = 0; i < so->sock_count; i++) {
-		unsigned at = (load_relaxed(&so->next_rx) + i) % so->sock_count;
+	unsigned count = socket_count(so);
+
+	for (unsigned i = 0; i < count; i++) {
+		unsigned at = (load_relaxed(&so->next_rx) + i) % count;
 		ssize_t n = datagram_take(&so->socks[at], t);
 
 		if (n != -EAGAIN) {
-			store_relaxed(&so->next_rx, (uint8_t)((at + 1) % so->sock_count));
+			store_relaxed(&so->next_rx, (uint8_t)((at + 1) % count));
 			return n;
 		}
 	}
@@ -172,10 +174,9 @@ static int datagram_put(struct sock *sk, struct transfer *t)
 	r = sock_reserve(sk, bytes, iov, &pieces.count);
 	if (r == (ssize_t)bytes) {
 		pieces_write(&pieces, &record, sizeof(record));
-		for (left = t->length; left > 0; left -= n) {
-			n = pieces_next(&pieces, &data, left);
+		for (left = t->length; left > 0 && (n = pieces_next(&pieces, &data, left)) > 0;
+		     left -= n)
 			(void)transfer_in(t, data, n);
-		}
 		pieces_write(&pieces, padding, bytes - sizeof(record) - t->length);
 		r = sock_commit(sk, bytes);
 	} else if (r > 0) {

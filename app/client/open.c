@@ -38,8 +38,8 @@ int socket_log_option(struct socket *so, const struct leat_option *option)
 
 /* ---- Socks -------------------------------------------------------------- */
 
-/* Opens a sock on worker as so's socks[at], with the options set so far. */
-static int sock_open(struct socket *so, unsigned worker, unsigned at)
+/* Opens a sock of so's on worker as sk, with the options set so far. */
+static int sock_open(struct socket *so, unsigned worker, struct sock *sk)
 {
 	struct leat_cq *cq = socket_context(so);
 	struct leat_sqe sqe = {
@@ -48,7 +48,6 @@ static int sock_open(struct socket *so, unsigned worker, unsigned at)
 		.type = so->type,
 		.protocol = so->protocol,
 	};
-	struct sock *sk = &so->socks[at];
 	struct leat_cqe cqe;
 	int r = context_call(cq, worker, &sqe, &cqe);
 
@@ -69,10 +68,10 @@ int socket_open(struct socket *so)
 	unsigned workers = so->session->layout.workers;
 	unsigned worker = __atomic_fetch_add(&so->session->next_worker, 1, __ATOMIC_RELAXED) %
 			  workers;
-	int r = sock_open(so, worker, 0);
+	int r = sock_open(so, worker, &so->one);
 
 	if (r == 0)
-		so->sock_count = 1;
+		store_release(&so->sock_count, (uint8_t)1);
 	return r;
 }
 
@@ -95,45 +94,46 @@ static int socket_spread(struct socket *so)
 	struct leat_handle h = socket_home(so)->handle;
 	struct sock *all;
 
-	if (so->sock_count == workers)
+	if (socket_count(so) == workers)
 		return 0;
 	all = socket_room_for_all(so);
 	if (all == NULL)
 		return -ENOMEM;
-	so->socks = all;
 	for (unsigned w = 0; w < workers; w++) {
-		int r = w == home ? 0 : sock_open(so, w, w);
+		int r = w == home ? 0 : sock_open(so, w, &all[w]);
 
 		if (r != 0) {
 			while (w-- > 0) {
 				if (w != home)
 					sock_leave(&all[w]);
 			}
-			so->socks = &so->one;
 			return r;
 		}
 	}
 	sock_enter(&all[home], so, h);
-	so->home = (uint8_t)home;
-	so->sock_count = (uint8_t)workers;
+	/* In this order, for threads that are just using it. */
+	store_release(&so->home, &all[home]);
+	store_release(&so->socks, all);
+	store_release(&so->sock_count, (uint8_t)workers);
 	return 0;
 }
 
 /* Back to the sock on the home worker: a connection has no others. */
 static void socket_gather(struct socket *so)
 {
-	struct leat_handle h = socket_home(so)->handle;
+	struct sock *home = socket_home(so);
+	unsigned count = socket_count(so);
 
-	if (so->sock_count == 1)
+	if (count == 1)
 		return;
-	for (unsigned i = 0; i < so->sock_count; i++) {
-		if (i != so->home)
+	sock_enter(&so->one, so, home->handle);
+	store_release(&so->sock_count, (uint8_t)1);
+	for (unsigned i = 0; i < count; i++) {
+		if (&so->socks[i] != home)
 			sock_leave(&so->socks[i]);
 	}
-	so->sock_count = 1;
-	so->home = 0;
-	so->socks = &so->one;
-	sock_enter(&so->one, so, h);
+	store_release(&so->socks, &so->one);
+	store_release(&so->home, &so->one);
 }
 
 /* ---- Bind --------------------------------------------------------------- */
@@ -141,7 +141,7 @@ static void socket_gather(struct socket *so)
 /* Binds worker after worker, the later ones to the port the first one chose.  *bound: how many. */
 static int socket_bind_each(struct socket *so, struct leat_addr addr, unsigned *bound)
 {
-	for (*bound = 0; *bound < so->sock_count; ++*bound) {
+	for (*bound = 0; *bound < socket_count(so); ++*bound) {
 		struct sock *sk = &so->socks[*bound];
 		struct leat_sqe sqe = {.op = LEAT_OP_BIND, .handle = sk->handle, .addr = addr};
 		struct leat_cqe cqe;
@@ -162,7 +162,7 @@ static int socket_unbind(struct socket *so, unsigned count)
 		int r;
 
 		sock_leave(&so->socks[i]);
-		r = sock_open(so, worker, i);
+		r = sock_open(so, worker, &so->socks[i]);
 		if (r != 0) {
 			/* Its place holds a stale handle; what uses it gets EBADF. */
 			return r;
@@ -220,7 +220,7 @@ int socket_listen(struct socket *so, int backlog)
 		r = socket_bind_any(so);
 	if (r == 0)
 		r = listener_open(so);
-	for (unsigned i = 0; r == 0 && i < so->sock_count; i++) {
+	for (unsigned i = 0; r == 0 && i < socket_count(so); i++) {
 		struct leat_sqe sqe = {.op = LEAT_OP_LISTEN,
 				       .handle = so->socks[i].handle,
 				       .value = backlog < 0 ? 0 : backlog};
@@ -238,7 +238,7 @@ int socket_listen(struct socket *so, int backlog)
 
 static int datagram_connect(struct socket *so, const struct leat_addr *addr)
 {
-	for (unsigned i = 0; i < so->sock_count; i++) {
+	for (unsigned i = 0; i < socket_count(so); i++) {
 		struct leat_sqe sqe = {
 			.op = LEAT_OP_CONNECT, .handle = so->socks[i].handle, .addr = *addr};
 		int r = context_call(socket_context(so), sock_worker(&so->socks[i]), &sqe, NULL);

@@ -37,7 +37,7 @@ static int set_remote(struct socket *so, int level, int name, const void *value,
 	if (level != option.level || name != option.name)
 		return -ENOPROTOOPT;
 	memcpy(option.value, value, length);
-	for (unsigned i = 0; i < so->sock_count; i++) {
+	for (unsigned i = 0; i < socket_count(so); i++) {
 		struct leat_sqe sqe = {
 			.op = LEAT_OP_SETSOCKOPT, .handle = so->socks[i].handle, .option = option};
 		int r = context_call(socket_context(so), sock_worker(&so->socks[i]), &sqe, NULL);

@@ -100,7 +100,7 @@ struct channel {
 	struct leat_cqe *cq;
 	uint32_t *grants;
 	uint32_t sq_tail;
-	uint32_t cq_head;
+	uint32_t cq_head; /* atomic: who does not hold cq_lock may look */
 	uint32_t grant_head;
 	uint32_t spare; /* first of the chunks taken but not used, linked by tx_link */
 	uint32_t spare_count;

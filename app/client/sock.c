@@ -141,7 +141,7 @@ static int socket_shutdown(struct socket *so, int how)
 {
 	if (how < SHUT_RD || how > SHUT_RDWR)
 		return -EINVAL;
-	for (unsigned i = 0; i < so->sock_count; i++) {
+	for (unsigned i = 0; i < socket_count(so); i++) {
 		struct sock *sk = &so->socks[i];
 		struct leat_sqe sqe = {.op = LEAT_OP_SHUTDOWN,
 				       .handle = sk->handle,
@@ -156,7 +156,7 @@ static int socket_shutdown(struct socket *so, int how)
 		       : how == SHUT_WR ? SOCKET_TX_SHUT
 					: SOCKET_RX_SHUT | SOCKET_TX_SHUT);
 	/* Threads blocked on it see the end now. */
-	for (unsigned i = 0; i < so->sock_count; i++)
+	for (unsigned i = 0; i < socket_count(so); i++)
 		sock_event(&so->socks[i], LEAT_EV_IN | LEAT_EV_OUT);
 	wait_wake(so->session, socket_contexts(so));
 	return 0;

@@ -23,7 +23,7 @@ struct socket *socket_alloc(struct session *s, struct leat_cq *cq, int type, int
 	so->family = AF_INET;
 	so->protocol = type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
 	so->flags = flags & SOCK_NONBLOCK ? SOCKET_NONBLOCK : 0;
-	so->socks = &so->one;
+	so->home = so->socks = &so->one;
 	return so;
 }
 
@@ -55,7 +55,7 @@ void sock_leave(struct sock *sk)
 
 void socket_destroy(struct socket *so)
 {
-	for (unsigned i = 0; i < so->sock_count; i++)
+	for (unsigned i = 0; i < socket_count(so); i++)
 		sock_leave(&so->socks[i]);
 	listener_free(so);
 	free(so->options);
@@ -106,7 +106,7 @@ int sock_take_error(struct sock *sk)
 
 int socket_take_error(struct socket *so)
 {
-	for (unsigned i = 0; i < so->sock_count; i++) {
+	for (unsigned i = 0; i < socket_count(so); i++) {
 		int error = sock_take_error(&so->socks[i]);
 
 		if (error != 0)
@@ -151,7 +151,7 @@ static uint32_t datagram_poll(struct socket *so, uint32_t want)
 {
 	uint32_t mask = socket_has(so, SOCKET_RX_SHUT) ? POLLIN | POLLRDHUP : 0;
 
-	for (unsigned i = 0; i < so->sock_count; i++) {
+	for (unsigned i = 0; i < socket_count(so); i++) {
 		if (sock_has_bytes(&so->socks[i]))
 			mask |= POLLIN;
 		if (sock_has_error(&so->socks[i]))
@@ -188,7 +188,7 @@ static void socket_move(struct socket *so, struct leat_cq *to)
 {
 	struct leat_cq *from = socket_context(so);
 
-	for (unsigned i = 0; i < so->sock_count; i++) {
+	for (unsigned i = 0; i < socket_count(so); i++) {
 		struct leat_sqe sqe = {.op = LEAT_OP_MOVE, .handle = so->socks[i].handle};
 
 		if (!context_try_submit(to, sock_worker(&so->socks[i]), &sqe))
@@ -224,7 +224,7 @@ void socket_claim_events(struct socket *so)
 
 	if (!socket_has(so, SOCKET_SHARED) || socket_has(so, SOCKET_LISTENING))
 		return;
-	for (unsigned i = 0; i < so->sock_count; i++) {
+	for (unsigned i = 0; i < socket_count(so); i++) {
 		struct sock *sk = &so->socks[i];
 		struct leat_sqe sqe = {.op = LEAT_OP_MOVE, .handle = sk->handle};
 		uint32_t holder = load_relaxed(&sk->shared->holder);

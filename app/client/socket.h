@@ -79,9 +79,9 @@ struct socket {
 	uint32_t flags; /* atomic; enum socket_flag */
 	struct session *session;
 	struct leat_cq *context; /* atomic; where events of its socks arrive */
-	struct sock *socks; /* [sock_count]: &one, or one per worker in their order */
-	uint8_t sock_count;
-	uint8_t home; /* index of the sock that sends and answers */
+	struct sock *home; /* atomic; the one that sends and answers */
+	struct sock *socks; /* atomic; [sock_count]: &one, or one per worker in their order */
+	uint8_t sock_count; /* atomic */
 	uint8_t next_rx; /* index of the sock to receive from first */
 	uint8_t type; /* SOCK_STREAM, SOCK_DGRAM */
 	uint8_t family;
@@ -96,9 +96,15 @@ struct socket {
 	struct sock one;
 };
 
-static inline struct sock *socket_home(struct socket *so)
+static inline struct sock *socket_home(const struct socket *so)
 {
-	return &so->socks[so->home];
+	return load_acquire(&so->home);
+}
+
+/* To be read before so->socks. */
+static inline unsigned socket_count(const struct socket *so)
+{
+	return load_acquire(&so->sock_count);
 }
 
 static inline bool socket_has(const struct socket *so, uint32_t flag)

@@ -35,6 +35,15 @@ static void set_pid(struct process *p, pid_t pid)
 			 (uint32_t)pid, __ATOMIC_RELAXED);
 }
 
+static void set_state(struct process *p, enum process_state state)
+{
+	struct control *c = p->application->control;
+
+	c->reserved_processes += (state == PROCESS_RESERVED ? 1u : 0u);
+	c->reserved_processes -= (p->state == PROCESS_RESERVED ? 1u : 0u);
+	p->state = state;
+}
+
 /* ---- Bells -------------------------------------------------------------- */
 
 static void bell_run(struct worker *w, struct message *m)
@@ -177,7 +186,7 @@ static int process_begin(struct control *c, struct process *p, int connection, p
 		watch_close(c, &p->death);
 		return ret;
 	}
-	p->state = PROCESS_LIVE;
+	set_state(p, PROCESS_LIVE);
 	p->busy = false;
 	set_pid(p, pid);
 	return 0;
@@ -472,7 +481,7 @@ int process_fork(struct control *c, struct process *p)
 		if (getrandom(&child->token, sizeof(child->token), 0) != sizeof(child->token))
 			return -EIO;
 	} while (child->token == 0 || find_token(c, child->token) != NULL);
-	child->state = PROCESS_RESERVED;
+	set_state(child, PROCESS_RESERVED);
 	child->parent = p->index;
 	child->deadline_us = control_now_us() + FORK_TOKEN_US;
 	p->request_child = child->index;
@@ -498,6 +507,8 @@ uint64_t processes_expire(struct control *c, uint64_t now_us)
 {
 	uint64_t next_us = UINT64_MAX;
 
+	if (c->reserved_processes == 0)
+		return next_us;
 	for (uint32_t id = 0; id < c->leatd->config.max_applications; id++) {
 		struct application *app = c->applications[id];
 
@@ -531,7 +542,7 @@ static void exit_done(struct control *c, struct task *task)
 	(void)c;
 	for (uint64_t left = p->exit_contexts; left != 0; left &= left - 1)
 		context_free(&p->application->contexts[__builtin_ctzll(left)]);
-	p->state = PROCESS_FREE;
+	set_state(p, PROCESS_FREE);
 }
 
 /* Is any process left that holds socks or will? */
@@ -567,7 +578,7 @@ void process_gone(struct control *c, struct process *p)
 	if (p->state != PROCESS_LIVE && p->state != PROCESS_RESERVED)
 		return;
 	process_disconnect(c, p);
-	p->state = PROCESS_EXITING;
+	set_state(p, PROCESS_EXITING);
 	p->exit_contexts = 0;
 	for (uint16_t i = 0; i < LEAT_MAX_CONTEXTS; i++) {
 		if (app->contexts[i].state == CONTEXT_OPEN &&
@@ -642,7 +653,7 @@ static void application_silence(struct control *c, struct application *app)
 		if (app->processes[i].state == PROCESS_FREE)
 			continue;
 		process_disconnect(c, &app->processes[i]);
-		app->processes[i].state = PROCESS_EXITING;
+		set_state(&app->processes[i], PROCESS_EXITING);
 	}
 }
 

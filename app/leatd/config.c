@@ -33,7 +33,6 @@ struct reader {
 	size_t error_bytes;
 	struct item *items;
 	uint32_t count;
-	bool ids_given[3]; /* of config_access: replaces the default list */
 };
 
 enum option_type {
@@ -46,13 +45,14 @@ enum option_type {
 	OPTION_STRING, /* max: size of the target */
 	OPTION_ADDRESS,
 	OPTION_NETWORK, /* address/length into an inet_addr; the length at offset2 */
-	OPTION_IDS, /* user or group (offset2 non-zero) numbers or names */
+	OPTION_UIDS, /* numbers or names */
+	OPTION_GIDS,
 };
 
 struct option {
 	const char *key;
 	enum option_type type;
-	size_t offset;
+	size_t offset; /* of the target in what the section describes */
 	uint64_t min;
 	uint64_t max;
 	size_t offset2;
@@ -77,15 +77,15 @@ static const struct option leatd_options[] = {
 	{"queue_entries", OPTION_POWER, IN(session.queue_entries), 64, 65536, 0},
 	{"slots_per_worker", OPTION_U32, IN(session.slots_per_worker), 16, 1u << 24, 0},
 	{"chunks_per_worker", OPTION_U32, IN(session.chunks_per_worker), 64, 1u << 24, 0},
-	{"chunk_size", OPTION_LOG2, IN(session.chunk_shift), 4096, 1u << 20, 0},
+	{"chunk_size", OPTION_LOG2, IN(session.chunk_shift), 4096, 1u << CHUNK_SHIFT_MAX, 0},
 	{"huge_pages", OPTION_BOOL, IN(huge_pages), 0, 0, 0},
 	{NULL},
 };
 
 static const struct option access_options[] = {
-	{"uid", OPTION_IDS, offsetof(struct config_access, uids), 0, 0, 0},
-	{"gid", OPTION_IDS, offsetof(struct config_access, gids), 1, 0, 1},
-	{"low_ports_uid", OPTION_IDS, offsetof(struct config_access, low_ports_uids), 2, 0, 0},
+	{"uid", OPTION_UIDS, offsetof(struct config_access, uids), 0, 0, 0},
+	{"gid", OPTION_GIDS, offsetof(struct config_access, gids), 0, 0, 0},
+	{"low_ports_uid", OPTION_UIDS, offsetof(struct config_access, low_ports_uids), 0, 0, 0},
 	{NULL},
 };
 
@@ -395,7 +395,7 @@ static int set_ids(struct reader *r, const struct item *item, const struct optio
 		   const char *value, struct config_ids *target)
 {
 	char list[LINE_MAX_BYTES];
-	bool group = o->offset2 != 0;
+	bool group = o->type == OPTION_GIDS;
 	char *rest = list, *word;
 
 	snprintf(list, sizeof(list), "%s", value);
@@ -412,7 +412,6 @@ static int set_ids(struct reader *r, const struct item *item, const struct optio
 				      word, group ? "group" : "user");
 		target->count++;
 	}
-	r->ids_given[o->min] = true;
 	return 0;
 }
 
@@ -437,7 +436,8 @@ static int set_option(struct reader *r, const struct item *item, const struct op
 	case OPTION_NETWORK:
 		return set_network(r, item, o, value, target,
 				   (uint8_t *)((char *)object + o->offset2));
-	case OPTION_IDS:
+	case OPTION_UIDS:
+	case OPTION_GIDS:
 		return set_ids(r, item, o, value, target);
 	}
 	return -EINVAL;
@@ -740,9 +740,9 @@ static void set_default_access(struct reader *r)
 {
 	struct config_access *access = &r->config->access;
 
-	if (!r->ids_given[0] && !r->ids_given[1])
+	if (item_line(r, "access", "uid") == 0 && item_line(r, "access", "gid") == 0)
 		access->uids = (struct config_ids){.count = 2, .id = {0, geteuid()}};
-	if (!r->ids_given[2])
+	if (item_line(r, "access", "low_ports_uid") == 0)
 		access->low_ports_uids = (struct config_ids){.count = 1, .id = {0}};
 }
 
@@ -751,6 +751,8 @@ int config_load(const char *path, struct config *config, char *error, size_t err
 	struct reader r = {.config = config, .error = error, .error_bytes = error_bytes};
 	int ret;
 
+	if (error_bytes > 0)
+		error[0] = '\0';
 	set_defaults(config, path);
 	ret = scan(&r);
 	if (ret == 0)

@@ -92,6 +92,7 @@ struct control {
 
 	struct guests *guests; /* attach.c */
 	struct application **applications; /* [config.max_applications], by session id */
+	uint32_t reserved_processes; /* of all of them */
 	struct application *dead; /* freed at the end of the round */
 
 	/* Read by other threads. */

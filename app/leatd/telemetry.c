@@ -91,6 +91,7 @@ static void info_fill(const struct leatd *leatd, struct rte_tel_data *d)
 {
 	const struct control *c = leatd->control;
 
+	rte_tel_data_add_dict_int(d, "abi", LEAT_ABI_VERSION);
 	rte_tel_data_add_dict_int(d, "pid", getpid());
 	rte_tel_data_add_dict_string(d, "socket", leatd->config.socket);
 	rte_tel_data_add_dict_int(d, "workers", leatd->workers);
@@ -156,11 +157,18 @@ static void pool_add(struct rte_mempool *pool, void *arg)
 
 static int pools_call(const char *cmd, const char *params, struct rte_tel_data *d)
 {
+	int ret = -ESHUTDOWN;
+
 	(void)cmd;
 	(void)params;
 	rte_tel_data_start_dict(d);
-	rte_mempool_walk(pool_add, d);
-	return 0;
+	pthread_mutex_lock(&telemetry.lock);
+	if (telemetry.leatd != NULL) {
+		rte_mempool_walk(pool_add, d);
+		ret = 0;
+	}
+	pthread_mutex_unlock(&telemetry.lock);
+	return ret;
 }
 
 /* ---- /leat/ss ----------------------------------------------------------- */

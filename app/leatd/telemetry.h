@@ -2,7 +2,7 @@
 /*
  * What `leat` asks, through rte_telemetry, whose answers hold at most 16 KiB:
  *
- *   /leat/info            version, workers, ports, applications
+ *   /leat/info            workers, ports, applications
  *   /leat/stat,WORKER     every counter of a worker
  *   /leat/pools           objects in use of each pool
  *   /leat/ss,WORKER,NEXT  some socks of a worker; NEXT is 0 to begin, then what the last answer

@@ -181,12 +181,14 @@ static void publish(struct fake_daemon *d, struct leat_handle h, uint32_t events
 {
 	struct fake_sock *sk = fake_sock(d, h);
 	struct leat_slot *slot = fake_slot(d, h);
+	uint64_t wake;
 
 	__atomic_store_n(&slot->tx_head, sk->tx_head, __ATOMIC_RELEASE);
 	__atomic_store_n(&slot->rx_tail, sk->rx_tail, __ATOMIC_RELEASE);
 	sk->raised |= events;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (slot->tx_wake != LEAT_NO_OFFSET && (int64_t)(sk->tx_head - slot->tx_wake) >= 0)
+	wake = __atomic_load_n(&slot->tx_wake, __ATOMIC_RELAXED);
+	if (wake != LEAT_NO_OFFSET && (int64_t)(sk->tx_head - wake) >= 0)
 		sk->raised |= LEAT_EV_OUT;
 	if (sk->raised == 0 || sk->context < 0 || cq_room(d, (unsigned)sk->context, sk->worker) < 2)
 		return;
@@ -677,7 +679,7 @@ static bool op_without_result(struct fake_daemon *d, unsigned context, unsigned 
 		if (!valid)
 			return true;
 		sk->syncs++;
-		fake_slot(d, sqe->handle)->kick_seen++;
+		__atomic_add_fetch(&fake_slot(d, sqe->handle)->kick_seen, 1, __ATOMIC_RELEASE);
 		if (__atomic_load_n(&fake_slot(d, sqe->handle)->kick, __ATOMIC_RELAXED) -
 			    fake_slot(d, sqe->handle)->kick_seen >
 		    1)
@@ -800,6 +802,13 @@ void fake_resume(struct fake_daemon *d)
 {
 	pthread_mutex_lock(&d->lock);
 	d->paused = false;
+	pthread_mutex_unlock(&d->lock);
+}
+
+void fake_grant(struct fake_daemon *d, bool grants)
+{
+	pthread_mutex_lock(&d->lock);
+	d->no_chunks = !grants;
 	pthread_mutex_unlock(&d->lock);
 }
 

@@ -113,6 +113,8 @@ void fake_die(struct fake_daemon *d);
 
 void fake_pause(struct fake_daemon *d);
 void fake_resume(struct fake_daemon *d);
+/* Does it grant chunks? */
+void fake_grant(struct fake_daemon *d, bool grants);
 /* Returns once everything submitted before has been taken. */
 void fake_settle(struct fake_daemon *d);
 

@@ -135,12 +135,12 @@ static void a_message_waits_for_enough_chunks(void)
 	uint8_t bytes[1000] = {0};
 
 	fake_settle(d);
-	d->no_chunks = true;
+	fake_grant(d, false);
 	CHECK_EQ(leat_send(fd, bytes, 1000, MSG_DONTWAIT), 1000); /* five of eight chunks */
 	leat_setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	CHECK_EQ(leat_send(fd, bytes, 1000, 0), -1);
 	CHECK_EQ(errno, EAGAIN);
-	d->no_chunks = false;
+	fake_grant(d, true);
 	timeout.tv_sec = 1;
 	leat_setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	CHECK_EQ(leat_send(fd, bytes, 1000, 0), 1000);

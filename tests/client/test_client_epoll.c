@@ -27,7 +27,7 @@ static void level_triggered_ones_are_told_until_read(void)
 	struct fake_daemon *d = fake_start_default();
 	int ep = leat_epoll_create1(EPOLL_CLOEXEC), fd = connected_stream();
 	struct epoll_event events[4];
-	char byte;
+	char byte = 0;
 
 	CHECK_EQ(watch(ep, fd, EPOLLIN), 0);
 	CHECK_EQ(leat_epoll_wait(ep, events, 4, 0), 0);
@@ -108,14 +108,14 @@ static void a_socket_without_chunks_is_told_when_there_are(void)
 	for (int i = 0; i < 40; i++) /* more than a context notes one by one */
 		fds[i] = connected_stream();
 	fake_settle(d);
-	d->no_chunks = true;
+	fake_grant(d, false);
 	CHECK(leat_send(fds[0], bytes, sizeof(bytes), MSG_DONTWAIT) > 0);
 	for (int i = 0; i < 40; i++) {
 		CHECK_EQ(leat_send(fds[i], bytes, 1, MSG_DONTWAIT), -1);
 		CHECK_EQ(watch(ep, fds[i], EPOLLOUT), 0);
 	}
 	CHECK_EQ(leat_epoll_wait(ep, events, 64, 10), 0);
-	d->no_chunks = false;
+	fake_grant(d, true);
 	CHECK_EQ(leat_epoll_wait(ep, events, 64, 1000), 40);
 	for (int i = 0; i < 40; i++)
 		leat_close(fds[i]);

@@ -34,7 +34,7 @@ static void table_grows_over_blocks(void)
 static void closed_and_foreign_descriptors_are_bad(void)
 {
 	int fd = leat_epoll_create1(0);
-	char byte;
+	char byte = 0;
 
 	CHECK_EQ(leat_recv(fd, &byte, 1, 0), -1);
 	CHECK_EQ(errno, ENOTSOCK);

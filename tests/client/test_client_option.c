@@ -64,7 +64,7 @@ static void timeouts_are_checked(void)
 	struct fake_daemon *d = fake_start_default();
 	struct timeval bad = {.tv_usec = 1000000}, gone = {.tv_sec = -1};
 	int fd = connected_stream();
-	char byte;
+	char byte = 0;
 
 	CHECK_EQ(leat_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &bad, sizeof(bad)), -1);
 	CHECK_EQ(errno, EDOM);

@@ -369,7 +369,7 @@ static void chunks_are_asked_for_once(void)
 	struct iovec iov[8];
 	int count = 8;
 
-	q.d->no_chunks = true;
+	fake_grant(q.d, false);
 	CHECK_EQ(leat_cq_send_reserve(q.cq, q.h, 4096, iov, &count), 8 * CHUNK);
 	CHECK_EQ(leat_cq_send_commit(q.cq, q.h, 8 * CHUNK), 0);
 	fake_settle(q.d);
@@ -379,7 +379,7 @@ static void chunks_are_asked_for_once(void)
 	}
 	CHECK(q.cq->channel[0].asked);
 	CHECK_EQ(q.cq->channel[0].sq_tail, 3); /* socket, sync, one wish for chunks */
-	q.d->no_chunks = false;
+	fake_grant(q.d, true);
 	next_of(&q, LEAT_CQE_CHUNKS);
 	CHECK_EQ(send_some(&q, 4, 0), 4);
 	close_queue(&q);

@@ -64,7 +64,7 @@ static void an_empty_ring_would_block(void)
 {
 	struct fake_daemon *d = fake_start_default();
 	int fd = connected_stream();
-	char byte;
+	char byte = 0;
 
 	CHECK_EQ(leat_recv(fd, &byte, 1, MSG_DONTWAIT), -1);
 	CHECK_EQ(errno, EAGAIN);
@@ -169,7 +169,7 @@ static void a_receive_timeout_passes(void)
 	struct timeval timeout = {.tv_usec = 20000}, got;
 	socklen_t length = sizeof(got);
 	int64_t start = now_us();
-	char byte;
+	char byte = 0;
 
 	CHECK_EQ(leat_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)), 0);
 	CHECK_EQ(leat_getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &got, &length), 0);
@@ -191,7 +191,7 @@ static void a_signal_interrupts(void)
 	struct sigaction action = {.sa_handler = on_alarm}, old;
 	struct fake_daemon *d = fake_start_default();
 	int fd = connected_stream();
-	char byte;
+	char byte = 0;
 
 	sigaction(SIGALRM, &action, &old);
 	ualarm(20000, 0);
@@ -243,7 +243,7 @@ static void so_error_fetches_the_error(void)
 	int fd = connected_stream();
 	socklen_t length = sizeof(int);
 	int error = -1;
-	char byte;
+	char byte = 0;
 
 	fake_reset(d, fake_handle(fd, 0), ETIMEDOUT);
 	CHECK_EQ(leat_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length), 0);
@@ -292,7 +292,7 @@ static void a_socket_that_never_connected_is_told_so(void)
 {
 	struct fake_daemon *d = fake_start_default();
 	int fd = leat_socket(AF_INET, SOCK_STREAM, 0);
-	char byte;
+	char byte = 0;
 
 	CHECK_EQ(leat_recv(fd, &byte, 1, 0), -1);
 	CHECK_EQ(errno, ENOTCONN);
@@ -378,14 +378,14 @@ static void a_send_waits_for_chunks(void)
 	uint8_t bytes[4096] = {0};
 
 	fake_settle(d);
-	d->no_chunks = true;
+	fake_grant(d, false);
 	CHECK_EQ(leat_send(fd, bytes, sizeof(bytes), MSG_DONTWAIT), 8 * CHUNK);
 	CHECK_EQ(leat_send(fd, bytes, sizeof(bytes), MSG_DONTWAIT), -1);
 	CHECK_EQ(errno, EAGAIN);
 	leat_setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	CHECK_EQ(leat_send(fd, bytes, 1, 0), -1);
 	CHECK_EQ(errno, EAGAIN);
-	d->no_chunks = false;
+	fake_grant(d, true);
 	timeout.tv_usec = 0;
 	leat_setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	CHECK_EQ(leat_send(fd, bytes, 2048, 0), 2048);

@@ -98,7 +98,7 @@ static void shutdown_wakes_who_receives(void)
 static void *receive_often(void *arg)
 {
 	int fd = *(int *)arg;
-	char byte;
+	char byte = 0;
 
 	while (leat_recv(fd, &byte, 1, 0) == 1)
 		;
@@ -232,7 +232,7 @@ static void who_does_not_sleep_notices_as_well(void)
 	struct fake_daemon *d = fake_start_default();
 	int fd = connected_stream();
 	int64_t start;
-	char byte;
+	char byte = 0;
 
 	fake_die(d);
 	start = now_us();

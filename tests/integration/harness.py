@@ -210,12 +210,13 @@ class Lab:
             or "af_packet" (a veth pair between two namespaces).
     beside: another lab, whose kernel end of the veth this lab's leatd serves too.
     start:  False: without link and leatd, for tests that start them.
+    loss_percent: of the frames get lost, each way (af_packet).
     """
 
     _count = 0
 
     def __init__(self, driver="tap", lcores="0", config=None, beside=None, address=STACK,
-                 start=True):
+                 start=True, loss_percent=0):
         Lab._count += 1
         self.driver = driver
         self.directory = tempfile.mkdtemp(prefix="leat-test-")
@@ -226,9 +227,11 @@ class Lab:
         self.beside = beside
         self.address = address
         self.start_at_once = start
+        self.loss_percent = loss_percent
         self.processes = []
         self.kernel = None  # the namespace of the Linux stack under test
         self.outside = None  # af_packet: leatd's own
+        self.hop = None  # af_packet with loss: between the two
         self.leatd = None
         self.telemetry = None
         self._logs = 0
@@ -258,8 +261,9 @@ class Lab:
             self.kernel.__exit__()
             if self.beside is None:
                 self.kernel.close()
-        if self.outside is not None:
-            self.outside.close()
+        for namespace in (self.outside, self.hop):
+            if namespace is not None:
+                namespace.close()
         shutil.rmtree(self.directory, ignore_errors=True)
         shutil.rmtree(os.path.join("/var/run/dpdk", self.prefix), ignore_errors=True)
 
@@ -273,14 +277,35 @@ class Lab:
         if self.driver == "tap" or self.beside is not None:
             return
         self.outside = Namespace()
-        run("ip", "link", "add", "leat0", "type", "veth", "peer", "name", "leat1")
-        run("ip", "link", "set", "leat1", "netns", self.outside.path())
+        if self.loss_percent == 0:
+            self._make_veth("leat0", self.kernel, "leat1", self.outside)
+        else:
+            self._make_lossy_link()
         # Nothing completes checksums or cuts segments on the way to a packet socket.
         run("ethtool", "-K", "leat0", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
         run("ip", "addr", "add", f"{KERNEL}/24", "dev", "leat0")
-        run("ip", "link", "set", "leat0", "up")
-        with self.outside:
-            run("ip", "link", "set", "leat1", "up")
+
+    @staticmethod
+    def _make_veth(one, one_namespace, other, other_namespace):
+        with one_namespace:
+            run("ip", "link", "add", one, "type", "veth", "peer", "name", other,
+                "netns", other_namespace.path())
+            run("ip", "link", "set", one, "up")
+        with other_namespace:
+            run("ip", "link", "set", other, "up")
+
+    def _make_lossy_link(self):
+        """A hop in the middle passes frames on, or not, and neither end's stack knows."""
+        self.hop = Namespace()
+        self._make_veth("leat0", self.kernel, "hop0", self.hop)
+        self._make_veth("hop1", self.hop, "leat1", self.outside)
+        rules = "table netdev hop {\n"
+        for there, back in (("hop0", "hop1"), ("hop1", "hop0")):
+            rules += (f"chain {there} {{ type filter hook ingress device {there} priority 0;\n"
+                      f"numgen random mod 100 < {self.loss_percent} drop\n"
+                      f"fwd to {back}\n }}\n")
+        with self.hop:
+            run("nft", "-f", "-", input=rules + "}\n")
 
     def device(self):
         return "net_tap0" if self.driver == "tap" else "net_af_packet0"

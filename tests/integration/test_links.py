@@ -60,18 +60,8 @@ def test_small_mtu():
         transfer_out(lab, 32 * MIB)
 
 
-LOSS = """
-table netdev loss {
-	chain in { type filter hook ingress device "leat0" priority 0; numgen random mod 100 == 0 drop; }
-	chain out { type filter hook egress device "leat0" priority 0; numgen random mod 100 == 0 drop; }
-}
-"""
-
-
 def test_loss():
-    """A link that loses one packet in a hundred, each way."""
-    with Lab() as lab:
-        run("nft", "-f", "-", input=LOSS)
+    with Lab(driver="af_packet", loss_percent=1) as lab:
         transfer_in(lab, 32 * MIB)
         transfer_out(lab, 32 * MIB)
         check(lab.counter("tcp_out_of_order") > 0, "segments came out of order")

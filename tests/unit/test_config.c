@@ -60,7 +60,7 @@ static void every_option_is_taken(void)
 		      "max_socks=100\nmax_listeners=10\nmax_requests=20\nmax_time_wait=30\n"
 		      "mbufs=2048\ncopybreak=1K\nrcvbuf=64K\nrcvbuf_max=1M\nsndbuf=128K\n"
 		      "sndbuf_max=2M\ncontexts=5\nqueue_entries=128\nslots_per_worker=99\n"
-		      "chunks_per_worker=1000\nchunk_size=64K\nhuge_pages=no\n"
+		      "chunks_per_worker=1000\nchunk_size=32K\nhuge_pages=no\n"
 		      "[access]\nuid=1, 2,3\ngid = 7\nlow_ports_uid=4\n" PORT0
 		      "gateway=198.18.0.1\nmtu=9000\nsoftware_checksum=yes\n"
 		      "[route3]\nprefix=192.0.2.0/25\ngateway=198.18.0.9\nport=0\n"),
@@ -83,7 +83,7 @@ static void every_option_is_taken(void)
 	CHECK_EQ(config.session.queue_entries, 128);
 	CHECK_EQ(config.session.slots_per_worker, 99);
 	CHECK_EQ(config.session.chunks_per_worker, 1000);
-	CHECK_EQ(config.session.chunk_shift, 16);
+	CHECK_EQ(config.session.chunk_shift, 15);
 	CHECK(!config.huge_pages);
 	CHECK_EQ(config.access.uids.count, 3);
 	CHECK(config_ids_contain(&config.access.uids, 2));

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "net/eth.h"
 
+#include <sys/socket.h>
+
 #include "support/host.h"
 
 static struct host *h;
@@ -161,6 +163,99 @@ static void worker_without_a_queue_sends_through_its_owner(void)
 	host_end(h);
 }
 
+/* ---- hostile frames ---- */
+
+static void build_template(unsigned which)
+{
+	static const uint8_t option[] = {7, 7, 4, 0, 0, 0, 0, 0};
+	static const struct rte_ether_addr none;
+
+	host_build_ipv4(h, &b, which == 2 ? IPPROTO_UDP : which == 3 ? IPPROTO_TCP : IPPROTO_ICMP);
+	switch (which) {
+	case 0:
+		build_start(&b);
+		build_eth(&b, &host_mac, &peer_mac, RTE_ETHER_TYPE_ARP);
+		build_arp(&b, RTE_ARP_OP_REQUEST, &peer_mac, PEER_ADDR, &none, HOST_ADDR);
+		break;
+	case 1: /* port unreachable, quoting 28 bytes */
+		build_icmp(&b, 3, 3, 0);
+		build_bytes(&b, (const uint8_t[28]){0x45, 0, 0, 28,  0,  0, 0, 0, 64, 17, 0, 0, 198,
+						    18,   0, 1, 198, 18, 0, 2, 0, 7,  0,  9, 0, 8},
+			    28);
+		break;
+	case 2:
+		build_ip_option(&b, option, sizeof(option));
+		build_udp(&b, 1000, 7);
+		build_pattern(&b, 0, 13);
+		break;
+	case 3:
+		build_tcp(&b, 1000, HOST_PORT, 1, 0, TH_SYN, 1000);
+		build_tcp_mss(&b, 1460);
+		build_tcp_timestamp(&b, 1, 0);
+		break;
+	default:
+		build_icmp(&b, RTE_IP_ICMP_ECHO_REQUEST, 0, 0);
+		build_pattern(&b, 0, 9);
+		break;
+	}
+	build_finish(&b);
+}
+
+static void end_hostile(struct app_sock *s)
+{
+	CHECK_EQ(app_close(s), 0);
+	CHECK_EQ(app_close(&h->listener), 0);
+	host_end(h);
+}
+
+/* Every byte of every kind of packet wrong in turn, seen by the checksum or behind it: whatever
+ * becomes of it, nothing is read past the end (the sanitizers watch) and nothing is lost. */
+static void any_byte_may_be_wrong(void)
+{
+	static const uint8_t flips[] = {0x01, 0x40, 0x80, 0xff};
+	struct app_sock s;
+
+	begin();
+	host_listen(h, 4);
+	REQUIRE_EQ(app_socket(&h->app, SOCK_DGRAM, &s), 0);
+	REQUIRE_EQ(app_bind(&s, 0, 7), 0);
+	for (unsigned which = 0; which < 5; which++) {
+		build_template(which);
+		for (uint32_t i = 0; i < b.length * RTE_DIM(flips) * 2; i++) {
+			uint32_t at = i / (RTE_DIM(flips) * 2);
+
+			build_template(which);
+			b.data[at] ^= flips[i % RTE_DIM(flips)];
+			if (i / RTE_DIM(flips) % 2 == 0)
+				build_checksums(&b);
+			host_inject(h, &b);
+			host_poll(h);
+			host_drain(h);
+		}
+	}
+	end_hostile(&s);
+}
+
+/* And every length, with headers that promise more. */
+static void any_frame_may_be_cut(void)
+{
+	struct app_sock s;
+
+	begin();
+	host_listen(h, 4);
+	REQUIRE_EQ(app_socket(&h->app, SOCK_DGRAM, &s), 0);
+	REQUIRE_EQ(app_bind(&s, 0, 7), 0);
+	for (unsigned which = 0; which < 5; which++) {
+		build_template(which);
+		for (uint32_t length = 0; length < b.length; length++) {
+			memport_inject(&h->link, 0, b.data, length);
+			host_poll(h);
+			CHECK_EQ(host_drain(h), 0);
+		}
+	}
+	end_hostile(&s);
+}
+
 TEST_SUITE(eth)
 {
 	TEST(frame_shorter_than_its_header_is_counted);
@@ -172,4 +267,6 @@ TEST_SUITE(eth)
 	TEST(full_transmit_queue_drops_and_counts);
 	TEST(long_bursts_are_flushed_in_parts);
 	TEST(worker_without_a_queue_sends_through_its_owner);
+	TEST(any_byte_may_be_wrong);
+	TEST(any_frame_may_be_cut);
 }

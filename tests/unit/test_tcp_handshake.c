@@ -226,7 +226,7 @@ static void syns_are_dropped_while_the_accept_queue_is_full(void)
 	HOST_EXPECT_NOTHING(h); /* silently: the peer tries again */
 	CHECK_EQ(host_counter(h, CNT_tcp_backlog), 1);
 	CHECK_EQ(app_accept(&h->listener, &s), 0);
-	host_advance_ms(h, 1); /* a listener that found nothing taken looks again after that */
+	host_advance_ms(h, 2); /* claims are looked for once a millisecond */
 	peer_inject(&peer, TH_SYN, peer.isn, 0, NULL, 0);
 	host_poll(h);
 	PEER_EXPECT(&peer, TCP_FLAGS_ARE(TH_SYN | TH_ACK));
