@@ -61,6 +61,7 @@ static int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
 	};
 	uint32_t mss = tp->congestion.mss_bytes;
 
+	leat_assert(mss > 0);
 	if (payload_bytes > mss)
 		how.tso_segment = (uint16_t)mss;
 	w->counter[CNT_tcp_tx_segments] += payload_bytes > mss ? (payload_bytes + mss - 1) / mss
@@ -190,8 +191,7 @@ static bool small_may_go(const struct tcp_sock *tp, uint32_t length, bool all)
 	if (tp->flags & TCP_SOCK_FORCE || seq_lt(tp->snd_nxt, tp->snd_max))
 		return true;
 	if (all)
-		return tp->flags & (TCP_SOCK_NODELAY | TCP_SOCK_FIN_QUEUED) ||
-		       !small_in_flight(tp);
+		return tp->flags & (TCP_SOCK_NODELAY | TCP_SOCK_FIN_QUEUED) || !small_in_flight(tp);
 	return length >= tp->snd_wnd_max / 2;
 }
 
