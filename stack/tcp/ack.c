@@ -133,7 +133,8 @@ void tcp_ack_advance(struct worker *w, struct tcp_sock *tp, const struct tcp_seg
 	tcp_measure_rtt(w, tp, seg);
 	tp->snd_una = seg->ack;
 	tp->snd_nxt = seq_max(tp->snd_nxt, tp->snd_una);
-	tp->backoff = 0;
+	if (tp->snd_wnd != 0) /* a byte taken from a probe does not hasten the next one */
+		tp->backoff = 0;
 	tp->soft_error = 0;
 	tp->progress_ms = w->now_ms;
 	if (tcp_fin_is_acked(tp))

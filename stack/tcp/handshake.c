@@ -351,7 +351,10 @@ static void connect_init(struct worker *w, struct tcp_sock *tp)
 	struct sock *sk = tcp_sock_sk(tp);
 	const struct flow *flow = &tp->ics.inet.flow;
 
-	sk->state_events = 0;
+	if (sk->state_events != 0) { /* of a connect that failed */
+		sk->state_events = 0;
+		sock_raise(w, sk, 0);
+	}
 	tp->snd_una = tp->snd_nxt = tp->snd_max = tcp_initial_sequence(w, flow);
 	tp->rcv_nxt = tp->rcv_acked = 0;
 	tp->rcv_edge = syn_window(sk);

@@ -61,6 +61,7 @@ static int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
 	};
 	uint32_t mss = tp->congestion.mss_bytes;
 
+	leat_assert(mss > 0);
 	if (payload_bytes > mss)
 		how.tso_segment = (uint16_t)mss;
 	w->counter[CNT_tcp_tx_segments] += payload_bytes > mss ? (payload_bytes + mss - 1) / mss
@@ -115,7 +116,8 @@ static void tx_syn(struct worker *w, struct tcp_sock *tp)
 		.flags = first ? TCP_FLAG_SYN : TCP_FLAG_SYN | TCP_FLAG_ACK,
 		.window = (uint16_t)RTE_MIN(tp->rcv_edge - tp->rcv_nxt, TCP_WINDOW_MAX),
 		.mss = tcp_advertised_mss(tp, tp->ics.inet.dst.mtu),
-		.window_scale = (int8_t)tp->rcv_scale,
+		/* RFC 7323 section 2.2: in a SYN-ACK only when the SYN had it. */
+		.window_scale = first || tp->rcv_scale != 0 ? (int8_t)tp->rcv_scale : -1,
 	};
 	struct rte_mbuf *m = worker_mbuf(w);
 
@@ -190,8 +192,7 @@ static bool small_may_go(const struct tcp_sock *tp, uint32_t length, bool all)
 	if (tp->flags & TCP_SOCK_FORCE || seq_lt(tp->snd_nxt, tp->snd_max))
 		return true;
 	if (all)
-		return tp->flags & (TCP_SOCK_NODELAY | TCP_SOCK_FIN_QUEUED) ||
-		       !small_in_flight(tp);
+		return tp->flags & (TCP_SOCK_NODELAY | TCP_SOCK_FIN_QUEUED) || !small_in_flight(tp);
 	return length >= tp->snd_wnd_max / 2;
 }
 
@@ -255,8 +256,11 @@ static void send_data(struct worker *w, struct tcp_sock *tp)
 	/* What is left waits for an ACK, for the window or for an mbuf; the timer sees to it that
 	 * the wait ends. */
 	if (!tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT) &&
-	    (tp->snd_una != tp->snd_max || tcp_has_unsent(tp)))
+	    (tp->snd_una != tp->snd_max || tcp_has_unsent(tp))) {
+		if (tp->snd_una == tp->snd_max)
+			tp->progress_ms = w->now_ms;
 		tcp_timer_set_retransmit(w, tp);
+	}
 }
 
 /* The segment at snd_una once more, whatever was sent since. */

@@ -66,6 +66,7 @@ void tcp_established(struct worker *w, struct tcp_sock *tp)
 	tp->recover = tp->snd_una - 1; /* RFC 6582 section 3.2: the initial sequence number */
 	tp->snd_small = tp->snd_una;
 	tp->quick_acks = TCP_QUICK_ACKS;
+	tp->rcv_mss_bytes = TCP_MSS_DEFAULT_BYTES;
 	tcp_timer_stop(tp, TCP_TIMER_RETRANSMIT);
 	tp->congestion_ops->init(&tp->congestion, tp->congestion.mss_bytes,
 				 (tp->flags & TCP_SOCK_SYN_RESENT) != 0);

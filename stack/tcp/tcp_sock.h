@@ -31,24 +31,22 @@
 #define TCP_PATH_MTU_MIN      552u /* a smaller one in an ICMP error is not believed */
 #define TCP_WINDOW_MAX        65535u
 
-#define TCP_SYN_RETRIES \
-	6 /* connect gives up after 127 s (RFC 1122: at least 3 minutes asked;
-			          Linux's default) */
-#define TCP_SYNACK_RETRIES  5 /* a request goes after 63 s */
-#define TCP_RETRIES         15 /* RFC 9293 section 3.8.3: R2, more than 100 s */
-#define TCP_ORPHAN_RETRIES  8 /* R2 of a connection no application holds */
-#define TCP_DELACK_MS       40 /* RFC 9293 section 3.8.6.3: less than 500 ms */
-#define TCP_QUICK_ACKS      16 /* at once at the start, so that the peer's slow start is not held up */
-#define TCP_DUPACK_LIMIT    3
-#define TCP_PERSIST_MAX_MS  60000u
-#define TCP_FIN_TIMEOUT_MS  60000u /* FIN-WAIT-2 without an application */
-#define TCP_TIME_WAIT_MS    60000u /* 2 MSL */
-#define TCP_PAWS_IDLE_MS    (24u * 24 * 3600 * 1000) /* RFC 7323 section 5.5 */
-#define TCP_CHALLENGE_LIMIT 10 /* RFC 5961 section 7: challenge ACKs of a connection ... */
-#define TCP_CHALLENGE_MS    5000u /* ... in so much time */
-#define TCP_KEEP_IDLE_S     7200
-#define TCP_KEEP_INTERVAL_S 75
-#define TCP_KEEP_COUNT      9
+#define TCP_SYN_RETRIES       7 /* RFC 9293 section 3.8.3 (MUST-23): 3 minutes at least; 247 s */
+#define TCP_SYNACK_RETRIES    5 /* a request goes after 63 s */
+#define TCP_RETRIES           15 /* RFC 9293 section 3.8.3: R2, more than 100 s */
+#define TCP_DELACK_MS         40 /* RFC 9293 section 3.8.6.3: less than 500 ms */
+#define TCP_QUICK_ACKS        16 /* at once at the start, so that the peer's slow start is not held up */
+#define TCP_DUPACK_LIMIT      3
+#define TCP_PERSIST_MAX_MS    60000u
+#define TCP_ORPHAN_MS         100000u /* R2 of a connection no application holds */
+#define TCP_FIN_TIMEOUT_MS    60000u /* FIN-WAIT-2 without an application */
+#define TCP_TIME_WAIT_MS      60000u /* 2 MSL */
+#define TCP_PAWS_IDLE_MS      (24u * 24 * 3600 * 1000) /* RFC 7323 section 5.5 */
+#define TCP_CHALLENGE_LIMIT   10 /* RFC 5961 section 7: challenge ACKs of a connection ... */
+#define TCP_CHALLENGE_MS      5000u /* ... in so much time */
+#define TCP_KEEP_IDLE_S       7200
+#define TCP_KEEP_INTERVAL_S   75
+#define TCP_KEEP_COUNT        9
 
 /* ---- verdicts of input steps ---------------------------------------------- */
 
@@ -99,7 +97,7 @@ struct tcp_sock {
 	uint32_t ts_recent; /* RFC 7323 */
 	uint32_t ts_offset; /* of our timestamp clock */
 	uint16_t flags; /* enum tcp_sock_flag */
-	uint16_t rcv_mss_bytes; /* largest segment received */
+	uint16_t rcv_mss_bytes; /* largest segment received: what counts as a full one */
 	uint8_t snd_scale;
 	uint8_t rcv_scale;
 	uint8_t dupacks;
@@ -122,7 +120,7 @@ struct tcp_sock {
 	uint32_t rtt_start_us; /* ... that much was sent at this time (low 32 bits) */
 	uint32_t recover; /* RFC 6582 */
 	uint32_t sent_ms; /* when data was last sent */
-	uint32_t progress_ms; /* since when the oldest unacknowledged byte waits */
+	uint32_t progress_ms; /* since when the oldest byte waits to be acknowledged or sent */
 	uint32_t snd_wnd_max; /* largest window the peer ever offered */
 	const struct congestion_ops *congestion_ops;
 
@@ -138,9 +136,9 @@ struct tcp_sock {
 	int16_t linger_s; /* -1: SO_LINGER is off */
 };
 _Static_assert(sizeof(struct tcp_sock) <= 9 * RTE_CACHE_LINE_SIZE, "nine lines, parents included");
-_Static_assert(offsetof(struct tcp_sock, deadline_ms) - offsetof(struct tcp_sock, snd_una) <=
-		       2 * RTE_CACHE_LINE_SIZE,
-	       "sender and receiver are within two lines' length");
+_Static_assert((offsetof(struct tcp_sock, rtt) - 1) / RTE_CACHE_LINE_SIZE ==
+		       offsetof(struct tcp_sock, snd_una) / RTE_CACHE_LINE_SIZE + 1,
+	       "sender, receiver and timers lie in two adjacent lines");
 
 /* A half-open connection: in sock_table and on its listener's list. */
 struct request_sock {

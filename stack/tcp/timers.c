@@ -33,19 +33,33 @@ static bool is_persisting(const struct tcp_sock *tp)
 	       (tp->snd_una == tp->snd_max || tp->snd_wnd == 0);
 }
 
+/* How long a byte may wait: RFC 5482, and a bound for what no application holds; 0: as long as
+ * there are retries. */
+static uint32_t wait_limit_ms(const struct tcp_sock *tp)
+{
+	if (!sock_is_detached(&tp->ics.inet.sk))
+		return tp->user_timeout_ms;
+	return tp->user_timeout_ms != 0 ? RTE_MIN(tp->user_timeout_ms, TCP_ORPHAN_MS)
+					: TCP_ORPHAN_MS;
+}
+
+static bool wait_is_over(const struct worker *w, const struct tcp_sock *tp)
+{
+	uint32_t limit_ms = wait_limit_ms(tp);
+
+	return limit_ms != 0 && w->now_ms - tp->progress_ms >= limit_ms;
+}
+
 void tcp_timer_set_retransmit(struct worker *w, struct tcp_sock *tp)
 {
 	uint32_t delay_ms = retransmit_delay_ms(tp);
+	uint32_t limit_ms = wait_limit_ms(tp);
+	uint32_t waited_ms = w->now_ms - tp->progress_ms;
 
-	if (is_persisting(tp)) {
+	if (is_persisting(tp))
 		delay_ms = RTE_MIN(delay_ms, TCP_PERSIST_MAX_MS);
-	} else if (tp->user_timeout_ms != 0) {
-		uint32_t waited_ms = w->now_ms - tp->progress_ms;
-
-		delay_ms = RTE_MIN(delay_ms, tp->user_timeout_ms > waited_ms
-						     ? tp->user_timeout_ms - waited_ms
-						     : 0);
-	}
+	if (limit_ms != 0)
+		delay_ms = waited_ms < limit_ms ? RTE_MIN(delay_ms, limit_ms - waited_ms) : 0;
 	tcp_timer_set(w, tp, TCP_TIMER_RETRANSMIT, delay_ms);
 }
 
@@ -65,14 +79,8 @@ static uint8_t retry_limit(const struct tcp_sock *tp)
 	case TCP_SYN_RECV:
 		return TCP_SYNACK_RETRIES;
 	default:
-		return sock_is_detached(&tp->ics.inet.sk) ? TCP_ORPHAN_RETRIES : TCP_RETRIES;
+		return TCP_RETRIES;
 	}
-}
-
-static bool user_timeout_is_over(const struct worker *w, const struct tcp_sock *tp)
-{
-	return tp->user_timeout_ms != 0 && tp->snd_una != tp->snd_max &&
-	       w->now_ms - tp->progress_ms >= tp->user_timeout_ms;
 }
 
 static void back_off(struct worker *w, struct tcp_sock *tp)
@@ -86,11 +94,9 @@ static void back_off(struct worker *w, struct tcp_sock *tp)
  * likes (RFC 9293 section 3.8.6.1), unless no application is left to wait. */
 static bool persist_fire(struct worker *w, struct tcp_sock *tp)
 {
-	uint8_t limit = retry_limit(tp);
-
 	if (!tcp_has_unsent(tp) && tp->snd_una == tp->snd_max)
 		return true;
-	if (tp->probes >= limit || (sock_is_detached(tcp_sock_sk(tp)) && tp->backoff >= limit))
+	if (tp->probes >= TCP_RETRIES || wait_is_over(w, tp))
 		return give_up(w, tp);
 	if (tp->snd_wnd > 0) {
 		/* A window too small for comfort (or no mbuf last time): what fits goes now. */
@@ -111,7 +117,7 @@ static bool retransmit_fire(struct worker *w, struct tcp_sock *tp)
 
 	if (is_persisting(tp))
 		return persist_fire(w, tp);
-	if (tp->backoff >= retry_limit(tp) || user_timeout_is_over(w, tp))
+	if (tp->backoff >= retry_limit(tp) || wait_is_over(w, tp))
 		return give_up(w, tp);
 	worker_count(w, CNT_tcp_rto);
 	if (opening) {
