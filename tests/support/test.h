@@ -44,7 +44,13 @@
 			 __FILE__, __LINE__)
 
 bool test_check(bool good, const char *what, const char *file, int line);
-void test_require(bool good, const char *what, const char *file, int line);
+/* Records the failure and leaves the test case. */
+void test_leave(const char *what, const char *file, int line) __attribute__((noreturn));
+static inline void test_require(bool good, const char *what, const char *file, int line)
+{
+	if (!good)
+		test_leave(what, file, line);
+}
 bool test_check_eq(long long actual, long long expected, const char *what, const char *file,
 		   int line);
 bool test_check_range(long long actual, long long low, long long high, const char *what,

@@ -342,6 +342,7 @@ static void append_without_mbufs_leaves_the_packet_as_it_was(void)
 	rte_pktmbuf_append(m, 10);
 	while ((taken[count] = worker_mbuf(h->w)) != NULL)
 		count++;
+	REQUIRE(count > 0);
 	rte_pktmbuf_free(taken[--count]); /* one is left: enough for the first of two segments */
 	CHECK_EQ(tx_ring_append(h->w, &sk->ring, m, CHUNK - 700, 1448, false), -ENOBUFS);
 	CHECK_EQ(tx_ring_append(h->w, &sk->ring, m, 0, 3 * CHUNK, true), -ENOBUFS);

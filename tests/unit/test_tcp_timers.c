@@ -209,6 +209,7 @@ static void with_one_mbuf_sending_waits_too(void)
 	begin();
 	while ((m[count] = worker_mbuf(h->w)) != NULL)
 		count++;
+	REQUIRE(count > 0);
 	rte_pktmbuf_free(m[--count]);
 	app_write_pattern(&s, MSS);
 	host_settle(h);
