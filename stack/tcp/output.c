@@ -61,7 +61,7 @@ static int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
 	};
 	uint32_t mss = tp->congestion.mss_bytes;
 
-	leat_assert(mss > 0);
+	leat_assert(mss > 0 || payload_bytes == 0);
 	if (payload_bytes > mss)
 		how.tso_segment = (uint16_t)mss;
 	w->counter[CNT_tcp_tx_segments] += payload_bytes > mss ? (payload_bytes + mss - 1) / mss
