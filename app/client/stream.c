@@ -223,6 +223,8 @@ ssize_t stream_send(struct socket *so, struct transfer *t)
 	ssize_t n = 0;
 
 	while (sent < t->length) {
+		if (sent > 0 && sock_has_error(sk))
+			break; /* the next call tells it */
 		n = stream_send_state(so);
 		if (n == 0)
 			n = stream_put(sk, t);

@@ -269,8 +269,7 @@ void host_check_quiet(struct host *h, const char *file, int line)
 
 		test_check_eq(w->sock_count, 0, "socks left", file, line);
 		test_check_eq(sock_table_count(w->socks_by_flow), 0, "flows left", file, line);
-		test_check_eq(w->wheel.armed - standing_timers(h, w), 0, "timers left", file,
-			      line);
+		test_check_eq(w->wheel.armed - standing_timers(h, w), 0, "timers left", file, line);
 		test_check_eq(rte_ring_count(w->steered), 0, "steered packets left", file, line);
 		test_check_eq(pool_used(w->mbufs), 0, "mbufs left", file, line);
 	}

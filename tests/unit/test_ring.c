@@ -128,6 +128,25 @@ static void offsets_pass_32_bits(void)
 	end();
 }
 
+/* A reader that stands at the edge has yet to follow the link of the chunk before it. */
+static void a_chunk_is_kept_until_its_link_was_followed(void)
+{
+	static const uint8_t zeroes[3 * CHUNK];
+	struct app_sock other;
+
+	begin();
+	REQUIRE_EQ(app_socket(&h->app, SOCK_STREAM, &other), 0);
+	REQUIRE_EQ(place(0, CHUNK + 10), 0);
+	publish(CHUNK + 10);
+	CHECK_EQ(app_read_pattern(&s, CHUNK), CHUNK);
+	REQUIRE_EQ(rx_ring_sync(h->w, &sk->ring), 0);
+	/* Another ring takes what is free, and writes its own links there. */
+	REQUIRE_EQ(rx_ring_write_bytes(h->w, &host_sock(&other)->ring, 0, zeroes, sizeof(zeroes)),
+		   0);
+	CHECK_EQ(app_read_pattern(&s, 10), 10);
+	end();
+}
+
 static void out_of_order_bytes_go_straight_to_their_place(void)
 {
 	begin();
@@ -543,6 +562,7 @@ TEST_SUITE(ring)
 	TEST(bytes_arrive_as_they_were_placed);
 	TEST(receive_ring_wraps_at_every_chunk_edge);
 	TEST(offsets_pass_32_bits);
+	TEST(a_chunk_is_kept_until_its_link_was_followed);
 	TEST(out_of_order_bytes_go_straight_to_their_place);
 	TEST(a_packet_of_many_segments_is_placed_whole);
 	TEST(a_full_arena_refuses_without_loss);

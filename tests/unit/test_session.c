@@ -123,6 +123,7 @@ static void close_with_unread_bytes_is_a_reset(void)
 	host_poll(h);
 	CHECK_EQ(app_read_pattern(&s, 9), 9);
 	CHECK_EQ(app_close(&s), 0);
+	CHECK(s.slot->events & LEAT_EV_HUP); /* whoever still looks sees that it is over */
 	CHECK_EQ(fake_calls.aborted, 1);
 
 	REQUIRE_EQ(app_socket(&h->app, SOCK_STREAM, &s), 0);

@@ -130,6 +130,27 @@ static void three_duplicates_start_fast_retransmit(void)
 	end();
 }
 
+/* RFC 6298 section 3, Karn: whose ACK it is cannot be known. */
+static void a_fast_retransmission_is_not_measured(void)
+{
+	uint64_t sent = 0;
+	uint32_t srtt_us;
+
+	begin();
+	app_write_pattern(&s, 10 * MSS);
+	host_settle(h);
+	take(&sent);
+	srtt_us = rtt_smoothed_us(&tcp()->rtt);
+	for (int i = 0; i < 3; i++)
+		ack(0);
+	CHECK_EQ(host_counter(h, CNT_tcp_fast_retransmit), 1);
+	host_advance_ms(h, 100);
+	ack(10 * MSS);
+	CHECK_EQ(rtt_smoothed_us(&tcp()->rtt), srtt_us);
+	host_drain(h);
+	end();
+}
+
 /* RFC 6582 section 3.2, step 3: a partial ACK tells of the next hole. */
 static void a_partial_ack_retransmits_the_next_hole(void)
 {
@@ -298,6 +319,7 @@ TEST_SUITE(tcp_ack)
 	TEST(slow_start_doubles_the_window_each_round);
 	TEST(acknowledged_bytes_make_room_for_the_application);
 	TEST(three_duplicates_start_fast_retransmit);
+	TEST(a_fast_retransmission_is_not_measured);
 	TEST(a_partial_ack_retransmits_the_next_hole);
 	TEST(recover_follows_what_is_acknowledged);
 	TEST(duplicates_after_a_timeout_start_no_recovery);

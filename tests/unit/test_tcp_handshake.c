@@ -136,6 +136,44 @@ static void a_wrong_ack_of_the_syn_ack_is_reset(void)
 	end();
 }
 
+/* Section 3.10.7.4, first, in SYN-RECEIVED. */
+static void a_segment_outside_the_window_does_not_complete_it(void)
+{
+	begin();
+	host_syn_received(h, &peer);
+	peer_inject(&peer, TH_ACK, peer.seq + (1u << 20), peer.ack, NULL, 0);
+	host_poll(h);
+	PEER_EXPECT(&peer, TCP_FLAGS_ARE(TH_ACK), TCP_SEQ_IS(peer.ack), TCP_ACK_IS(peer.seq));
+	CHECK_EQ(host_counter(h, CNT_tcp_seq), 1);
+	CHECK_EQ(host_counter(h, CNT_tcp_passive_open), 0);
+	peer_inject(&peer, TH_SYN, peer.seq + 5, 0, NULL, 0); /* RFC 5961: another SYN neither */
+	host_poll(h);
+	PEER_EXPECT(&peer, TCP_FLAGS_ARE(TH_ACK));
+	peer_inject(&peer, TH_FIN, peer.seq, 0, NULL, 0); /* fifth: no ACK bit, dropped */
+	host_poll(h);
+	HOST_EXPECT_NOTHING(h);
+	CHECK_EQ(host_counter(h, CNT_tcp_no_ack), 1);
+	peer_send(&peer, TH_ACK, NULL, 0);
+	CHECK_EQ(app_accept(&h->listener, &s), 0);
+	end();
+}
+
+/* RFC 7323 section 3.2: a third segment without the timestamp that was agreed on. */
+static void a_third_segment_without_its_timestamp_is_dropped(void)
+{
+	begin();
+	peer.timestamps = true;
+	host_syn_received(h, &peer);
+	peer.send_timestamps = false;
+	peer_inject(&peer, TH_ACK, peer.seq, peer.ack, NULL, 0);
+	host_poll(h);
+	CHECK_EQ(host_counter(h, CNT_tcp_paws), 1);
+	peer.send_timestamps = true;
+	peer_send(&peer, TH_ACK, NULL, 0);
+	CHECK_EQ(app_accept(&h->listener, &s), 0);
+	end();
+}
+
 static void rst_ends_a_half_open_connection(void)
 {
 	begin();
@@ -327,6 +365,17 @@ static void without_a_slot_left_the_connection_is_reset(void)
 	host_syn_received(h, &peer);
 	peer_send(&peer, TH_ACK, NULL, 0);
 	HOST_EXPECT(h, TCP_FLAGS_HAVE(TH_RST));
+	end();
+}
+
+static void a_connection_reset_before_accept_is_forgotten(void)
+{
+	begin();
+	host_syn_received(h, &peer);
+	peer_send(&peer, TH_ACK, NULL, 0);
+	peer_send(&peer, TH_RST, NULL, 0);
+	CHECK_EQ(app_accept(&h->listener, &s), -EAGAIN);
+	CHECK_EQ(h->w->sock_count, 1); /* the listener */
 	end();
 }
 
@@ -574,6 +623,8 @@ TEST_SUITE(tcp_handshake)
 	TEST(syn_ack_is_sent_again_and_given_up);
 	TEST(a_repeated_syn_gets_the_same_syn_ack);
 	TEST(a_wrong_ack_of_the_syn_ack_is_reset);
+	TEST(a_segment_outside_the_window_does_not_complete_it);
+	TEST(a_third_segment_without_its_timestamp_is_dropped);
 	TEST(rst_ends_a_half_open_connection);
 	TEST(a_syn_to_a_shut_port_is_refused);
 	TEST(an_ack_to_a_listener_is_reset);
@@ -584,6 +635,7 @@ TEST_SUITE(tcp_handshake)
 	TEST(without_a_request_left_syns_are_dropped);
 	TEST(without_a_sock_left_the_handshake_waits);
 	TEST(without_a_slot_left_the_connection_is_reset);
+	TEST(a_connection_reset_before_accept_is_forgotten);
 	TEST(closing_the_listener_ends_what_nobody_took);
 	TEST(active_open_offers_everything);
 	TEST(each_connection_begins_elsewhere);

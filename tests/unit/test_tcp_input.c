@@ -370,6 +370,24 @@ static void an_impossible_ack_is_challenged(void)
 	end();
 }
 
+/* RFC 5961 section 5.2: MAX.SND.WND is the largest window there ever was. */
+static void an_old_ack_within_the_largest_window_is_accepted(void)
+{
+	h = host_new(NULL);
+	peer_init(&peer, h);
+	peer.window = 10;
+	host_connected(h, &peer, &s);
+	peer.window = 30000;
+	peer_send_pattern(&peer, 10);
+	peer_inject(&peer, TH_ACK, peer.seq, peer.ack - 20000, NULL, 0);
+	peer_inject_pattern(&peer, peer.seq, 10);
+	host_poll(h);
+	CHECK_EQ(host_counter(h, CNT_tcp_ack), 0);
+	CHECK_EQ(app_read_pattern(&s, 100), 20);
+	host_drain(h);
+	end();
+}
+
 /* RFC 7323 section 5.3: text with an older timestamp is not new text. */
 static void paws_refuses_old_text(void)
 {
@@ -556,6 +574,7 @@ TEST_SUITE(tcp_input)
 	TEST(a_keepalive_of_the_peer_is_answered);
 	TEST(segments_without_ack_are_dropped);
 	TEST(an_impossible_ack_is_challenged);
+	TEST(an_old_ack_within_the_largest_window_is_accepted);
 	TEST(paws_refuses_old_text);
 	TEST(paws_forgets_after_24_days);
 	TEST(a_missing_timestamp_is_refused_except_on_a_rst);
