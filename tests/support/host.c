@@ -182,7 +182,7 @@ struct host *host_new(const struct host_config *config)
 
 /* ---- ending one ----------------------------------------------------------- */
 
-static void host_free(struct host *h)
+void host_abandon(struct host *h)
 {
 	LIST_REMOVE(h, hosts);
 	for (uint16_t id = 0; id < HOST_WORKERS_MAX; id++)
@@ -202,7 +202,7 @@ static void hosts_abandon(void)
 
 	while ((h = LIST_FIRST(&hosts)) != NULL) {
 		test_fail(__FILE__, __LINE__, "host %u was not ended", h->index);
-		host_free(h);
+		host_abandon(h);
 	}
 	clock_reset();
 }
@@ -305,7 +305,7 @@ void host_end(struct host *h)
 	host_drain(h);
 	memport_release(&h->link);
 	host_check_no_leaks(h, __FILE__, __LINE__);
-	host_free(h);
+	host_abandon(h);
 }
 
 /* ---- time ------------------------------------------------------------------ */

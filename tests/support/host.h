@@ -85,6 +85,8 @@ struct host {
 struct host *host_new(const struct host_config *config);
 /* Ends the session, lets every timer run out, checks that nothing is left, frees it all. */
 void host_end(struct host *h);
+/* Destroys the workers with whatever is open, checks nothing. */
+void host_abandon(struct host *h);
 /* Ends the session: aborts every sock as arena_close(abort) does. */
 void host_end_session(struct host *h);
 /* Nothing left: mbufs, socks, requests, TIME_WAIT, timers, chunks, pending packets, steered

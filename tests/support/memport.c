@@ -280,6 +280,8 @@ static uint16_t memport_tx(struct port *port, uint16_t queue, struct rte_mbuf **
 	uint16_t count = 0;
 
 	CHECK(queue < port->queues || queue < port->workers);
+	if (p->lazy)
+		memport_release(p);
 	while (count < n && p->tx_room > 0) {
 		struct rte_mbuf *m = pkts[count++];
 		struct frame *f = flatten(p, m);
@@ -292,7 +294,7 @@ static uint16_t memport_tx(struct port *port, uint16_t queue, struct rte_mbuf **
 			complete_checksums(p, m, f);
 			capture(p, f);
 		}
-		if (p->hold)
+		if (p->hold || p->lazy)
 			hold(p, m);
 		else
 			rte_pktmbuf_free(m);

@@ -37,6 +37,7 @@ struct memport {
 	uint32_t tx_count; /* length of tx */
 	uint32_t tx_room; /* frames it takes before its queue is full; MEMPORT_UNLIMITED */
 	uint32_t rx_segment_bytes; /* received packets are cut into mbufs of so many; 0: one mbuf */
+	bool lazy; /* sent mbufs are freed when more are sent, as many drivers do */
 	bool hold; /* sent mbufs stay with the "hardware" until memport_release */
 	uint64_t segmented; /* frames the port itself cut, as TSO does */
 	struct rte_mbuf **held;

@@ -193,6 +193,43 @@ static void an_impossible_grant_head_condemns(void)
 	end();
 }
 
+static void close_without_a_completion_is_possible(void)
+{
+	struct leat_sqe sqe = {.op = LEAT_OP_CLOSE, .value = 1};
+	struct app_sock s;
+	struct leat_cqe cqe;
+
+	begin();
+	REQUIRE_EQ(app_socket(&h->app, SOCK_STREAM, &s), 0);
+	h->app.manual = true;
+	sqe.handle = s.handle;
+	CHECK(app_submit(&h->app, 0, 0, &sqe));
+	host_poll(h);
+	CHECK_EQ(fake_calls.closed, 1);
+	CHECK(!app_reap(&h->app, 0, 0, &cqe));
+	end();
+}
+
+static void a_moved_sock_tells_its_new_context(void)
+{
+	struct leat_sqe sqe = {.op = LEAT_OP_MOVE};
+	struct app_sock s;
+
+	begin();
+	channel_open(h->w, &h->session->arenas[0], 1, 0, -1);
+	app_open_context(&h->app, 1);
+	REQUIRE_EQ(app_socket(&h->app, SOCK_STREAM, &s), 0);
+	fake_receive(h->w, host_sock(&s), 10);
+	host_poll(h);
+	CHECK(app_take_events(&s) & LEAT_EV_IN); /* told to context 0 */
+	sqe.handle = s.handle;
+	CHECK_EQ(app_call(&h->app, 1, 0, &sqe, NULL), 0);
+	host_poll(h);
+	CHECK(host_sock(&s)->channel == &h->session->arenas[0].channels[1]);
+	CHECK(app_take_events(&s) & LEAT_EV_IN); /* it counts anew for context 1 */
+	end();
+}
+
 /* ---- completions ----------------------------------------------------------- */
 
 static void a_full_queue_holds_submissions_back(void)
@@ -515,6 +552,8 @@ TEST_SUITE(channel)
 	TEST(an_impossible_sq_tail_condemns);
 	TEST(an_impossible_cq_head_condemns);
 	TEST(an_impossible_grant_head_condemns);
+	TEST(close_without_a_completion_is_possible);
+	TEST(a_moved_sock_tells_its_new_context);
 	TEST(a_full_queue_holds_submissions_back);
 	TEST(a_full_queue_loses_no_event);
 	TEST(offers_leave_room_for_results);

@@ -2,6 +2,7 @@
 /* What acknowledgments do: RFC 5681 and RFC 6582, in virtual time. */
 #include <sys/socket.h>
 
+#include "lib/pool.h"
 #include "support/host.h"
 #include "tcp/tcp_sock.h"
 
@@ -313,6 +314,40 @@ static void a_reset_connection_frees_what_was_in_flight(void)
 	end();
 }
 
+/* The last reference to a chunk ends inside the worker's own iteration. */
+static void a_lazy_port_gives_chunks_back_as_it_sends(void)
+{
+	struct app_sock other;
+	struct peer p;
+
+	begin();
+	h->link.lazy = true;
+	app_write_pattern(&s, 5 * MSS);
+	host_settle(h);
+	peer_inject(&peer, TH_RST, peer.seq, 0, NULL, 0);
+	host_poll(h);
+	CHECK_EQ(app_close(&s), 0);
+	CHECK_EQ(h->session->arenas[0].retired_count, 1);
+	host_drain(h);
+	peer_init(&p, h);
+	host_connected(h, &p, &other);
+	CHECK_EQ(h->session->arenas[0].retired_count, 0);
+	end();
+}
+
+static void a_reset_connection_forgets_what_was_out_of_order(void)
+{
+	begin();
+	peer_inject_pattern(&peer, peer.seq + 1000, 100);
+	host_poll(h);
+	peer_inject(&peer, TH_RST, peer.seq, 0, NULL, 0);
+	host_poll(h);
+	CHECK_EQ(host_state(&s), TCP_CLOSE);
+	CHECK_EQ(pool_used(h->w->tcp->reassemblies), 0);
+	host_drain(h);
+	end();
+}
+
 TEST_SUITE(tcp_ack)
 {
 	TEST(the_initial_window_is_ten_segments);
@@ -327,5 +362,7 @@ TEST_SUITE(tcp_ack)
 	TEST(an_older_segment_does_not_shrink_the_window);
 	TEST(windows_are_scaled_after_the_syn);
 	TEST(sequence_numbers_wrap_while_sending);
+	TEST(a_lazy_port_gives_chunks_back_as_it_sends);
+	TEST(a_reset_connection_forgets_what_was_out_of_order);
 	TEST(a_reset_connection_frees_what_was_in_flight);
 }

@@ -73,6 +73,19 @@ static void port_unreachable_refuses_a_connect(void)
 	end();
 }
 
+static void unreachable_ends_a_half_open_connection(void)
+{
+	begin();
+	host_syn_received(h, &peer);
+	icmp_error(3, 1, 0, peer.host_isn + 1); /* quotes something else */
+	icmp_error(3, 1, 0, peer.host_isn);
+	host_advance_ms(h, 5000);
+	HOST_EXPECT_NOTHING(h);
+	CHECK_EQ(app_close(&h->listener), 0);
+	HOST_CHECK_QUIET(h);
+	end();
+}
+
 /* RFC 5927 section 4.1: an error must quote something in flight. */
 static void an_error_about_nothing_in_flight_is_ignored(void)
 {
@@ -189,6 +202,20 @@ static void bind_follows_posix(void)
 	CHECK_EQ(app_close(&s), 0);
 	REQUIRE_EQ(app_socket(&h->app, SOCK_STREAM, &s), 0);
 	CHECK_EQ(app_bind(&s, HOST_ADDR, 80), 0);
+	end();
+}
+
+static void listening_without_bind_chooses_a_port(void)
+{
+	struct leat_addr name;
+
+	begin();
+	REQUIRE_EQ(app_socket(&h->app, SOCK_STREAM, &s), 0);
+	CHECK_EQ(app_listen(&s, 1), 0);
+	CHECK_EQ(app_getname(&s, false, &name), 0);
+	CHECK(ntohs(name.port) >= 32768);
+	CHECK_EQ(app_listen(&s, 7), 0); /* again: another backlog */
+	CHECK_EQ(app_connect(&s, PEER_ADDR, 80), -EISCONN);
 	end();
 }
 
@@ -362,6 +389,7 @@ TEST_SUITE(tcp_proto)
 {
 	TEST(unreachable_fails_a_connect);
 	TEST(port_unreachable_refuses_a_connect);
+	TEST(unreachable_ends_a_half_open_connection);
 	TEST(an_error_about_nothing_in_flight_is_ignored);
 	TEST(unreachable_does_not_end_a_connection);
 	TEST(fragmentation_needed_makes_segments_smaller);
@@ -369,6 +397,7 @@ TEST_SUITE(tcp_proto)
 	TEST(a_silent_neighbour_fails_a_connect);
 	TEST(a_late_neighbour_gets_the_syn);
 	TEST(bind_follows_posix);
+	TEST(listening_without_bind_chooses_a_port);
 	TEST(a_bound_port_is_the_one_that_connects);
 	TEST(listening_twice_on_one_port_is_refused);
 	TEST(reuseport_listeners_share_the_connections);

@@ -308,6 +308,106 @@ static void a_dead_application_ends_its_connections(void)
 	end();
 }
 
+static void shutdown_of_a_listener_ends_listening(void)
+{
+	begin();
+	host_listen(h, 4);
+	CHECK_EQ(app_shutdown(&h->listener, SHUT_WR), -ENOTCONN);
+	CHECK_EQ(host_state(&h->listener), TCP_LISTEN);
+	CHECK_EQ(app_shutdown(&h->listener, SHUT_RD), 0); /* as Linux does */
+	CHECK_EQ(host_state(&h->listener), TCP_CLOSE);
+	peer_init(&peer, h);
+	peer_send(&peer, TH_SYN, NULL, 0);
+	HOST_EXPECT(h, TCP_FLAGS_HAVE(TH_RST));
+	end();
+}
+
+static void shutdown_while_connecting_gives_up(void)
+{
+	begin();
+	peer_init(&peer, h);
+	host_syn_sent(h, &peer, &s);
+	CHECK_EQ(app_shutdown(&s, SHUT_RD), 0);
+	CHECK_EQ(host_state(&s), TCP_SYN_SENT);
+	CHECK_EQ(app_shutdown(&s, SHUT_WR), 0);
+	CHECK_EQ(host_state(&s), TCP_CLOSE);
+	end();
+}
+
+/* Section 3.10.4, SYN-RECEIVED: the FIN waits until the handshake is complete. */
+static void close_during_a_simultaneous_open_waits_for_it(void)
+{
+	begin();
+	peer_init(&peer, h);
+	host_syn_sent(h, &peer, &s);
+	peer_send(&peer, TH_SYN, NULL, 0);
+	PEER_EXPECT(&peer, TCP_FLAGS_ARE(TH_SYN | TH_ACK));
+	CHECK_EQ(app_close(&s), 0);
+	HOST_EXPECT_NOTHING(h);
+	peer_send(&peer, TH_ACK, NULL, 0);
+	PEER_EXPECT(&peer, TCP_FLAGS_ARE(TH_FIN | TH_ACK), TCP_SEQ_IS(peer.host_isn + 1));
+	peer_send(&peer, TH_FIN | TH_ACK, NULL, 0);
+	PEER_EXPECT(&peer, TCP_FLAGS_ARE(TH_ACK), TCP_ACK_IS(peer.seq));
+	CHECK_EQ(h->w->sock_count, 1); /* that of the other connection */
+	end();
+}
+
+/* As under Linux: text for a reader that said it would not read is taken and thrown away. */
+static void text_after_shutdown_for_reading_is_discarded(void)
+{
+	begin();
+	CHECK_EQ(app_shutdown(&s, SHUT_RD), 0);
+	peer_send_pattern(&peer, 100);
+	host_advance_ms(h, 100);
+	PEER_EXPECT(&peer, TCP_FLAGS_ARE(TH_ACK), TCP_ACK_IS(peer.seq));
+	CHECK_EQ(app_readable(&s), 0);
+	CHECK_EQ(host_state(&s), TCP_ESTABLISHED);
+	end();
+}
+
+/* Section 3.10.7.4, second, of each state. */
+static void rst_means_what_the_state_says(void)
+{
+	begin();
+	peer_send(&peer, TH_FIN | TH_ACK, NULL, 0);
+	peer_inject(&peer, TH_RST, peer.seq, 0, NULL, 0); /* CLOSE-WAIT */
+	host_poll(h);
+	CHECK_EQ(s.slot->error, EPIPE);
+	CHECK_EQ(app_close(&s), 0);
+	host_drain(h);
+
+	peer_init(&peer, h);
+	host_connected(h, &peer, &s);
+	CHECK_EQ(app_shutdown(&s, SHUT_RDWR), 0);
+	peer_inject(&peer, TH_FIN | TH_ACK, peer.seq, peer.ack, NULL, 0);
+	peer_inject(&peer, TH_RST, peer.seq + 1, 0, NULL, 0); /* CLOSING */
+	host_poll(h);
+	CHECK_EQ(host_state(&s), TCP_CLOSE);
+	CHECK_EQ(s.slot->error, 0); /* all was said */
+	CHECK_EQ(app_close(&s), 0);
+	host_drain(h);
+	HOST_CHECK_QUIET(h);
+	end();
+}
+
+static void a_closing_session_sends_what_was_written(void)
+{
+	begin();
+	app_write_pattern(&s, 100); /* no submission was seen yet */
+	arena_close(h->w, &h->session->arenas[0], false);
+	host_settle(h);
+	PEER_EXPECT(&peer, TCP_FLAGS_ARE(TH_FIN | TH_ACK), PAYLOAD_IS_PATTERN(0, 100));
+	CHECK_EQ(h->drained, 0); /* its bytes are still needed */
+	peer_send(&peer, TH_FIN | TH_ACK, NULL, 0);
+	host_settle(h);
+	CHECK_EQ(h->drained, 1);
+	host_drain(h);
+	session_free(h->session);
+	h->session = NULL;
+	h->app.manual = true;
+	end();
+}
+
 TEST_SUITE(tcp_state)
 {
 	TEST(states_are_named_as_the_rfc_does);
@@ -328,6 +428,12 @@ TEST_SUITE(tcp_state)
 	TEST(an_accepted_connection_nobody_claimed_is_reset);
 	TEST(shutdown_for_reading_only_keeps_quiet);
 	TEST(shutdown_of_an_unconnected_sock_is_refused);
+	TEST(shutdown_of_a_listener_ends_listening);
+	TEST(shutdown_while_connecting_gives_up);
+	TEST(close_during_a_simultaneous_open_waits_for_it);
+	TEST(text_after_shutdown_for_reading_is_discarded);
+	TEST(rst_means_what_the_state_says);
+	TEST(a_closing_session_sends_what_was_written);
 	TEST(shutting_down_twice_sends_one_fin);
 	TEST(a_dead_application_ends_its_connections);
 }

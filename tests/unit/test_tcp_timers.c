@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "lib/pool.h"
 #include "support/host.h"
 #include "tcp/tcp_sock.h"
 
@@ -196,6 +197,45 @@ static void without_mbufs_sending_waits(void)
 	host_advance_ms(h, 1000);
 	PEER_EXPECT(&peer, TCP_ACK_IS(peer.seq + 10), PAYLOAD_IS_PATTERN(0, 100));
 	host_drain(h);
+	end();
+}
+
+/* One mbuf is left: enough for a header, not for what comes behind it. */
+static void with_one_mbuf_sending_waits_too(void)
+{
+	struct rte_mbuf *m[4096];
+	unsigned count = 0;
+
+	begin();
+	while ((m[count] = worker_mbuf(h->w)) != NULL)
+		count++;
+	rte_pktmbuf_free(m[--count]);
+	app_write_pattern(&s, MSS);
+	host_settle(h);
+	HOST_EXPECT_NOTHING(h);
+	CHECK_EQ(pool_used(h->w->mbufs), count);
+	rte_pktmbuf_free_bulk(m, count);
+	host_advance_ms(h, 1000);
+	PEER_EXPECT(&peer, PAYLOAD_IS_PATTERN(0, MSS));
+	host_drain(h);
+	end();
+}
+
+static void without_an_mbuf_the_syn_waits(void)
+{
+	struct rte_mbuf *m[4096];
+	unsigned count = 0;
+
+	begin();
+	while ((m[count] = worker_mbuf(h->w)) != NULL)
+		count++;
+	REQUIRE_EQ(app_socket(&h->app, SOCK_STREAM, &s), 0);
+	CHECK_EQ(app_connect(&s, PEER_ADDR, 80), 0);
+	host_settle(h);
+	HOST_EXPECT_NOTHING(h);
+	rte_pktmbuf_free_bulk(m, count);
+	host_advance_ms(h, 1000);
+	HOST_EXPECT(h, TCP_FLAGS_ARE(TH_SYN));
 	end();
 }
 
@@ -397,6 +437,8 @@ TEST_SUITE(tcp_timers)
 	TEST(the_user_timeout_ends_it);
 	TEST(fin_is_retransmitted);
 	TEST(without_mbufs_sending_waits);
+	TEST(with_one_mbuf_sending_waits_too);
+	TEST(without_an_mbuf_the_syn_waits);
 	TEST(a_shut_window_is_probed);
 	TEST(an_unanswered_probe_gives_up_in_the_end);
 	TEST(a_probe_the_peer_takes_goes_on);

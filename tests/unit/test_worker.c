@@ -3,6 +3,7 @@
 #include "core/worker.h"
 
 #include <errno.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -319,6 +320,44 @@ static void an_idle_sleep_turns_channels_over_to_their_doorbell(void)
 	host_end(h);
 }
 
+/* The bell's byte was written before the worker went to sleep. */
+static void a_bell_ends_the_sleep(void)
+{
+	struct host *h = sleeper(1);
+	int bell = eventfd(0, EFD_NONBLOCK);
+	uint64_t one = 1;
+
+	REQUIRE(bell >= 0);
+	REQUIRE_EQ(worker_watch(h->w, bell, &h->session->arenas[0]), 0);
+	CHECK_EQ(write(bell, &one, sizeof(one)), sizeof(one));
+	worker_sleep(h->w, 10000000);
+	CHECK_EQ(host_counter(h, CNT_sleeps), 1);
+	CHECK_EQ(host_counter(h, CNT_bells), 1);
+	worker_unwatch(h->w, bell);
+	close(bell);
+	host_end(h);
+}
+
+/* ---- the end --------------------------------------------------------------- */
+
+static void destroying_a_busy_worker_leaves_nothing(void)
+{
+	struct host *h = host_new(NULL);
+	struct app_sock s, other;
+	struct peer p, q;
+
+	peer_init(&p, h);
+	host_established(h, &p, &s);
+	app_write_pattern(&s, 100000);
+	peer_inject_pattern(&p, p.seq + 100, 100); /* out of order */
+	host_poll(h);
+	peer_init(&q, h);
+	host_drain(h);
+	host_connected(h, &q, &other);
+	host_abandon(h); /* under AddressSanitizer a leak or a stale pointer would show */
+	CHECK_EQ(memport_mbufs_in_use(), 0);
+}
+
 TEST_SUITE(worker)
 {
 	TEST(impossible_configurations_are_refused);
@@ -334,5 +373,7 @@ TEST_SUITE(worker)
 	TEST(sleeps_only_after_its_idle_time);
 	TEST(never_sleeps_when_told_so);
 	TEST(does_not_sleep_past_work_that_waits);
+	TEST(a_bell_ends_the_sleep);
+	TEST(destroying_a_busy_worker_leaves_nothing);
 	TEST(an_idle_sleep_turns_channels_over_to_their_doorbell);
 }
