@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Measures leat beside the Linux stack on this machine, in one run: throughput each way, and
-# requests per second of leat-http beside nginx.  Prints a table.  Takes about two minutes.
+# requests per second of leat-http beside nginx.  Prints a table.  Takes some minutes, on an otherwise idle machine.
 set -eu
 . "$(dirname "$0")/lib.sh"
 cd "$root"

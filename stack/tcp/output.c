@@ -59,13 +59,14 @@ static int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
 		.traffic_class = tp->ics.inet.traffic_class,
 		.dont_fragment = true,
 	};
-	uint32_t mss = tp->congestion.mss_bytes;
+	uint32_t mss = tp->congestion.mss_bytes; /* 0 until the peer's SYN told */
+	uint32_t segments = 1;
 
-	leat_assert(payload_bytes == 0 || mss > 0); /* a SYN knows none yet */
-	if (payload_bytes > mss)
+	if (mss != 0 && payload_bytes > mss) {
 		how.tso_segment = (uint16_t)mss;
-	w->counter[CNT_tcp_tx_segments] += payload_bytes > mss ? (payload_bytes + mss - 1) / mss
-							       : 1;
+		segments = (payload_bytes + mss - 1) / mss;
+	}
+	w->counter[CNT_tcp_tx_segments] += segments;
 	return ip_tx(w, &how, m);
 }
 
@@ -144,7 +145,8 @@ static uint32_t stream_end(const struct tcp_sock *tp)
 	return tp->snd_una + (uint32_t)tx_ring_used(&tp->ics.inet.sk.ring);
 }
 
-uint32_t tcp_unsent(const struct tcp_sock *tp)
+/* Bytes of the stream from snd_nxt on. */
+static uint32_t unsent_bytes(const struct tcp_sock *tp)
 {
 	uint32_t end = stream_end(tp);
 
@@ -158,7 +160,7 @@ static bool fin_is_unsent(const struct tcp_sock *tp)
 
 bool tcp_has_unsent(const struct tcp_sock *tp)
 {
-	return fin_is_unsent(tp) || tcp_unsent(tp) > 0;
+	return fin_is_unsent(tp) || unsent_bytes(tp) > 0;
 }
 
 /* The most one call of tx_segment takes: whole segments if the port cuts them. */
@@ -201,7 +203,7 @@ static uint32_t next_length(const struct worker *w, const struct tcp_sock *tp)
 {
 	uint32_t window = RTE_MIN(tp->congestion.cwnd_bytes, tp->snd_wnd);
 	uint32_t flight = tp->snd_nxt - tp->snd_una;
-	uint32_t unsent = tcp_unsent(tp);
+	uint32_t unsent = unsent_bytes(tp);
 	uint32_t mss = tp->congestion.mss_bytes;
 	uint32_t length, rest;
 
@@ -232,7 +234,7 @@ static bool send_next(struct worker *w, struct tcp_sock *tp)
 		flags |= TCP_FLAG_FIN;
 	else if (length == 0)
 		return false;
-	if (length == tcp_unsent(tp))
+	if (length == unsent_bytes(tp))
 		flags |= TCP_FLAG_PSH;
 	if (tx_segment(w, tp, tp->snd_nxt, length, flags) != 0)
 		return false;

@@ -310,8 +310,7 @@ void tcp_tx_reset_unknown(struct worker *w, struct packet *p);
 /* A segment without data and without a sock. */
 void tcp_tx_bare(struct worker *w, const struct flow *flow, struct dst *dst,
 		 const struct tcp_segment *seg);
-/* Bytes of the stream (and the FIN) not sent, counted from snd_nxt. */
-uint32_t tcp_unsent(const struct tcp_sock *tp);
+/* Is there a byte or the FIN to send from snd_nxt on? */
 bool tcp_has_unsent(const struct tcp_sock *tp);
 
 /* ---- timers.c ---- */
