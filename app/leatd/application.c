@@ -287,6 +287,7 @@ static int application_open_session(struct control *c, struct application *app)
 
 	config.workers = c->leatd->workers;
 	config.id = app->id;
+	config.uid = (uint32_t)app->uid;
 	config.low_ports = config_ids_contain(&c->leatd->config.access.low_ports_uids, app->uid);
 	ret = region_open(&c->leatd->regions, app->id, &app->region);
 	if (ret != 0)

@@ -50,6 +50,12 @@ static uint32_t sock_uid(const struct sock *sk)
 	return sk->ring.arena != NULL ? sk->ring.arena->session->config.uid : UINT32_MAX;
 }
 
+/* SO_REUSEPORT on both, and of one user: they share the port's connections. */
+static bool port_same_group(const struct inet_sock *a, const struct inet_sock *b)
+{
+	return a->sk.flags & b->sk.flags & SOCK_REUSEPORT && sock_uid(&a->sk) == sock_uid(&b->sk);
+}
+
 /* May two socks be bound to overlapping addresses and the same port?  Linux's rules. */
 static bool port_may_share(const struct inet_sock *a, const struct inet_sock *b)
 {
@@ -57,7 +63,7 @@ static bool port_may_share(const struct inet_sock *a, const struct inet_sock *b)
 	uint32_t either = a->sk.flags | b->sk.flags;
 
 	if (both & SOCK_REUSEPORT)
-		return sock_uid(&a->sk) == sock_uid(&b->sk);
+		return port_same_group(a, b);
 	return both & SOCK_REUSEADDR && !(either & SOCK_LISTENER);
 }
 
@@ -108,8 +114,7 @@ int port_may_listen(struct worker *w, const struct inet_sock *inet)
 
 	LIST_FOREACH (other, port_bucket(w->ports, inet->flow.local_port), port_link) {
 		if (other != inet && port_same(other, &inet->flow) &&
-		    port_overlap(&other->flow, &inet->flow) &&
-		    !(other->sk.flags & inet->sk.flags & SOCK_REUSEPORT) &&
+		    port_overlap(&other->flow, &inet->flow) && !port_same_group(other, inet) &&
 		    other->sk.flags & SOCK_LISTENER)
 			return -EADDRINUSE;
 	}
