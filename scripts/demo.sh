@@ -3,7 +3,7 @@
 # leat's main job, shown end to end on a Debian 12 machine, as root: builds leat, starts it in a
 # network namespace of its own on a tap device, serves a file with leat-http and fetches it with
 # curl from the kernel's side.  Leaves nothing behind but the build folder.
-set -eu
+set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$root"
 

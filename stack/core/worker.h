@@ -70,7 +70,7 @@ struct worker_config {
 
 #define WORKER_CONFIG_DEFAULT                                                                     \
 	{                                                                                         \
-		.id = 0, .workers = 1, .socket_id = -1, .max_socks = 16384, .max_listeners = 256, \
+		.id = 0, .workers = 1, .socket_id = -1, .max_socks = 32768, .max_listeners = 256, \
 		.max_requests = 16384, .max_time_wait = 16384, .mbufs = 16384,                    \
 		.rcvbuf_bytes = 1u << 20, .sndbuf_bytes = 1u << 20, .rcvbuf_max_bytes = 6u << 20, \
 		.sndbuf_max_bytes = 4u << 20, .copybreak_bytes = 256, .idle_us = 0,               \

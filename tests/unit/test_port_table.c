@@ -94,6 +94,29 @@ static void reuseport_on_both_always_shares(void)
 	host_end(h);
 }
 
+static void reuseport_is_shared_within_one_user(void)
+{
+	static struct session session[3] = {
+		{.config.uid = 7}, {.config.uid = 7}, {.config.uid = 8}};
+	static struct arena arena[3];
+	struct inet_sock s[3];
+
+	h = host_new(NULL);
+	for (int i = 0; i < 3; i++) {
+		arena[i].session = &session[i];
+		sock_at(&s[i], HOST_ADDR, 80)->sk.flags = SOCK_REUSEPORT;
+		s[i].sk.ring.arena = &arena[i];
+	}
+	CHECK_EQ(port_bind(h->w, &s[0]), 0);
+	CHECK_EQ(port_bind(h->w, &s[1]), 0);
+	CHECK_EQ(port_bind(h->w, &s[2]), -EADDRINUSE); /* another user's */
+	port_unbind(h->w, &s[0]);
+	port_unbind(h->w, &s[1]);
+	CHECK_EQ(port_bind(h->w, &s[2]), 0);
+	port_unbind(h->w, &s[2]);
+	host_end(h);
+}
+
 static void binding_to_port_zero_chooses_a_free_one(void)
 {
 	static struct inet_sock socks[200];
@@ -256,6 +279,7 @@ TEST_SUITE(port_table)
 	TEST(one_port_and_address_is_bound_once);
 	TEST(reuseaddr_on_both_shares_unless_one_listens);
 	TEST(reuseport_on_both_always_shares);
+	TEST(reuseport_is_shared_within_one_user);
 	TEST(binding_to_port_zero_chooses_a_free_one);
 	TEST(all_ephemeral_ports_taken_is_an_ordinary_result);
 	TEST(connections_get_distinct_ports_that_cannot_be_guessed);
