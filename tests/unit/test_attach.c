@@ -405,6 +405,8 @@ static void descriptors_sent_along_are_not_kept(void)
 	header->cmsg_len = CMSG_LEN(sizeof(int));
 	fd = attached();
 	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+	/* With this answer leatd is through with attaching and what it held for it. */
+	CHECK_EQ(ask_result(fd, 12345, 0, 0), -EINVAL);
 	before = count_descriptors();
 	for (int i = 0; i < 10; i++) {
 		REQUIRE(sendmsg(fd, &message, 0) > 0);
