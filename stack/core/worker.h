@@ -58,6 +58,7 @@ struct worker_config {
 	uint32_t max_listeners;
 	uint32_t max_requests; /* half-open connections */
 	uint32_t max_time_wait;
+	uint32_t max_flight_records; /* of what TCP has in flight; without one, they get coarser */
 	uint32_t mbufs;
 	uint32_t rcvbuf_bytes; /* default of SO_RCVBUF */
 	uint32_t sndbuf_bytes; /* default of SO_SNDBUF */
@@ -71,10 +72,10 @@ struct worker_config {
 #define WORKER_CONFIG_DEFAULT                                                                     \
 	{                                                                                         \
 		.id = 0, .workers = 1, .socket_id = -1, .max_socks = 32768, .max_listeners = 256, \
-		.max_requests = 16384, .max_time_wait = 16384, .mbufs = 16384,                    \
-		.rcvbuf_bytes = 1u << 20, .sndbuf_bytes = 1u << 20, .rcvbuf_max_bytes = 6u << 20, \
-		.sndbuf_max_bytes = 4u << 20, .copybreak_bytes = 256, .idle_us = 0,               \
-		.name = "leat",                                                                   \
+		.max_requests = 16384, .max_time_wait = 16384, .max_flight_records = 131072,      \
+		.mbufs = 16384, .rcvbuf_bytes = 1u << 20, .sndbuf_bytes = 1u << 20,               \
+		.rcvbuf_max_bytes = 6u << 20, .sndbuf_max_bytes = 4u << 20,                       \
+		.copybreak_bytes = 256, .idle_us = 0, .name = "leat",                             \
 	}
 
 /* Run on a worker's thread on behalf of another one. */

@@ -93,6 +93,7 @@ static void request_tx_synack(struct worker *w, struct request_sock *req)
 		.window = (uint16_t)req->rcv_window,
 		.mss = tcp_advertised_mss(req->listener, req->dst.mtu),
 		.window_scale = req->snd_scale >= 0 ? (int8_t)req->rcv_scale : -1,
+		.sack_permitted = req->sack,
 		.has_timestamp = req->timestamps,
 		.ts_value = w->now_ms + req->ts_offset,
 		.ts_echo = req->ts_recent,
@@ -155,6 +156,7 @@ static void request_init(struct worker *w, struct request_sock *req, struct tcp_
 		.snd_scale = syn->window_scale,
 		.rcv_scale = scales ? tcp_window_scale(w, tcp_sock_sk(listener)) : 0,
 		.timestamps = syn->has_timestamp,
+		.sack = syn->sack_permitted,
 	};
 }
 
@@ -235,7 +237,7 @@ static void child_init(struct worker *w, struct tcp_sock *child, const struct re
 	child_inherit(child, req->listener);
 	child->ics.inet.flow = req->flow;
 	child->ics.inet.dst = req->dst;
-	child->snd_una = child->snd_nxt = child->snd_max = req->iss + 1;
+	child->snd_una = child->snd_nxt = req->iss + 1;
 	child->snd_wl1 = req->irs;
 	child->snd_wl2 = req->iss + 1;
 	child->snd_wnd = child->snd_wnd_max = req->window;
@@ -249,10 +251,11 @@ static void child_init(struct worker *w, struct tcp_sock *child, const struct re
 	child->peer_mss_bytes = req->peer_mss_bytes;
 	if (req->timestamps)
 		child->flags |= TCP_SOCK_TIMESTAMPS;
+	if (req->sack)
+		child->flags |= TCP_SOCK_SACK;
+	child->syn_us = (uint32_t)req->sent_us;
 	if (req->retries > 0)
 		child->flags |= TCP_SOCK_SYN_RESENT;
-	else
-		rtt_sample(&child->rtt, (uint32_t)(w->now_us - req->sent_us));
 	tcp_update_mss(child, req->dst.mtu);
 }
 
@@ -273,6 +276,7 @@ static enum counter request_complete(struct worker *w, struct request_sock *req,
 			   sock_entry_make(child, SOCK_ENTRY_SOCK));
 	tcp_sock_sk(child)->flags |= SOCK_HASHED;
 	request_free(w, req);
+	tcp_measure_syn(w, child, &p->tcp);
 	tcp_established(w, child);
 	if (listener_add(w, &listener->ics, &child->ics) != 0) {
 		tcp_abort(w, child);
@@ -355,7 +359,7 @@ static void connect_init(struct worker *w, struct tcp_sock *tp)
 		sk->state_events = 0;
 		sock_raise(w, sk, 0);
 	}
-	tp->snd_una = tp->snd_nxt = tp->snd_max = tcp_initial_sequence(w, flow);
+	tp->snd_una = tp->snd_nxt = tcp_initial_sequence(w, flow);
 	tp->rcv_nxt = tp->rcv_acked = 0;
 	tp->rcv_edge = syn_window(sk);
 	tp->rcv_scale = tcp_window_scale(w, sk);
@@ -363,6 +367,7 @@ static void connect_init(struct worker *w, struct tcp_sock *tp)
 	tp->ts_offset = tcp_timestamp_offset(w, flow);
 	tp->ts_recent = 0;
 	tp->rtt = (struct rtt){0};
+	tp->min_rtt = (struct min_rtt){0};
 	tp->backoff = tp->probes = 0;
 	tp->soft_error = 0;
 	tp->progress_ms = w->now_ms;
@@ -434,6 +439,8 @@ static void take_syn(struct worker *w, struct tcp_sock *tp, const struct tcp_seg
 		tp->flags |= TCP_SOCK_TIMESTAMPS;
 		tp->ts_recent = syn->ts_value;
 	}
+	if (syn->sack_permitted)
+		tp->flags |= TCP_SOCK_SACK;
 	tcp_update_mss(tp, tp->ics.inet.dst.mtu);
 }
 
@@ -444,7 +451,7 @@ enum counter tcp_rx_syn_sent(struct worker *w, struct tcp_sock *tp, struct packe
 	bool acks = (seg->flags & TCP_FLAG_ACK) != 0;
 
 	/* First, the ACK bit. */
-	if (acks && (seq_le(seg->ack, tp->snd_una) || seq_gt(seg->ack, tp->snd_max))) {
+	if (acks && (seq_le(seg->ack, tp->snd_una) || seq_gt(seg->ack, tp->snd_nxt))) {
 		tcp_tx_reset_unknown(w, p);
 		return CNT_tcp_ack;
 	}
@@ -466,7 +473,7 @@ enum counter tcp_rx_syn_sent(struct worker *w, struct tcp_sock *tp, struct packe
 		sock_want_output(w, tcp_sock_sk(tp));
 		return TCP_ACCEPTED;
 	}
-	tcp_measure_rtt(w, tp, seg);
+	tcp_measure_syn(w, tp, seg);
 	tp->snd_una = seg->ack;
 	worker_count(w, CNT_tcp_active_open);
 	tcp_established(w, tp);

@@ -68,27 +68,50 @@ static void reassembly_release(struct worker *w, struct tcp_sock *tp)
 	tp->reassembly = NULL;
 }
 
+/* [start, end) came once more: the next ACK tells (RFC 2883). */
+static void note_duplicate(struct worker *w, struct tcp_sock *tp, uint32_t start, uint32_t end)
+{
+	worker_count(w, CNT_tcp_duplicate);
+	if (!tcp_has_sack(tp) || !seq_lt(start, end))
+		return;
+	tp->flags |= TCP_SOCK_DSACK;
+	tp->dsack_start = start;
+	tp->dsack_end = end;
+}
+
 /* length bytes at seq, beyond rcv_nxt: to their place in the ring, and remembered. */
-static enum counter text_out_of_order(struct worker *w, struct tcp_sock *tp, struct packet *p,
+static enum counter keep_out_of_order(struct worker *w, struct tcp_sock *tp, struct packet *p,
 				      uint32_t seq, uint32_t skip, uint32_t length)
 {
 	struct sock *sk = tcp_sock_sk(tp);
 	struct reassembly *r;
 
-	worker_count(w, CNT_tcp_out_of_order);
-	/* RFC 5681 section 4.2: a duplicate ACK, at once, and one each, for the peer counts them. */
-	tcp_tx_ack(w, tp);
 	if (sk->flags & SOCK_RX_SHUT)
 		return CNT_tcp_reassembly;
 	r = reassembly_of(w, tp);
 	if (r == NULL)
 		return CNT_tcp_reassembly;
+	if (reassembly_covers(r, seq, seq + length)) {
+		note_duplicate(w, tp, seq, seq + length);
+		return TCP_GO_ON;
+	}
 	if (rx_ring_write(w, &sk->ring, sk->ring.rx_tail + (seq - tp->rcv_nxt), p->m, skip,
 			  length) != 0) {
 		reassembly_release(w, tp);
 		return CNT_tcp_rx_ring;
 	}
 	return reassembly_add(r, seq, seq + length) == 0 ? TCP_GO_ON : CNT_tcp_reassembly;
+}
+
+static enum counter text_out_of_order(struct worker *w, struct tcp_sock *tp, struct packet *p,
+				      uint32_t seq, uint32_t skip, uint32_t length)
+{
+	enum counter verdict = keep_out_of_order(w, tp, p, seq, skip, length);
+
+	worker_count(w, CNT_tcp_out_of_order);
+	/* RFC 5681 section 4.2: a duplicate ACK, at once, and one each, for the peer counts them. */
+	tcp_tx_ack(w, tp);
+	return verdict;
 }
 
 /* What waited and is in order now goes to the application too. */
@@ -126,7 +149,7 @@ static enum counter rx_text(struct worker *w, struct tcp_sock *tp, struct packet
 	}
 	if (length == 0) { /* a duplicate, or beyond a shut window: say where we are */
 		if (p->tcp.length > 0) {
-			worker_count(w, CNT_tcp_duplicate);
+			note_duplicate(w, tp, p->tcp.seq, seq_min(seq, tp->rcv_nxt));
 			tcp_ack_now(w, tp);
 		}
 		return TCP_GO_ON;
@@ -275,7 +298,7 @@ static enum counter rx_sequence(struct worker *w, struct tcp_sock *tp,
 	/* Text sent again is answered always: the peer waits for that ACK.  What could bounce
 	 * between two confused ends is limited. */
 	if (seg->length > 0 && !(seg->flags & TCP_FLAG_SYN)) {
-		worker_count(w, CNT_tcp_duplicate);
+		note_duplicate(w, tp, seg->seq, seq_min(seg->seq + seg->length, tp->rcv_nxt));
 		tcp_ack_now(w, tp);
 	} else {
 		tcp_challenge_ack(w, tp);
@@ -367,10 +390,11 @@ static inline bool is_plain(const struct tcp_sock *tp, const struct tcp_segment 
 	       (seg->flags & ~TCP_FLAG_PSH) == TCP_FLAG_ACK && /* no control bit? */
 	       seg->seq == tp->rcv_nxt && /* in order? */
 	       seg->length <= tp->rcv_edge - tp->rcv_nxt && /* inside the window? */
-	       seg->ack - tp->snd_una <= tp->snd_max - tp->snd_una && /* acknowledges sent? */
+	       seg->ack - tp->snd_una <= tp->snd_nxt - tp->snd_una && /* acknowledges sent? */
 	       (seg->length > 0 || seg->ack != tp->snd_una) && /* says something? */
 	       tp->reassembly == NULL && /* no gap before it? */
-	       tp->dupacks == 0 && /* no loss suspected? */
+	       seg->sack_count == 0 && tp->recovery == RECOVERY_NONE && /* no loss suspected? */
+	       tp->dupacks == 0 && tp->snd_wnd != 0 && /* nothing held back? */
 	       timestamp_is_plain(tp, seg) && /* not old? */
 	       !(sk->flags & SOCK_RX_SHUT); /* does anybody read? */
 }
@@ -386,7 +410,7 @@ enum counter tcp_rx_segment(struct worker *w, struct tcp_sock *tp, struct packet
 	tp->probes = 0;
 	tcp_update_window(w, tp, seg);
 	if (seg->ack != tp->snd_una)
-		tcp_ack_advance(w, tp, seg);
+		tcp_ack_take(w, tp, seg, false);
 	if (seg->length > 0) {
 		enum counter verdict = text_in_order(w, tp, p, 0, seg->length);
 

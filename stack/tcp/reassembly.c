@@ -11,6 +11,7 @@ void reassembly_init(struct reassembly *r)
 {
 	r->has_end = false;
 	r->count = 0;
+	r->recent_count = 0;
 }
 
 /* Replaces the ranges [first, last) by one, which may be no range yet (first == last). */
@@ -21,6 +22,23 @@ static void reassembly_replace(struct reassembly *r, unsigned first, unsigned la
 	r->count = (uint8_t)(r->count + 1 - (last - first));
 	r->range[first].start = start;
 	r->range[first].end = end;
+}
+
+/* The range that begins at start is the latest that grew. */
+static void note_recent(struct reassembly *r, uint32_t start)
+{
+	unsigned at = 0;
+
+	while (at < r->recent_count && r->recent[at] != start)
+		at++;
+	if (at == r->recent_count) {
+		if (at == REASSEMBLY_RECENT)
+			at--;
+		else
+			r->recent_count++;
+	}
+	memmove(&r->recent[1], &r->recent[0], at * sizeof(r->recent[0]));
+	r->recent[0] = start;
 }
 
 int reassembly_add(struct reassembly *r, uint32_t start, uint32_t end)
@@ -43,7 +61,40 @@ int reassembly_add(struct reassembly *r, uint32_t start, uint32_t end)
 		end = seq_max(end, r->range[last - 1].end);
 	}
 	reassembly_replace(r, first, last, start, end);
+	note_recent(r, start);
 	return 0;
+}
+
+bool reassembly_covers(const struct reassembly *r, uint32_t start, uint32_t end)
+{
+	for (unsigned i = 0; i < r->count; i++) {
+		if (seq_le(r->range[i].start, start) && seq_ge(r->range[i].end, end))
+			return true;
+	}
+	return false;
+}
+
+static int range_at(const struct reassembly *r, uint32_t start)
+{
+	for (int i = 0; i < r->count; i++) {
+		if (r->range[i].start == start)
+			return i;
+	}
+	return -1;
+}
+
+bool reassembly_recent(const struct reassembly *r, unsigned nth, uint32_t *start, uint32_t *end)
+{
+	for (unsigned i = 0; i < r->recent_count; i++) {
+		int at = range_at(r, r->recent[i]);
+
+		if (at < 0 || nth-- > 0)
+			continue;
+		*start = r->range[at].start;
+		*end = r->range[at].end;
+		return true;
+	}
+	return false;
 }
 
 uint32_t reassembly_take(struct reassembly *r, uint32_t next)

@@ -10,12 +10,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define REASSEMBLY_RANGES 31
+#define REASSEMBLY_RANGES 63
+#define REASSEMBLY_RECENT 4
 
 struct reassembly {
 	uint32_t stream_end; /* where the peer's stream ends, if has_end */
 	bool has_end;
 	uint8_t count;
+	uint8_t recent_count;
+	uint32_t recent[REASSEMBLY_RECENT]; /* starts of ranges as they last grew, the latest first;
+					       one that begins no range any more counts for nothing */
 	struct {
 		uint32_t start, end;
 	} range[REASSEMBLY_RANGES];
@@ -30,6 +34,13 @@ int reassembly_add(struct reassembly *r, uint32_t start, uint32_t end);
 /* All before next has arrived in order: forgets that, and returns how far the stream is complete
  * now (next itself when there is still a gap). */
 uint32_t reassembly_take(struct reassembly *r, uint32_t next);
+
+/* Has all of [start, end) arrived? */
+bool reassembly_covers(const struct reassembly *r, uint32_t start, uint32_t end);
+
+/* The ranges by when they last grew, for RFC 2018's blocks: the latest is 0.  False: no more, or
+ * none that is remembered. */
+bool reassembly_recent(const struct reassembly *r, unsigned nth, uint32_t *start, uint32_t *end);
 
 /* The peer said that its stream ends here. */
 void reassembly_set_end(struct reassembly *r, uint32_t end);

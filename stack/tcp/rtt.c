@@ -42,3 +42,19 @@ uint32_t rtt_backed_off_ms(uint32_t rto_ms, unsigned timeouts)
 		rto_ms *= 2;
 	return rto_ms > RTO_MAX_MS ? RTO_MAX_MS : rto_ms;
 }
+
+void min_rtt_sample(struct min_rtt *m, uint32_t sample_us, uint32_t now_ms)
+{
+	if (sample_us == 0)
+		sample_us = 1;
+	if (m->us != 0 && now_ms - m->start_ms >= MIN_RTT_WINDOW_MS)
+		*m = (struct min_rtt){.us = m->next_us};
+	if (m->next_us == 0) {
+		m->next_us = sample_us;
+		m->start_ms = now_ms;
+	}
+	if (sample_us < m->next_us)
+		m->next_us = sample_us;
+	if (m->us == 0 || sample_us < m->us)
+		m->us = sample_us;
+}

@@ -19,6 +19,18 @@ struct rtt {
 	uint32_t rttvar_us_4; /* variation, times 4 */
 };
 
+/* The shortest round trip of the last minutes (RFC 8985 section 6.2, step 1: a windowed minimum,
+ * so that a longer path is noticed). All zero: no sample yet. */
+struct min_rtt {
+	uint32_t us;
+	uint32_t next_us; /* the shortest since start_ms: takes over when the window ends */
+	uint32_t start_ms;
+};
+
+#define MIN_RTT_WINDOW_MS (5u * 60 * 1000)
+
+void min_rtt_sample(struct min_rtt *m, uint32_t sample_us, uint32_t now_ms);
+
 /* A measured round trip; 0 counts as one microsecond. */
 void rtt_sample(struct rtt *r, uint32_t sample_us);
 

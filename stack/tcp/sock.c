@@ -33,6 +33,7 @@ struct tcp_sock *tcp_sock_create(struct worker *w, uint8_t family)
 	tp->ics.inet.flow.family = family;
 	tp->ics.inet.flow.protocol = IPPROTO_TCP;
 	tp->ics.inet.ttl = IP_TTL_DEFAULT;
+	flight_init(&tp->flight);
 	tp->congestion_ops = &congestion_newreno;
 	tp->keep_idle_s = TCP_KEEP_IDLE_S;
 	tp->keep_interval_s = TCP_KEEP_INTERVAL_S;
@@ -68,7 +69,9 @@ void tcp_established(struct worker *w, struct tcp_sock *tp)
 	tp->quick_acks = TCP_QUICK_ACKS;
 	tp->rcv_mss_bytes = TCP_MSS_DEFAULT_BYTES;
 	tcp_timer_stop(tp, TCP_TIMER_RETRANSMIT);
-	tp->congestion_ops->init(&tp->congestion, tp->congestion.mss_bytes,
+	rack_init(&tp->rack, tp->snd_una);
+	tp->congestion = (struct congestion){.mss_bytes = tp->congestion.mss_bytes};
+	tp->congestion_ops->init(&tp->congestion, w->now_us,
 				 (tp->flags & TCP_SOCK_SYN_RESENT) != 0);
 	tcp_timer_set_idle(w, tp);
 	sock_raise(w, tcp_sock_sk(tp), LEAT_EV_CONNECTED | LEAT_EV_OUT);
@@ -96,6 +99,9 @@ void tcp_done(struct worker *w, struct tcp_sock *tp)
 	if (tp->reassembly != NULL)
 		pool_put(w->tcp->reassemblies, tp->reassembly);
 	tp->reassembly = NULL;
+	flight_clear(&tp->flight, &w->tcp->flights);
+	tp->recovery = RECOVERY_NONE;
+	tp->dupacks = 0;
 	tp->flags &= TCP_SOCK_NODELAY;
 	tcp_set_state(tp, TCP_CLOSE);
 	listener_remove(w, &tp->ics);

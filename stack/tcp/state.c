@@ -54,12 +54,12 @@ void tcp_set_state(struct tcp_sock *tp, uint8_t state)
 
 static bool tcp_sender_is_sane(const struct tcp_sock *tp)
 {
-	if (seq_gt(tp->snd_una, tp->snd_nxt) || seq_gt(tp->snd_nxt, tp->snd_max))
+	if (seq_gt(tp->snd_una, tp->snd_nxt))
 		return false;
-	if (tp->flags & TCP_SOCK_FIN_QUEUED && seq_gt(tp->snd_max, tp->write_end + 1))
+	if (tp->flags & TCP_SOCK_FIN_QUEUED && seq_gt(tp->snd_nxt, tp->write_end + 1))
 		return false;
 	/* Something in flight is watched by a timer. */
-	return tp->snd_una == tp->snd_max || tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT) ||
+	return tp->snd_una == tp->snd_nxt || tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT) ||
 	       tp->ics.inet.sk.flags & SOCK_ON_OUTPUT;
 }
 

@@ -71,7 +71,7 @@ uint16_t tcp_window_field(struct worker *w, struct tcp_sock *tp)
 
 static void window_stop_watch(struct worker *w, struct tcp_sock *tp)
 {
-	tp->flags &= (uint16_t)~TCP_SOCK_WINDOW_ASKED;
+	tp->flags &= ~(uint32_t)TCP_SOCK_WINDOW_ASKED;
 	rx_ring_ask(w, &tcp_sock_sk(tp)->ring, LEAT_NO_OFFSET);
 }
 

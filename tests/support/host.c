@@ -45,6 +45,7 @@ struct host_config host_config_default(void)
 	c.worker.max_listeners = 8;
 	c.worker.max_requests = 128;
 	c.worker.max_time_wait = 128;
+	c.worker.max_flight_records = 1024;
 	c.worker.mbufs = 2048;
 	c.worker.rcvbuf_bytes = 1u << 18;
 	c.worker.sndbuf_bytes = 1u << 18;

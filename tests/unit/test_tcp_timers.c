@@ -71,7 +71,7 @@ static void the_timeout_doubles(void)
 static void a_timeout_collapses_the_window(void)
 {
 	begin();
-	app_write_pattern(&s, 20 * MSS);
+	app_write_pattern(&s, 10 * MSS); /* nothing new to send: no F-RTO */
 	host_settle(h);
 	CHECK_EQ(host_drain(h), 10);
 	wait_for_frame_ms(1000);
