@@ -57,8 +57,8 @@ static void recovery_enter(struct worker *w, struct tcp_sock *tp)
 {
 	struct congestion *c = &tp->congestion;
 
-	tp->congestion_ops->loss(c, tp->snd_max - tp->snd_una);
-	c->cwnd_bytes += TCP_DUPACK_LIMIT * c->mss_bytes;
+	tp->congestion_ops->reduce(c, CONGESTION_LOSS, tp->snd_max - tp->snd_una, w->now_us);
+	c->cwnd_bytes = c->ssthresh_bytes + TCP_DUPACK_LIMIT * c->mss_bytes;
 	tp->recover = tp->snd_max;
 	tp->flags &= (uint16_t)~TCP_SOCK_PARTIAL_ACK;
 	tp->flags |= TCP_SOCK_RECOVERY | TCP_SOCK_RETRANSMIT;
@@ -66,15 +66,12 @@ static void recovery_enter(struct worker *w, struct tcp_sock *tp)
 }
 
 /* RFC 6582 section 3.2, steps 3 and 4: new data is acknowledged during recovery. */
-static void recovery_ack(struct tcp_sock *tp, uint32_t acked_bytes)
+static void recovery_ack(struct worker *w, struct tcp_sock *tp, uint32_t acked_bytes)
 {
 	struct congestion *c = &tp->congestion;
 
 	if (seq_ge(tp->snd_una, tp->recover)) {
-		uint32_t flight = tp->snd_max - tp->snd_una;
-		uint32_t most = RTE_MAX(flight, c->mss_bytes) + c->mss_bytes;
-
-		c->cwnd_bytes = RTE_MIN(c->ssthresh_bytes, most);
+		tp->congestion_ops->recovered(c, tp->snd_max - tp->snd_una, w->now_us);
 		tp->flags &= (uint16_t)~TCP_SOCK_RECOVERY;
 		tp->dupacks = 0;
 		return;
@@ -124,6 +121,25 @@ static void restart_retransmit_timer(struct worker *w, struct tcp_sock *tp)
 	tcp_timer_set_retransmit(w, tp);
 }
 
+static void congestion_acked(struct worker *w, struct tcp_sock *tp, uint32_t acked_bytes,
+			     uint32_t prior_flight)
+{
+	struct congestion_ack ack = {
+		.now_us = w->now_us,
+		.snd_una = tp->snd_una,
+		.snd_max = tp->snd_max,
+		.acked_bytes = acked_bytes,
+		.in_flight_bytes = tp->snd_max - tp->snd_una,
+		.prior_in_flight_bytes = prior_flight,
+		.srtt_us = rtt_smoothed_us(&tp->rtt),
+		/* A window that was not in use proves nothing about a larger one. */
+		.cwnd_limited = prior_flight >= tp->congestion.cwnd_bytes / 2,
+	};
+
+	if (acked_bytes > 0)
+		tp->congestion_ops->acked(&tp->congestion, &ack);
+}
+
 void tcp_ack_advance(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg)
 {
 	struct sock *sk = tcp_sock_sk(tp);
@@ -144,14 +160,12 @@ void tcp_ack_advance(struct worker *w, struct tcp_sock *tp, const struct tcp_seg
 		sock_raise(w, sk, 0);
 	}
 	if (tp->flags & TCP_SOCK_RECOVERY) {
-		recovery_ack(tp, acked_bytes);
+		recovery_ack(w, tp, acked_bytes);
 	} else {
 		tp->dupacks = 0;
 		if (seq_gt(tp->snd_una, tp->recover)) /* or it would lie ahead after 2 GiB */
 			tp->recover = tp->snd_una - 1;
-		/* A window that was not in use proves nothing about a larger one. */
-		if (flight >= tp->congestion.cwnd_bytes / 2)
-			tp->congestion_ops->acked(&tp->congestion, acked_bytes);
+		congestion_acked(w, tp, acked_bytes, flight);
 	}
 	restart_retransmit_timer(w, tp);
 	if (tp->flags & TCP_SOCK_RETRANSMIT || tcp_has_unsent(tp))

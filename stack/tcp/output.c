@@ -250,9 +250,10 @@ static bool send_next(struct worker *w, struct tcp_sock *tp)
 
 static void send_data(struct worker *w, struct tcp_sock *tp)
 {
-	/* RFC 5681 section 4.1: idle for more than an RTO. */
-	if (tp->snd_una == tp->snd_max && w->now_ms - tp->sent_ms > rtt_rto_ms(&tp->rtt))
-		tp->congestion_ops->restart(&tp->congestion);
+	if (tp->snd_una == tp->snd_max)
+		tp->congestion_ops->restart(&tp->congestion,
+					    RTE_MIN(w->now_ms - tp->sent_ms, RTO_MAX_MS * 2) * 1000,
+					    rtt_rto_ms(&tp->rtt) * 1000, w->now_us);
 	while (send_next(w, tp))
 		;
 	/* What is left waits for an ACK, for the window or for an mbuf; the timer sees to it that

@@ -68,7 +68,8 @@ void tcp_established(struct worker *w, struct tcp_sock *tp)
 	tp->quick_acks = TCP_QUICK_ACKS;
 	tp->rcv_mss_bytes = TCP_MSS_DEFAULT_BYTES;
 	tcp_timer_stop(tp, TCP_TIMER_RETRANSMIT);
-	tp->congestion_ops->init(&tp->congestion, tp->congestion.mss_bytes,
+	tp->congestion = (struct congestion){.mss_bytes = tp->congestion.mss_bytes};
+	tp->congestion_ops->init(&tp->congestion, w->now_us,
 				 (tp->flags & TCP_SOCK_SYN_RESENT) != 0);
 	tcp_timer_set_idle(w, tp);
 	sock_raise(w, tcp_sock_sk(tp), LEAT_EV_CONNECTED | LEAT_EV_OUT);

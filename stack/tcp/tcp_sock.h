@@ -87,7 +87,6 @@ struct tcp_sock {
 	uint32_t snd_wl2; /* ... ack of the segment that set it */
 	uint32_t snd_small; /* after the last segment below a full one (Minshall's Nagle) */
 	uint32_t write_end; /* TCP_SOCK_FIN_QUEUED: sequence number of our FIN */
-	struct congestion congestion;
 
 	/* hot: receiver */
 	uint32_t rcv_nxt; /* next expected; stream offset ring.rx_tail until the FIN */
@@ -123,6 +122,7 @@ struct tcp_sock {
 	uint32_t progress_ms; /* since when the oldest byte waits to be acknowledged or sent */
 	uint32_t snd_wnd_max; /* largest window the peer ever offered */
 	const struct congestion_ops *congestion_ops;
+	struct congestion congestion;
 
 	/* cold: options and limits */
 	uint32_t user_timeout_ms; /* RFC 5482; 0: none */
@@ -135,7 +135,8 @@ struct tcp_sock {
 	uint16_t keep_interval_s;
 	int16_t linger_s; /* -1: SO_LINGER is off */
 };
-_Static_assert(sizeof(struct tcp_sock) <= 9 * RTE_CACHE_LINE_SIZE, "nine lines, parents included");
+_Static_assert(sizeof(struct tcp_sock) <= 11 * RTE_CACHE_LINE_SIZE,
+	       "eleven lines, parents included");
 _Static_assert((offsetof(struct tcp_sock, rtt) - 1) / RTE_CACHE_LINE_SIZE ==
 		       offsetof(struct tcp_sock, snd_una) / RTE_CACHE_LINE_SIZE + 1,
 	       "sender, receiver and timers lie in two adjacent lines");

@@ -125,7 +125,8 @@ static bool retransmit_fire(struct worker *w, struct tcp_sock *tp)
 	} else {
 		/* RFC 5681 section 3.1: ssthresh stays for the second timeout in a row. */
 		if (tp->backoff == 0)
-			tp->congestion_ops->timeout(&tp->congestion, tp->snd_max - tp->snd_una);
+			tp->congestion_ops->reduce(&tp->congestion, CONGESTION_TIMEOUT,
+						   tp->snd_max - tp->snd_una, w->now_us);
 		tp->recover = tp->snd_max;
 		tp->snd_nxt = tp->snd_una;
 		tp->flags &= (uint16_t) ~(TCP_SOCK_RECOVERY | TCP_SOCK_RETRANSMIT);

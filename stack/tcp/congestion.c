@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The list of algorithms, and the steps that those with a window share. */
+#include "tcp/congestion_steps.h"
+
+#include <string.h>
+
+static const struct congestion_ops *const algorithms[] = {
+	&congestion_newreno,
+};
+
+const struct congestion_ops *congestion_find(const char *name)
+{
+	if (strcmp(name, "reno") == 0) /* Linux's name */
+		return &congestion_newreno;
+	for (unsigned i = 0; i < sizeof(algorithms) / sizeof(algorithms[0]); i++)
+		if (strcmp(name, algorithms[i]->name) == 0)
+			return algorithms[i];
+	return NULL;
+}
+
+/* ---- begin and grow --------------------------------------------------------- */
+
+void congestion_begin(struct congestion *c, bool handshake_lost)
+{
+	memset(&c->private, 0, sizeof(c->private));
+	c->acked_bytes = 0;
+	c->prior_cwnd_bytes = 0;
+	c->prior_ssthresh_bytes = 0;
+	c->pacing_rate = 0;
+	if (c->ssthresh_bytes == 0)
+		c->ssthresh_bytes = SSTHRESH_INFINITE;
+	if (c->cwnd_bytes != 0)
+		return;
+	/* RFC 6928 section 2: one segment when SYN or SYN-ACK was lost. */
+	c->cwnd_bytes = handshake_lost ? c->mss_bytes : congestion_initial_window(c->mss_bytes);
+}
+
+void congestion_grow(struct congestion *c, uint32_t bytes)
+{
+	if (c->cwnd_bytes >= CONGESTION_WINDOW_MAX_BYTES)
+		return;
+	c->cwnd_bytes += min_u32(bytes, CONGESTION_WINDOW_MAX_BYTES - c->cwnd_bytes);
+}
+
+void congestion_slow_start(struct congestion *c, uint32_t acked_bytes, uint32_t limit_segments)
+{
+	congestion_grow(c, min_u32(acked_bytes, limit_segments * c->mss_bytes));
+}
+
+void congestion_avoid(struct congestion *c, uint32_t acked_bytes)
+{
+	/* An ACK counts for two windows at most: growth is a matter of round trips. */
+	c->acked_bytes += min_u32(acked_bytes, 2 * c->cwnd_bytes - c->acked_bytes);
+	if (c->acked_bytes < c->cwnd_bytes)
+		return;
+	c->acked_bytes -= c->cwnd_bytes;
+	congestion_grow(c, c->mss_bytes);
+}
+
+/* ---- reduce ------------------------------------------------------------------ */
+
+void congestion_remember(struct congestion *c)
+{
+	c->prior_cwnd_bytes = c->cwnd_bytes;
+	c->prior_ssthresh_bytes = c->ssthresh_bytes;
+}
+
+bool congestion_restore(struct congestion *c)
+{
+	if (c->prior_cwnd_bytes == 0)
+		return false;
+	c->cwnd_bytes = max_u32(c->cwnd_bytes, c->prior_cwnd_bytes);
+	c->ssthresh_bytes = c->prior_ssthresh_bytes;
+	c->prior_cwnd_bytes = 0;
+	c->acked_bytes = 0;
+	return true;
+}
+
+void congestion_reduce_to(struct congestion *c, uint32_t bytes, enum congestion_event why)
+{
+	c->ssthresh_bytes = max_u32(bytes, 2 * c->mss_bytes);
+	c->acked_bytes = 0;
+	if (why == CONGESTION_TIMEOUT) /* RFC 5681 section 3.1: the loss window */
+		c->cwnd_bytes = c->mss_bytes;
+}
+
+void congestion_deflate(struct congestion *c, uint32_t in_flight_bytes)
+{
+	uint32_t most = max_u32(in_flight_bytes, c->mss_bytes) + c->mss_bytes;
+
+	c->cwnd_bytes = min_u32(c->ssthresh_bytes, most);
+}
+
+void congestion_restart(struct congestion *c, uint32_t idle_us, uint32_t rto_us)
+{
+	if (idle_us > rto_us)
+		c->cwnd_bytes = min_u32(c->cwnd_bytes, congestion_initial_window(c->mss_bytes));
+}
