@@ -5,6 +5,7 @@
 #include <string.h>
 
 static const struct congestion_ops *const algorithms[] = {
+	&congestion_cubic,
 	&congestion_newreno,
 };
 

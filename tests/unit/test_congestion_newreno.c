@@ -194,6 +194,7 @@ static void algorithms_are_found_by_name(void)
 {
 	CHECK(congestion_find("newreno") == newreno);
 	CHECK(congestion_find("reno") == newreno);
+	CHECK(congestion_find("cubic") == &congestion_cubic);
 	CHECK(congestion_find("vegas") == NULL);
 	CHECK(congestion_find("") == NULL);
 }
