@@ -42,7 +42,7 @@ struct cubic {
 	/* Bytes below one, of cwnd and W_est. */
 	uint16_t cwnd_fraction;
 	uint16_t w_est_fraction;
-	bool after_timeout; /* the last reduction: slow start repairs it, not PRR */
+	uint8_t last; /* enum congestion_event: after a timeout slow start repairs, not PRR */
 };
 _Static_assert(sizeof(struct cubic) <= CONGESTION_PRIVATE_BYTES, "fits into the connection");
 
@@ -220,7 +220,7 @@ static void cubic_acked(struct congestion *c, const struct congestion_ack *ack)
 {
 	struct cubic *cu = cubic(c);
 
-	if (ack->in_recovery && !cu->after_timeout)
+	if (ack->in_recovery && cu->last != CONGESTION_TIMEOUT)
 		return; /* PRR's */
 	if (c->cwnd_bytes >= c->ssthresh_bytes) {
 		congestion_avoidance(c, ack);
@@ -256,16 +256,15 @@ static void cubic_reduce(struct congestion *c, enum congestion_event why, uint32
 	e->prior_bytes = c->cwnd_bytes;
 	/* Section 4.6; ECN counts as loss. */
 	congestion_reduce_to(c, (uint32_t)((uint64_t)in_flight_bytes * BETA_NUM / BETA_DEN), why);
-	cu->after_timeout = why == CONGESTION_TIMEOUT;
+	cu->last = (uint8_t)why;
 	e->begun = false;
-	e->after_loss = !cu->after_timeout;
+	e->after_loss = why != CONGESTION_TIMEOUT;
 }
 
 static void cubic_recovered(struct congestion *c, uint32_t in_flight_bytes, uint64_t now_us)
 {
 	(void)now_us;
-	if (!cubic(c)->after_timeout) /* then slow start brought it to where it belongs */
-		congestion_deflate(c, in_flight_bytes);
+	congestion_recover(c, cubic(c)->last, in_flight_bytes);
 }
 
 /* Section 4.9.  last_us is as it was: t_epoch is restored, too. */
@@ -276,7 +275,6 @@ static void cubic_undo(struct congestion *c)
 	if (!congestion_restore(c))
 		return;
 	cu->epoch = cu->undo;
-	cu->after_timeout = false;
 	if (in_first_slow_start(c)) /* its state lay where undo did: rounds begin again */
 		hystart_begin(&cu->hystart);
 }
