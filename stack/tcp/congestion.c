@@ -7,6 +7,7 @@
 static const struct congestion_ops *const algorithms[] = {
 	&congestion_cubic,
 	&congestion_newreno,
+	&congestion_dctcp,
 };
 
 const struct congestion_ops *congestion_find(const char *name)
@@ -85,11 +86,17 @@ void congestion_reduce_to(struct congestion *c, uint32_t bytes, enum congestion_
 		c->cwnd_bytes = c->mss_bytes;
 }
 
-void congestion_deflate(struct congestion *c, uint32_t in_flight_bytes)
+void congestion_recover(struct congestion *c, enum congestion_event why, uint32_t in_flight_bytes)
 {
+	/* RFC 6582 section 3.2 step 3, option 1: the last hole is filled, much may be
+	 * acknowledged at once, and shall not be answered with a burst. */
 	uint32_t most = max_u32(in_flight_bytes, c->mss_bytes) + c->mss_bytes;
 
-	c->cwnd_bytes = min_u32(c->ssthresh_bytes, most);
+	if (why == CONGESTION_LOSS)
+		c->cwnd_bytes = min_u32(c->ssthresh_bytes, most);
+	else if (why == CONGESTION_ECN) /* there was no hole */
+		c->cwnd_bytes = c->ssthresh_bytes;
+	/* After a timeout slow start has brought it to where it belongs. */
 }
 
 void congestion_restart(struct congestion *c, uint32_t idle_us, uint32_t rto_us)

@@ -42,7 +42,7 @@ struct cubic {
 	/* Bytes below one, of cwnd and W_est. */
 	uint16_t cwnd_fraction;
 	uint16_t w_est_fraction;
-	bool after_timeout; /* the last reduction: slow start repairs it, not PRR */
+	uint8_t last; /* enum congestion_event: after a timeout slow start repairs, not PRR */
 };
 _Static_assert(sizeof(struct cubic) <= CONGESTION_PRIVATE_BYTES, "fits into the connection");
 
@@ -113,12 +113,13 @@ static uint32_t w_cubic(const struct epoch *e, uint64_t t_us, uint32_t mss_bytes
 
 /* ---- congestion avoidance -------------------------------------------------------- */
 
-static void epoch_begin(struct congestion *c)
+static void epoch_begin(struct congestion *c, uint64_t now_us)
 {
 	struct cubic *cu = cubic(c);
 	struct epoch *e = &cu->epoch;
 
 	e->begun = true;
+	cu->last_us = now_us;
 	cu->cwnd_fraction = 0;
 	cu->w_est_fraction = 0;
 	e->elapsed_us = 0;
@@ -186,7 +187,7 @@ static void congestion_avoidance(struct congestion *c, const struct congestion_a
 	uint32_t above_bytes;
 
 	if (!cu->epoch.begun)
-		epoch_begin(c);
+		epoch_begin(c, ack->now_us);
 	epoch_time(cu, ack);
 	if (!ack->cwnd_limited)
 		return;
@@ -219,13 +220,12 @@ static void cubic_acked(struct congestion *c, const struct congestion_ack *ack)
 {
 	struct cubic *cu = cubic(c);
 
-	if (ack->in_recovery && !cu->after_timeout)
+	if (ack->in_recovery && cu->last != CONGESTION_TIMEOUT)
 		return; /* PRR's */
 	if (c->cwnd_bytes >= c->ssthresh_bytes) {
 		congestion_avoidance(c, ack);
 		return;
 	}
-	cu->last_us = ack->now_us;
 	/* Section 4.8: slow start after a timeout; RFC 9406 section 4.3: HyStart++ only in the
 	 * first one. */
 	if (in_first_slow_start(c))
@@ -244,6 +244,7 @@ static void cubic_reduce(struct congestion *c, enum congestion_event why, uint32
 	struct cubic *cu = cubic(c);
 	struct epoch *e = &cu->epoch;
 
+	(void)now_us;
 	cu->undo = *e;
 	congestion_remember(c);
 	/* Section 4.7: below the last W_max another flow has come, it shall have room sooner. */
@@ -255,20 +256,18 @@ static void cubic_reduce(struct congestion *c, enum congestion_event why, uint32
 	e->prior_bytes = c->cwnd_bytes;
 	/* Section 4.6; ECN counts as loss. */
 	congestion_reduce_to(c, (uint32_t)((uint64_t)in_flight_bytes * BETA_NUM / BETA_DEN), why);
-	cu->after_timeout = why == CONGESTION_TIMEOUT;
+	cu->last = (uint8_t)why;
 	e->begun = false;
-	e->after_loss = !cu->after_timeout;
-	cu->last_us = now_us;
+	e->after_loss = why != CONGESTION_TIMEOUT;
 }
 
 static void cubic_recovered(struct congestion *c, uint32_t in_flight_bytes, uint64_t now_us)
 {
-	cubic(c)->last_us = now_us;
-	if (!cubic(c)->after_timeout) /* then slow start brought it to where it belongs */
-		congestion_deflate(c, in_flight_bytes);
+	(void)now_us;
+	congestion_recover(c, cubic(c)->last, in_flight_bytes);
 }
 
-/* Section 4.9.  Time stood still meanwhile: t counts from ACK to ACK. */
+/* Section 4.9.  last_us is as it was: t_epoch is restored, too. */
 static void cubic_undo(struct congestion *c)
 {
 	struct cubic *cu = cubic(c);
@@ -276,7 +275,6 @@ static void cubic_undo(struct congestion *c)
 	if (!congestion_restore(c))
 		return;
 	cu->epoch = cu->undo;
-	cu->after_timeout = false;
 	if (in_first_slow_start(c)) /* its state lay where undo did: rounds begin again */
 		hystart_begin(&cu->hystart);
 }

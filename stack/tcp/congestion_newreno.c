@@ -18,10 +18,8 @@ static void newreno_init(struct congestion *c, uint64_t now_us, bool handshake_l
 
 void newreno_acked(struct congestion *c, const struct congestion_ack *ack)
 {
-	bool after_timeout = newreno(c)->after_timeout;
-
-	if (ack->in_recovery && !after_timeout)
-		return;
+	if (ack->in_recovery && newreno(c)->last != CONGESTION_TIMEOUT)
+		return; /* PRR's */
 	if (!ack->cwnd_limited)
 		return;
 	if (c->cwnd_bytes >= c->ssthresh_bytes)
@@ -38,14 +36,13 @@ void newreno_reduce(struct congestion *c, enum congestion_event why, uint32_t in
 	(void)now_us;
 	congestion_remember(c);
 	congestion_reduce_to(c, in_flight_bytes / 2, why); /* RFC 5681 equation 4 */
-	newreno(c)->after_timeout = why == CONGESTION_TIMEOUT;
+	newreno(c)->last = why;
 }
 
 void newreno_recovered(struct congestion *c, uint32_t in_flight_bytes, uint64_t now_us)
 {
 	(void)now_us;
-	if (!newreno(c)->after_timeout) /* then slow start brought it to where it belongs */
-		congestion_deflate(c, in_flight_bytes);
+	congestion_recover(c, newreno(c)->last, in_flight_bytes);
 }
 
 static void newreno_undo(struct congestion *c)

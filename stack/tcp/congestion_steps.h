@@ -12,8 +12,7 @@
 
 /* What NewReno keeps, and algorithms that lose as NewReno does: first in their own state. */
 struct newreno {
-	/* The last reduction was a timeout: what repairs it is slow start, not PRR. */
-	bool after_timeout;
+	enum congestion_event last; /* after a timeout slow start repairs, not PRR */
 };
 
 static inline uint32_t min_u32(uint32_t a, uint32_t b)
@@ -51,8 +50,8 @@ bool congestion_restore(struct congestion *c);
 /* ssthresh to so many bytes, two segments at least (RFC 5681 equation 4); after a timeout cwnd to
  * one segment. */
 void congestion_reduce_to(struct congestion *c, uint32_t bytes, enum congestion_event why);
-/* RFC 6582 section 3.2 step 3: cwnd to ssthresh, or to what is in flight and a segment more. */
-void congestion_deflate(struct congestion *c, uint32_t in_flight_bytes);
+/* The end of a recovery that this event began. */
+void congestion_recover(struct congestion *c, enum congestion_event why, uint32_t in_flight_bytes);
 /* RFC 5681 section 4.1: idle for more than an RTO leaves the restart window. */
 void congestion_restart(struct congestion *c, uint32_t idle_us, uint32_t rto_us);
 
