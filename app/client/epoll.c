@@ -384,7 +384,6 @@ static bool epoll_check(struct wait *wait)
 	wait->kernel_count = load_acquire(&ep->has_kernel) ? 1 : 0;
 	pthread_mutex_lock(&ep->lock);
 	if (w->session != NULL) {
-		epoll_credit(ep, w->own);
 		wait->contexts = context_bit(w->own);
 		if (ep->session == w->session)
 			wait->contexts |= load_relaxed(&ep->contexts);
@@ -396,6 +395,9 @@ static bool epoll_check(struct wait *wait)
 	if (w->session != NULL)
 		contexts_drain(w->session, wait->contexts);
 	pthread_mutex_lock(&ep->lock);
+	/* After the queues were emptied: what came may have been taken back, its credit spent. */
+	if (w->session != NULL)
+		epoll_credit(ep, w->own);
 	w->ready = epoll_collect(ep, w->events, w->count, w->own, &w->users);
 	pthread_mutex_unlock(&ep->lock);
 	return w->ready > 0;

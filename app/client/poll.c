@@ -23,6 +23,7 @@ struct poll_wait {
 	struct pollfd *fds;
 	struct polled *polled;
 	nfds_t count;
+	bool at_once; /* the caller does not wait */
 	int ready;
 };
 
@@ -59,6 +60,13 @@ static void poll_begin(struct poll_wait *w)
 	}
 }
 
+/* After the queues were emptied: what came may have been taken back, its credit spent. */
+static void poll_credit(const struct poll_wait *w, struct socket *so, short events)
+{
+	if (socket_has(so, SOCKET_LISTENING) && events & (POLLIN | POLLRDNORM))
+		listener_credit(so, w->own, LISTENER_CREDITS);
+}
+
 static bool poll_check(struct wait *wait)
 {
 	struct poll_wait *w = (struct poll_wait *)wait;
@@ -67,11 +75,8 @@ static bool poll_check(struct wait *wait)
 	for (nfds_t i = 0; i < w->count; i++) {
 		struct socket *so = w->polled[i].socket;
 
-		if (so == NULL)
-			continue;
-		if (socket_has(so, SOCKET_LISTENING) && w->fds[i].events & (POLLIN | POLLRDNORM))
-			listener_credit(so, w->own, LISTENER_CREDITS);
-		wait->contexts |= socket_contexts(so);
+		if (so != NULL)
+			wait->contexts |= socket_contexts(so);
 	}
 	if (w->session != NULL)
 		contexts_drain(w->session, wait->contexts);
@@ -80,8 +85,10 @@ static bool poll_check(struct wait *wait)
 		struct socket *so = w->polled[i].socket;
 		uint32_t wanted = (uint16_t)w->fds[i].events | POLLERR | POLLHUP;
 
-		if (so != NULL)
+		if (so != NULL) {
+			poll_credit(w, so, w->fds[i].events);
 			w->fds[i].revents = (short)(socket_poll(so, wanted) & wanted);
+		}
 		if (w->fds[i].revents != 0)
 			w->ready++;
 	}
@@ -109,8 +116,9 @@ static void poll_end(struct poll_wait *w)
 
 		if (so == NULL)
 			continue;
-		if (w->own != NULL && socket_has(so, SOCKET_LISTENING) && !socket_is_dead(so) &&
-		    !listener_has_offer(so))
+		/* One that only looked comes by again for what its credit brings. */
+		if (!w->at_once && w->own != NULL && socket_has(so, SOCKET_LISTENING) &&
+		    !socket_is_dead(so) && !listener_has_offer(so))
 			listener_uncredit(so, w->own);
 		socket_put(so);
 	}
@@ -159,6 +167,7 @@ int leat_poll(struct pollfd *fds, nfds_t nfds, int timeout)
 		.fds = fds,
 		.polled = few,
 		.count = nfds,
+		.at_once = timeout == 0,
 	};
 	int r;
 

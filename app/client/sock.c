@@ -13,6 +13,25 @@
 #define RECEIVE_FLAGS \
 	(MSG_PEEK | MSG_DONTWAIT | MSG_WAITALL | MSG_TRUNC | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC)
 
+/* The socket that a call is about, held until socket_result; NULL: none, errno says why. */
+static struct socket *socket_of(int fd)
+{
+	struct socket *so;
+	int r = socket_get(fd, &so);
+
+	if (r == 0)
+		return so;
+	posix_result(r);
+	return NULL;
+}
+
+/* What the call returns of r, which is a result or -errno.  Lets go of the socket. */
+static ssize_t socket_result(struct socket *so, ssize_t r)
+{
+	socket_put(so);
+	return posix_result(r);
+}
+
 /* ---- Opening and closing ------------------------------------------------ */
 
 static int socket_create(int domain, int type, int protocol)
@@ -70,48 +89,45 @@ int leat_close(int fd)
 
 /* ---- Connections -------------------------------------------------------- */
 
-int leat_bind(int fd, const struct sockaddr *addr, socklen_t addrlen)
+static int bind_sockaddr(struct socket *so, const struct sockaddr *addr, socklen_t addrlen)
 {
 	struct leat_addr address;
-	struct socket *so;
-	int r = socket_get(fd, &so);
+	int r = addr_from_sockaddr(&address, addr, addrlen);
 
 	if (r != 0)
-		return (int)posix_result(r);
-	r = addr_from_sockaddr(&address, addr, addrlen);
-	if (r == 0 && address.family != so->family)
-		r = -EAFNOSUPPORT;
-	if (r == 0)
-		r = socket_bind(so, &address);
-	socket_put(so);
-	return (int)posix_result(r);
+		return r;
+	return address.family == so->family ? socket_bind(so, &address) : -EAFNOSUPPORT;
+}
+
+int leat_bind(int fd, const struct sockaddr *addr, socklen_t addrlen)
+{
+	struct socket *so = socket_of(fd);
+
+	return so == NULL ? -1 : (int)socket_result(so, bind_sockaddr(so, addr, addrlen));
 }
 
 int leat_listen(int fd, int backlog)
 {
-	struct socket *so;
-	int r = socket_get(fd, &so);
+	struct socket *so = socket_of(fd);
 
-	if (r == 0) {
-		r = socket_listen(so, backlog);
-		socket_put(so);
-	}
-	return (int)posix_result(r);
+	return so == NULL ? -1 : (int)socket_result(so, socket_listen(so, backlog));
 }
 
 int leat_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)
 {
 	struct leat_addr peer;
 	struct socket *so;
-	int r = flags & ~SOCKET_TYPE_FLAGS ? -EINVAL : socket_get(fd, &so);
+	int r;
 
-	if (r != 0)
-		return (int)posix_result(r);
+	if (flags & ~SOCKET_TYPE_FLAGS)
+		return (int)posix_result(-EINVAL);
+	so = socket_of(fd);
+	if (so == NULL)
+		return -1;
 	r = socket_accept(so, flags, &peer);
 	if (r >= 0)
 		addr_to_sockaddr(&peer, addr, addrlen);
-	socket_put(so);
-	return (int)posix_result(r);
+	return (int)socket_result(so, r);
 }
 
 int leat_accept(int fd, struct sockaddr *addr, socklen_t *addrlen)
@@ -119,22 +135,24 @@ int leat_accept(int fd, struct sockaddr *addr, socklen_t *addrlen)
 	return leat_accept4(fd, addr, addrlen, 0);
 }
 
-int leat_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
+static int connect_sockaddr(struct socket *so, const struct sockaddr *addr, socklen_t addrlen)
 {
 	struct leat_addr address;
-	struct socket *so;
-	int r = socket_get(fd, &so);
+	int r = addr_from_sockaddr(&address, addr, addrlen);
 
 	if (r != 0)
-		return (int)posix_result(r);
-	r = addr_from_sockaddr(&address, addr, addrlen);
-	if (r == 0 && address.family != so->family &&
+		return r;
+	if (address.family != so->family &&
 	    (address.family != AF_UNSPEC || so->type == SOCK_STREAM))
-		r = -EAFNOSUPPORT;
-	if (r == 0)
-		r = socket_connect(so, &address);
-	socket_put(so);
-	return (int)posix_result(r);
+		return -EAFNOSUPPORT;
+	return socket_connect(so, &address);
+}
+
+int leat_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
+{
+	struct socket *so = socket_of(fd);
+
+	return so == NULL ? -1 : (int)socket_result(so, connect_sockaddr(so, addr, addrlen));
 }
 
 static int socket_shutdown(struct socket *so, int how)
@@ -164,26 +182,21 @@ static int socket_shutdown(struct socket *so, int how)
 
 int leat_shutdown(int fd, int how)
 {
-	struct socket *so;
-	int r = socket_get(fd, &so);
+	struct socket *so = socket_of(fd);
 
-	if (r == 0) {
-		r = socket_shutdown(so, how);
-		socket_put(so);
-	}
-	return (int)posix_result(r);
+	return so == NULL ? -1 : (int)socket_result(so, socket_shutdown(so, how));
 }
 
 /* ---- Send --------------------------------------------------------------- */
 
 static ssize_t socket_send(int fd, const struct msghdr *msg, int flags)
 {
+	struct socket *so = socket_of(fd);
 	struct transfer t;
-	struct socket *so;
-	ssize_t r = socket_get(fd, &so);
+	ssize_t r;
 
-	if (r != 0)
-		return posix_result(r);
+	if (so == NULL)
+		return -1;
 	r = flags & ~SEND_FLAGS ? -EOPNOTSUPP
 				: transfer_init(&t, msg->msg_iov, msg->msg_iovlen, flags);
 	if (r == 0 && msg->msg_name != NULL && so->type == SOCK_DGRAM) {
@@ -193,8 +206,7 @@ static ssize_t socket_send(int fd, const struct msghdr *msg, int flags)
 	}
 	if (r == 0)
 		r = so->type == SOCK_STREAM ? stream_send(so, &t) : datagram_send(so, &t);
-	socket_put(so);
-	return posix_result(r);
+	return socket_result(so, r);
 }
 
 ssize_t leat_sendmsg(int fd, const struct msghdr *msg, int flags)
@@ -235,12 +247,12 @@ ssize_t leat_writev(int fd, const struct iovec *iov, int iovcnt)
 
 static ssize_t socket_receive(int fd, struct msghdr *msg, int flags)
 {
+	struct socket *so = socket_of(fd);
 	struct transfer t;
-	struct socket *so;
-	ssize_t r = socket_get(fd, &so);
+	ssize_t r;
 
-	if (r != 0)
-		return posix_result(r);
+	if (so == NULL)
+		return -1;
 	r = flags & ~RECEIVE_FLAGS ? -EOPNOTSUPP
 				   : transfer_init(&t, msg->msg_iov, msg->msg_iovlen, flags);
 	if (r == 0)
@@ -253,8 +265,7 @@ static ssize_t socket_receive(int fd, struct msghdr *msg, int flags)
 		msg->msg_flags = t.msg_flags;
 		msg->msg_controllen = 0;
 	}
-	socket_put(so);
-	return posix_result(r);
+	return socket_result(so, r);
 }
 
 ssize_t leat_recvmsg(int fd, struct msghdr *msg, int flags)
@@ -298,53 +309,52 @@ ssize_t leat_readv(int fd, const struct iovec *iov, int iovcnt)
 
 int leat_getsockopt(int fd, int level, int name, void *value, socklen_t *optlen)
 {
-	struct socket *so;
-	int r = socket_get(fd, &so);
+	struct socket *so = socket_of(fd);
 
-	if (r == 0) {
-		r = socket_get_option(so, level, name, value, optlen);
-		socket_put(so);
-	}
-	return (int)posix_result(r);
+	if (so == NULL)
+		return -1;
+	return (int)socket_result(so, socket_get_option(so, level, name, value, optlen));
 }
 
 int leat_setsockopt(int fd, int level, int name, const void *value, socklen_t optlen)
 {
-	struct socket *so;
-	int r = socket_get(fd, &so);
+	struct socket *so = socket_of(fd);
 
-	if (r == 0) {
-		r = socket_set_option(so, level, name, value, optlen);
-		socket_put(so);
-	}
-	return (int)posix_result(r);
+	if (so == NULL)
+		return -1;
+	return (int)socket_result(so, socket_set_option(so, level, name, value, optlen));
 }
 
-static int socket_name(int fd, int peer, struct sockaddr *addr, socklen_t *addrlen)
+static int socket_name(struct socket *so, int peer, struct sockaddr *addr, socklen_t *addrlen)
 {
-	struct leat_sqe sqe = {.op = LEAT_OP_GETNAME, .value = peer};
+	struct leat_sqe sqe = {
+		.op = LEAT_OP_GETNAME, .value = peer, .handle = socket_home(so)->handle};
 	struct leat_cqe cqe;
-	struct socket *so;
-	int r = (int)*addrlen < 0 ? -EINVAL : socket_get(fd, &so);
+	int r = context_call(socket_context(so), sock_worker(socket_home(so)), &sqe, &cqe);
 
-	if (r != 0)
-		return (int)posix_result(r);
-	sqe.handle = socket_home(so)->handle;
-	r = context_call(socket_context(so), sock_worker(socket_home(so)), &sqe, &cqe);
 	if (r == 0)
 		addr_to_sockaddr(&cqe.addr, addr, addrlen);
-	socket_put(so);
-	return (int)posix_result(r);
+	return r;
+}
+
+static int get_name(int fd, int peer, struct sockaddr *addr, socklen_t *addrlen)
+{
+	struct socket *so;
+
+	if ((int)*addrlen < 0)
+		return (int)posix_result(-EINVAL);
+	so = socket_of(fd);
+	return so == NULL ? -1 : (int)socket_result(so, socket_name(so, peer, addr, addrlen));
 }
 
 int leat_getsockname(int fd, struct sockaddr *addr, socklen_t *addrlen)
 {
-	return socket_name(fd, 0, addr, addrlen);
+	return get_name(fd, 0, addr, addrlen);
 }
 
 int leat_getpeername(int fd, struct sockaddr *addr, socklen_t *addrlen)
 {
-	return socket_name(fd, 1, addr, addrlen);
+	return get_name(fd, 1, addr, addrlen);
 }
 
 static void socket_set_nonblock(struct socket *so, bool nonblock)
@@ -355,37 +365,36 @@ static void socket_set_nonblock(struct socket *so, bool nonblock)
 		socket_clear(so, SOCKET_NONBLOCK);
 }
 
+static int socket_fcntl(struct socket *so, int cmd, int arg)
+{
+	switch (cmd) {
+	case F_GETFL:
+		return O_RDWR | (socket_has(so, SOCKET_NONBLOCK) ? O_NONBLOCK : 0);
+	case F_SETFL:
+		socket_set_nonblock(so, arg & O_NONBLOCK);
+		return 0;
+	case F_GETFD:
+		return FD_CLOEXEC;
+	case F_SETFD:
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
 int leat_fcntl(int fd, int cmd, ...)
 {
-	struct socket *so;
+	struct socket *so = socket_of(fd);
 	va_list args;
 	int arg = 0;
-	int r = socket_get(fd, &so);
 
-	if (r != 0)
-		return (int)posix_result(r);
+	if (so == NULL)
+		return -1;
 	va_start(args, cmd);
 	if (cmd == F_SETFL || cmd == F_SETFD)
 		arg = va_arg(args, int);
 	va_end(args);
-	switch (cmd) {
-	case F_GETFL:
-		r = O_RDWR | (socket_has(so, SOCKET_NONBLOCK) ? O_NONBLOCK : 0);
-		break;
-	case F_SETFL:
-		socket_set_nonblock(so, arg & O_NONBLOCK);
-		break;
-	case F_GETFD:
-		r = FD_CLOEXEC;
-		break;
-	case F_SETFD:
-		break;
-	default:
-		r = -EINVAL;
-		break;
-	}
-	socket_put(so);
-	return (int)posix_result(r);
+	return (int)socket_result(so, socket_fcntl(so, cmd, arg));
 }
 
 /* Bytes that can be read. */
@@ -409,13 +418,13 @@ static int socket_readable_bytes(struct socket *so, int *out)
 
 int leat_ioctl(int fd, unsigned long request, ...)
 {
-	struct socket *so;
+	struct socket *so = socket_of(fd);
 	va_list args;
 	int *arg;
-	int r = socket_get(fd, &so);
+	int r = 0;
 
-	if (r != 0)
-		return (int)posix_result(r);
+	if (so == NULL)
+		return -1;
 	va_start(args, request);
 	arg = va_arg(args, int *);
 	va_end(args);
@@ -425,6 +434,5 @@ int leat_ioctl(int fd, unsigned long request, ...)
 		socket_set_nonblock(so, *arg != 0);
 	else
 		r = -ENOTTY;
-	socket_put(so);
-	return (int)posix_result(r);
+	return (int)socket_result(so, r);
 }

@@ -43,11 +43,64 @@ void die_errno(const char *format, ...)
 	exit(1);
 }
 
-void attach(const char *socket_path)
+/* ---- options ---- */
+
+static const char *socket_path; /* NULL: leat_init knows where to look */
+
+int next_option(int argc, char **argv, const char *letters, const struct option *options,
+		const char *usage)
+{
+	for (;;) {
+		int option = getopt_long(argc, argv, letters, options, NULL);
+
+		switch (option) {
+		case 's':
+			socket_path = optarg;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			exit(0);
+		case '?':
+			usage_error(usage);
+		default:
+			return option;
+		}
+	}
+}
+
+void usage_error(const char *usage)
+{
+	fputs(usage, stderr);
+	exit(2);
+}
+
+/* ---- the daemon ---- */
+
+void attach(void)
 {
 	if (leat_init(socket_path) != 0)
 		die("%s", leat_init_strerror(errno, socket_path));
 }
+
+/* ---- signals ---- */
+
+volatile sig_atomic_t stopped;
+
+static void on_signal(int number)
+{
+	(void)number;
+	stopped = 1;
+}
+
+void stop_on_signals(void)
+{
+	struct sigaction stop = {.sa_handler = on_signal}; /* no SA_RESTART: calls end with EINTR */
+
+	sigaction(SIGINT, &stop, NULL);
+	sigaction(SIGTERM, &stop, NULL);
+}
+
+/* ---- addresses ---- */
 
 struct sockaddr_in parse_address(const char *address, const char *port)
 {

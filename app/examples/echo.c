@@ -4,9 +4,7 @@
  * thread, edge-triggered epoll) or UDP.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <leat/leat.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,14 +22,6 @@ struct connection {
 	size_t start, end; /* of buffer: received and not yet sent back */
 	char buffer[BUFFER_BYTES];
 };
-
-static volatile sig_atomic_t stopped;
-
-static void on_signal(int number)
-{
-	(void)number;
-	stopped = 1;
-}
 
 /* Takes the connection as far as it gets without blocking.  False: it is over. */
 static bool connection_run(struct connection *c)
@@ -125,32 +115,27 @@ static void serve_udp(int fd)
 	}
 }
 
-static void usage(FILE *out)
-{
-	fputs("usage: leat-echo --listen ADDR:PORT [--udp] [--socket PATH]\n"
-	      "Sends back what it receives, through leatd.\n"
-	      "  --listen ADDR:PORT  where to listen (0.0.0.0 for any address)\n"
-	      "  --udp               datagrams instead of connections\n"
-	      "  --socket PATH       leatd's socket (default: LEAT_SOCKET, or the built-in path)\n",
-	      out);
-}
+static const char usage[] =
+	"usage: leat-echo --listen ADDR:PORT [--udp] [--socket PATH]\n"
+	"Sends back what it receives, through leatd.\n"
+	"  --listen ADDR:PORT  where to listen (0.0.0.0 for any address)\n"
+	"  --udp               datagrams instead of connections\n"
+	"  --socket PATH       leatd's socket (default: LEAT_SOCKET, or the built-in path)\n";
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"listen", required_argument, NULL, 'l'},
 		{"udp", no_argument, NULL, 'u'},
-		{"socket", required_argument, NULL, 's'},
-		{"help", no_argument, NULL, 'h'},
+		COMMON_OPTIONS,
 		{NULL, 0, NULL, 0},
 	};
-	const char *listen_at = NULL, *socket_path = NULL;
-	struct sigaction stop = {.sa_handler = on_signal};
+	const char *listen_at = NULL;
 	struct sockaddr_in address;
 	bool udp = false;
 	int option, fd;
 
-	while ((option = getopt_long(argc, argv, "uh", options, NULL)) != -1) {
+	while ((option = next_option(argc, argv, "uh", options, usage)) != -1) {
 		switch (option) {
 		case 'l':
 			listen_at = optarg;
@@ -158,25 +143,13 @@ int main(int argc, char **argv)
 		case 'u':
 			udp = true;
 			break;
-		case 's':
-			socket_path = optarg;
-			break;
-		case 'h':
-			usage(stdout);
-			return 0;
-		default:
-			usage(stderr);
-			return 2;
 		}
 	}
-	if (listen_at == NULL || optind != argc) {
-		usage(stderr);
-		return 2;
-	}
+	if (listen_at == NULL || optind != argc)
+		usage_error(usage);
 	address = parse_endpoint(listen_at);
-	sigaction(SIGINT, &stop, NULL);
-	sigaction(SIGTERM, &stop, NULL);
-	attach(socket_path);
+	stop_on_signals();
+	attach();
 	fd = open_server(&address, udp ? SOCK_DGRAM : SOCK_STREAM | SOCK_NONBLOCK);
 	printf("leat-echo: serving %s at %s\n", udp ? "udp" : "tcp", listen_at);
 	fflush(stdout);

@@ -8,7 +8,6 @@
  * trying again.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <leat/leat.h>
 #include <signal.h>
@@ -80,14 +79,6 @@ struct server {
 	struct connection_list ready; /* have more to do without being woken */
 	char read_buffer[READ_BYTES];
 };
-
-static volatile sig_atomic_t stopped;
-
-static void on_signal(int number)
-{
-	(void)number;
-	stopped = 1;
-}
 
 /* ---- connections and their deadlines ---- */
 
@@ -543,30 +534,28 @@ static void server_close(struct server *s)
 	http_files_close(s->files);
 }
 
-static void usage(FILE *out)
-{
-	fputs("usage: leat-http --listen ADDR:PORT --root DIR [--timeout SECONDS] [--socket PATH]\n"
-	      "Serves the files beneath DIR over HTTP/1.1, through leatd.\n"
-	      "  --listen ADDR:PORT  where to listen (0.0.0.0 for any address)\n"
-	      "  --root DIR          what to serve; nothing outside DIR can be reached\n"
-	      "  --timeout SECONDS   close a connection silent for so long (default 30)\n"
-	      "  --socket PATH       leatd's socket (default: LEAT_SOCKET, or the built-in path)\n",
-	      out);
-}
+static const char usage[] =
+	"usage: leat-http --listen ADDR:PORT --root DIR [--timeout SECONDS] [--socket PATH]\n"
+	"Serves the files beneath DIR over HTTP/1.1, through leatd.\n"
+	"  --listen ADDR:PORT  where to listen (0.0.0.0 for any address)\n"
+	"  --root DIR          what to serve; nothing outside DIR can be reached\n"
+	"  --timeout SECONDS   close a connection silent for so long (default 30)\n"
+	"  --socket PATH       leatd's socket (default: LEAT_SOCKET, or the built-in path)\n";
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"listen", required_argument, NULL, 'l'},  {"root", required_argument, NULL, 'r'},
-		{"timeout", required_argument, NULL, 't'}, {"socket", required_argument, NULL, 's'},
-		{"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+		{"listen", required_argument, NULL, 'l'},
+		{"root", required_argument, NULL, 'r'},
+		{"timeout", required_argument, NULL, 't'},
+		COMMON_OPTIONS,
+		{NULL, 0, NULL, 0},
 	};
 	static struct server server = {.timeout_ms = 30000};
-	const char *listen_at = NULL, *root = NULL, *socket_path = NULL;
-	struct sigaction stop = {.sa_handler = on_signal};
+	const char *listen_at = NULL, *root = NULL;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+	while ((option = next_option(argc, argv, "h", options, usage)) != -1) {
 		switch (option) {
 		case 'l':
 			listen_at = optarg;
@@ -579,25 +568,13 @@ int main(int argc, char **argv)
 			if (server.timeout_ms == 0 || server.timeout_ms > 86400000)
 				die("--timeout %s: between 1 and 86400 seconds", optarg);
 			break;
-		case 's':
-			socket_path = optarg;
-			break;
-		case 'h':
-			usage(stdout);
-			return 0;
-		default:
-			usage(stderr);
-			return 2;
 		}
 	}
-	if (listen_at == NULL || root == NULL || optind != argc) {
-		usage(stderr);
-		return 2;
-	}
+	if (listen_at == NULL || root == NULL || optind != argc)
+		usage_error(usage);
 	signal(SIGPIPE, SIG_IGN); /* a write to a closed connection is an ordinary error here */
-	sigaction(SIGINT, &stop, NULL);
-	sigaction(SIGTERM, &stop, NULL);
-	attach(socket_path);
+	stop_on_signals();
+	attach();
 	server_open(&server, listen_at, root);
 	printf("leat-http: serving %s at %s\n", root, listen_at);
 	fflush(stdout);

@@ -5,7 +5,6 @@
  * connection is shut down for sending, and what the peer still says is shown.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <leat/leat.h>
 #include <poll.h>
 #include <pthread.h>
@@ -118,31 +117,29 @@ static int wait_for_datagram(const struct sockaddr_in *address)
 	return fd;
 }
 
-static void usage(FILE *out)
-{
-	fputs("usage: leat-nc [-l] [-u] [-w SECONDS] [--socket PATH] ADDR PORT\n"
-	      "Sends standard input to the peer and shows what the peer sends, through leatd.\n"
-	      "  -l             listen at ADDR PORT for one peer instead of connecting\n"
-	      "  -u             datagrams instead of a connection\n"
-	      "  -w SECONDS     end after hearing nothing for so long\n"
-	      "  --socket PATH  leatd's socket (default: LEAT_SOCKET, or the built-in path)\n",
-	      out);
-}
+static const char usage[] =
+	"usage: leat-nc [-l] [-u] [-w SECONDS] [--socket PATH] ADDR PORT\n"
+	"Sends standard input to the peer and shows what the peer sends, through leatd.\n"
+	"  -l             listen at ADDR PORT for one peer instead of connecting\n"
+	"  -u             datagrams instead of a connection\n"
+	"  -w SECONDS     end after hearing nothing for so long\n"
+	"  --socket PATH  leatd's socket (default: LEAT_SOCKET, or the built-in path)\n";
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"listen", no_argument, NULL, 'l'},       {"udp", no_argument, NULL, 'u'},
-		{"wait", required_argument, NULL, 'w'},   {"help", no_argument, NULL, 'h'},
-		{"socket", required_argument, NULL, 's'}, {NULL, 0, NULL, 0},
+		{"listen", no_argument, NULL, 'l'},
+		{"udp", no_argument, NULL, 'u'},
+		{"wait", required_argument, NULL, 'w'},
+		COMMON_OPTIONS,
+		{NULL, 0, NULL, 0},
 	};
-	const char *socket_path = NULL;
 	struct sockaddr_in address;
 	bool listening = false;
 	pthread_t sender;
 	int option, fd;
 
-	while ((option = getopt_long(argc, argv, "luw:h", options, NULL)) != -1) {
+	while ((option = next_option(argc, argv, "luw:h", options, usage)) != -1) {
 		switch (option) {
 		case 'l':
 			listening = true;
@@ -155,23 +152,12 @@ int main(int argc, char **argv)
 			if (silence_ms <= 0)
 				die("-w %s: a number of seconds", optarg);
 			break;
-		case 's':
-			socket_path = optarg;
-			break;
-		case 'h':
-			usage(stdout);
-			return 0;
-		default:
-			usage(stderr);
-			return 2;
 		}
 	}
-	if (argc - optind != 2) {
-		usage(stderr);
-		return 2;
-	}
+	if (argc - optind != 2)
+		usage_error(usage);
 	address = parse_address(argv[optind], argv[optind + 1]);
-	attach(socket_path);
+	attach();
 	if (!listening)
 		fd = open_client(&address);
 	else

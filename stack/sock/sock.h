@@ -136,6 +136,11 @@ static inline bool sock_is_detached(const struct sock *sk)
 	return sk->ring.shared == NULL;
 }
 
+static inline void sock_set_flag(struct sock *sk, enum sock_flag flag, bool on)
+{
+	sk->flags = on ? sk->flags | flag : sk->flags & ~(uint32_t)flag;
+}
+
 /* Arms the worker's look for idle socks when some sock holds chunks. */
 void sock_watch_holding(struct worker *w);
 

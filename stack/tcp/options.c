@@ -1,48 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* setsockopt and getsockopt: Linux's names and units. SO_ERROR is answered above. */
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "sock/option.h"
 #include "tcp/segment.h"
 #include "tcp/tcp_sock.h"
 
-#define BUFFER_MIN_BYTES 2304 /* Linux's least SO_RCVBUF */
-#define KEEP_MAX_S       32767
-#define KEEP_COUNT_MAX   127
+#define KEEP_MAX_S     32767
+#define KEEP_COUNT_MAX 127
 
-static int get_int(const struct leat_option *option, int *value)
-{
-	if (option->length_bytes < sizeof(*value))
-		return -EINVAL;
-	memcpy(value, option->value, sizeof(*value));
-	return 0;
-}
-
-static int put_value(struct leat_option *option, const void *value, uint32_t bytes)
-{
-	/* As under Linux: a shorter buffer gets the beginning. */
-	option->length_bytes = RTE_MIN(option->length_bytes, bytes);
-	memcpy(option->value, value, option->length_bytes);
-	return 0;
-}
-
-static int put_int(struct leat_option *option, int value)
-{
-	return put_value(option, &value, sizeof(value));
-}
-
-static void set_sock_flag(struct sock *sk, uint32_t flag, int on)
-{
-	sk->flags = on ? sk->flags | flag : sk->flags & ~flag;
-}
-
-static uint32_t buffer_bytes(int value, uint32_t max_bytes)
-{
-	if (value < BUFFER_MIN_BYTES)
-		return BUFFER_MIN_BYTES;
-	return RTE_MIN((uint32_t)value, max_bytes);
-}
+static const struct option_field tcp_fields[] = {
+	OPTION_FIELD(TCP_KEEPIDLE, struct tcp_sock, keep_idle_s, 1, KEEP_MAX_S),
+	OPTION_FIELD(TCP_KEEPINTVL, struct tcp_sock, keep_interval_s, 1, KEEP_MAX_S),
+	OPTION_FIELD(TCP_KEEPCNT, struct tcp_sock, keep_count, 1, KEEP_COUNT_MAX),
+	OPTION_FIELD(TCP_USER_TIMEOUT, struct tcp_sock, user_timeout_ms, 0, INT_MAX),
+	{.bytes = 0},
+};
 
 /* ---- SOL_SOCKET ------------------------------------------------------------- */
 
@@ -50,72 +26,53 @@ static int set_linger(struct tcp_sock *tp, const struct leat_option *option)
 {
 	struct linger l;
 
-	if (option->length_bytes < sizeof(l))
+	if (option_read(option, &l, sizeof(l)) != 0)
 		return -EINVAL;
-	memcpy(&l, option->value, sizeof(l));
 	tp->linger_s = l.l_onoff ? (int16_t)RTE_MIN((unsigned)l.l_linger, (unsigned)INT16_MAX) : -1;
+	return 0;
+}
+
+static int set_keepalive(struct worker *w, struct tcp_sock *tp, const struct leat_option *option)
+{
+	int value;
+
+	if (option_read_int(option, &value) != 0)
+		return -EINVAL;
+	sock_set_flag(tcp_sock_sk(tp), SOCK_KEEPALIVE, value != 0);
+	tcp_timer_set_idle(w, tp);
 	return 0;
 }
 
 static int set_socket(struct worker *w, struct tcp_sock *tp, const struct leat_option *option)
 {
-	struct sock *sk = tcp_sock_sk(tp);
-	int value;
-
-	if (option->name == SO_LINGER)
-		return set_linger(tp, option);
-	if (get_int(option, &value) != 0)
-		return -EINVAL;
 	switch (option->name) {
-	case SO_REUSEADDR:
-		set_sock_flag(sk, SOCK_REUSEADDR, value);
-		return 0;
-	case SO_REUSEPORT:
-		set_sock_flag(sk, SOCK_REUSEPORT, value);
-		return 0;
+	case SO_LINGER:
+		return set_linger(tp, option);
 	case SO_KEEPALIVE:
-		set_sock_flag(sk, SOCK_KEEPALIVE, value);
-		tcp_timer_set_idle(w, tp);
-		return 0;
-	case SO_RCVBUF:
-		sk->rcvbuf_bytes = buffer_bytes(value, w->config.rcvbuf_max_bytes);
-		return 0;
-	case SO_SNDBUF:
-		sk->sndbuf_bytes = buffer_bytes(value, w->config.sndbuf_max_bytes);
-		return 0;
+		return set_keepalive(w, tp, option);
 	default:
-		return -ENOPROTOOPT;
+		return sock_setsockopt(w, tcp_sock_sk(tp), option);
 	}
+}
+
+static int get_linger(const struct tcp_sock *tp, struct leat_option *option)
+{
+	struct linger l = {.l_onoff = tp->linger_s >= 0, .l_linger = RTE_MAX(tp->linger_s, 0)};
+
+	return option_write(option, &l, sizeof(l));
 }
 
 static int get_socket(struct tcp_sock *tp, struct leat_option *option)
 {
 	const struct sock *sk = tcp_sock_sk(tp);
-	struct linger l = {.l_onoff = tp->linger_s >= 0, .l_linger = RTE_MAX(tp->linger_s, 0)};
 
 	switch (option->name) {
-	case SO_REUSEADDR:
-		return put_int(option, (sk->flags & SOCK_REUSEADDR) != 0);
-	case SO_REUSEPORT:
-		return put_int(option, (sk->flags & SOCK_REUSEPORT) != 0);
-	case SO_KEEPALIVE:
-		return put_int(option, (sk->flags & SOCK_KEEPALIVE) != 0);
-	case SO_RCVBUF:
-		return put_int(option, (int)sk->rcvbuf_bytes);
-	case SO_SNDBUF:
-		return put_int(option, (int)sk->sndbuf_bytes);
 	case SO_LINGER:
-		return put_value(option, &l, sizeof(l));
-	case SO_TYPE:
-		return put_int(option, SOCK_STREAM);
-	case SO_PROTOCOL:
-		return put_int(option, IPPROTO_TCP);
-	case SO_DOMAIN:
-		return put_int(option, sk->family);
-	case SO_ACCEPTCONN:
-		return put_int(option, sk->state == TCP_LISTEN);
+		return get_linger(tp, option);
+	case SO_KEEPALIVE:
+		return option_write_int(option, (sk->flags & SOCK_KEEPALIVE) != 0);
 	default:
-		return -ENOPROTOOPT;
+		return sock_getsockopt(sk, option);
 	}
 }
 
@@ -133,16 +90,11 @@ static int set_nodelay(struct worker *w, struct tcp_sock *tp, int on)
 
 static int set_keep(struct worker *w, struct tcp_sock *tp, int name, int value)
 {
-	if (value < 1 || value > (name == TCP_KEEPCNT ? KEEP_COUNT_MAX : KEEP_MAX_S))
-		return -EINVAL;
-	if (name == TCP_KEEPIDLE)
-		tp->keep_idle_s = (uint16_t)value;
-	else if (name == TCP_KEEPINTVL)
-		tp->keep_interval_s = (uint16_t)value;
-	else
-		tp->keep_count = (uint8_t)value;
-	tcp_timer_set_idle(w, tp);
-	return 0;
+	int err = option_set_field(tcp_fields, tcp_sock_sk(tp), name, value);
+
+	if (err == 0)
+		tcp_timer_set_idle(w, tp);
+	return err;
 }
 
 static int set_maxseg(struct tcp_sock *tp, int value)
@@ -157,7 +109,7 @@ static int set_tcp(struct worker *w, struct tcp_sock *tp, const struct leat_opti
 {
 	int value;
 
-	if (get_int(option, &value) != 0)
+	if (option_read_int(option, &value) != 0)
 		return -EINVAL;
 	switch (option->name) {
 	case TCP_NODELAY:
@@ -168,13 +120,8 @@ static int set_tcp(struct worker *w, struct tcp_sock *tp, const struct leat_opti
 		return set_keep(w, tp, option->name, value);
 	case TCP_MAXSEG:
 		return set_maxseg(tp, value);
-	case TCP_USER_TIMEOUT:
-		if (value < 0)
-			return -EINVAL;
-		tp->user_timeout_ms = (uint32_t)value;
-		return 0;
 	default:
-		return -ENOPROTOOPT;
+		return option_set_field(tcp_fields, tcp_sock_sk(tp), option->name, value);
 	}
 }
 
@@ -204,33 +151,29 @@ static int get_info(struct tcp_sock *tp, struct leat_option *option)
 		.tcpi_rcv_mss = tp->rcv_mss_bytes,
 	};
 
-	return put_value(option, &info, sizeof(option->value));
+	return option_write(option, &info, sizeof(option->value));
+}
+
+static int get_maxseg(const struct tcp_sock *tp, struct leat_option *option)
+{
+	uint32_t mss_bytes = tp->congestion.mss_bytes;
+
+	if (mss_bytes == 0)
+		mss_bytes = tp->user_mss_bytes != 0 ? tp->user_mss_bytes : TCP_MSS_DEFAULT_BYTES;
+	return option_write_int(option, (int)mss_bytes);
 }
 
 static int get_tcp(struct tcp_sock *tp, struct leat_option *option)
 {
-	uint32_t mss_bytes = tp->congestion.mss_bytes;
-
 	switch (option->name) {
 	case TCP_NODELAY:
-		return put_int(option, (tp->flags & TCP_SOCK_NODELAY) != 0);
-	case TCP_KEEPIDLE:
-		return put_int(option, tp->keep_idle_s);
-	case TCP_KEEPINTVL:
-		return put_int(option, tp->keep_interval_s);
-	case TCP_KEEPCNT:
-		return put_int(option, tp->keep_count);
-	case TCP_USER_TIMEOUT:
-		return put_int(option, (int)tp->user_timeout_ms);
+		return option_write_int(option, (tp->flags & TCP_SOCK_NODELAY) != 0);
 	case TCP_MAXSEG:
-		if (mss_bytes == 0)
-			mss_bytes = tp->user_mss_bytes != 0 ? tp->user_mss_bytes
-							    : TCP_MSS_DEFAULT_BYTES;
-		return put_int(option, (int)mss_bytes);
+		return get_maxseg(tp, option);
 	case TCP_INFO:
 		return get_info(tp, option);
 	default:
-		return -ENOPROTOOPT;
+		return option_get_field(tcp_fields, tcp_sock_sk(tp), option);
 	}
 }
 

@@ -1,91 +1,66 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Socket options of UDP socks, with Linux's meanings. */
 #include <errno.h>
-#include <string.h>
+#include <limits.h>
 #include <sys/socket.h>
 
 #include "core/worker.h"
 #include "net/ipv4.h"
+#include "sock/option.h"
 #include "udp/udp.h"
 
-#define BUFFER_MIN_BYTES 2304u /* of SO_RCVBUF and SO_SNDBUF */
+static const struct option_field ip_fields[] = {
+	OPTION_FIELD(IP_TOS, struct udp_sock, inet.traffic_class, INT_MIN, INT_MAX),
+	OPTION_FIELD(IP_MTU_DISCOVER, struct udp_sock, mtu_discover, IP_PMTUDISC_DONT,
+		     IP_PMTUDISC_PROBE),
+	{.bytes = 0},
+};
 
-static void sock_set_flag(struct sock *sk, enum sock_flag flag, bool on)
+static int set_broadcast(struct udp_sock *udp, const struct leat_option *option)
 {
-	sk->flags = on ? sk->flags | flag : sk->flags & ~(uint32_t)flag;
+	int value;
+
+	if (option_read_int(option, &value) != 0)
+		return -EINVAL;
+	udp->broadcast = value != 0;
+	return 0;
 }
 
-/* Twice what was asked for, as bookkeeping counts too (socket(7)). */
-static uint32_t buffer_bytes(int value, uint32_t max_bytes)
+static int set_ttl(struct udp_sock *udp, int value)
 {
-	uint32_t wanted = value < 0 ? 0 : (uint32_t)value;
-
-	wanted = RTE_MIN(wanted, max_bytes / 2) * 2;
-	return RTE_MAX(wanted, BUFFER_MIN_BYTES);
+	if (value != -1 && (value < 1 || value > UINT8_MAX))
+		return -EINVAL;
+	udp->inet.ttl = value == -1 ? IP_TTL_DEFAULT : value;
+	return 0;
 }
 
-static int udp_set_socket(struct worker *w, struct sock *sk, int name, int value)
+static int set_ip(struct sock *sk, const struct leat_option *option)
 {
-	switch (name) {
-	case SO_REUSEADDR:
-		sock_set_flag(sk, SOCK_REUSEADDR, value != 0);
-		return 0;
-	case SO_REUSEPORT:
-		sock_set_flag(sk, SOCK_REUSEPORT, value != 0);
-		return 0;
-	case SO_BROADCAST:
-		udp_sock(sk)->broadcast = value != 0;
-		return 0;
-	case SO_RCVBUF:
-		sk->rcvbuf_bytes = buffer_bytes(value, w->config.rcvbuf_max_bytes);
-		return 0;
-	case SO_SNDBUF:
-		sk->sndbuf_bytes = buffer_bytes(value, w->config.sndbuf_max_bytes);
-		return 0;
-	default:
-		return -ENOPROTOOPT;
-	}
-}
+	int value;
 
-static int udp_set_ip(struct sock *sk, int name, int value)
-{
-	struct udp_sock *udp = udp_sock(sk);
-
-	switch (name) {
-	case IP_TTL:
-		if (value != -1 && (value < 1 || value > UINT8_MAX))
-			return -EINVAL;
-		udp->inet.ttl = value == -1 ? IP_TTL_DEFAULT : value;
-		return 0;
-	case IP_TOS:
-		udp->inet.traffic_class = value;
-		return 0;
-	case IP_MTU_DISCOVER:
-		if (value < IP_PMTUDISC_DONT || value > IP_PMTUDISC_PROBE)
-			return -EINVAL;
-		udp->mtu_discover = value;
-		return 0;
-	default:
-		return -ENOPROTOOPT;
-	}
+	if (option_read_int(option, &value) != 0)
+		return -EINVAL;
+	if (option->name == IP_TTL)
+		return set_ttl(udp_sock(sk), value);
+	return option_set_field(ip_fields, sk, option->name, value);
 }
 
 int udp_setsockopt(struct worker *w, struct sock *sk, const struct leat_option *option)
 {
-	int value;
-
-	if (option->length_bytes < sizeof(value))
-		return -EINVAL;
-	memcpy(&value, option->value, sizeof(value));
-	if (option->level == SOL_SOCKET)
-		return udp_set_socket(w, sk, option->name, value);
-	if (option->level == IPPROTO_IP)
-		return udp_set_ip(sk, option->name, value);
-	return -ENOPROTOOPT;
+	switch (option->level) {
+	case SOL_SOCKET:
+		if (option->name == SO_BROADCAST)
+			return set_broadcast(udp_sock(sk), option);
+		return sock_setsockopt(w, sk, option);
+	case IPPROTO_IP:
+		return set_ip(sk, option);
+	default:
+		return -ENOPROTOOPT;
+	}
 }
 
 /* SO_ERROR: the pending error, which is fetched by this. */
-static int sock_fetch_error(struct worker *w, struct sock *sk)
+static int fetch_error(struct worker *w, struct sock *sk)
 {
 	int error = sk->error;
 
@@ -97,80 +72,42 @@ static int sock_fetch_error(struct worker *w, struct sock *sk)
 	return error;
 }
 
-static int udp_get_socket(struct worker *w, struct sock *sk, int name, int *value)
+static int get_socket(struct worker *w, struct sock *sk, struct leat_option *option)
 {
-	switch (name) {
-	case SO_REUSEADDR:
-		*value = !!(sk->flags & SOCK_REUSEADDR);
-		return 0;
-	case SO_REUSEPORT:
-		*value = !!(sk->flags & SOCK_REUSEPORT);
-		return 0;
+	switch (option->name) {
 	case SO_BROADCAST:
-		*value = udp_sock(sk)->broadcast;
-		return 0;
-	case SO_RCVBUF:
-		*value = sk->rcvbuf_bytes;
-		return 0;
-	case SO_SNDBUF:
-		*value = sk->sndbuf_bytes;
-		return 0;
+		return option_write_int(option, udp_sock(sk)->broadcast);
 	case SO_ERROR:
-		*value = sock_fetch_error(w, sk);
-		return 0;
-	case SO_TYPE:
-		*value = SOCK_DGRAM;
-		return 0;
-	case SO_DOMAIN:
-		*value = sk->family;
-		return 0;
-	case SO_PROTOCOL:
-		*value = IPPROTO_UDP;
-		return 0;
-	case SO_ACCEPTCONN:
-		*value = 0;
-		return 0;
+		return option_write_int(option, fetch_error(w, sk));
 	default:
-		return -ENOPROTOOPT;
+		return sock_getsockopt(sk, option);
 	}
 }
 
-static int udp_get_ip(const struct sock *sk, int name, int *value)
+static int get_ip(struct sock *sk, struct leat_option *option)
 {
-	const struct udp_sock *udp = (const struct udp_sock *)sk;
+	const struct udp_sock *udp = udp_sock(sk);
 
-	switch (name) {
+	switch (option->name) {
 	case IP_TTL:
-		*value = udp->inet.ttl;
-		return 0;
-	case IP_TOS:
-		*value = udp->inet.traffic_class;
-		return 0;
-	case IP_MTU_DISCOVER:
-		*value = udp->mtu_discover;
-		return 0;
+		return option_write_int(option, udp->inet.ttl);
 	case IP_MTU:
 		if (!(sk->flags & SOCK_HASHED))
 			return -ENOTCONN;
-		*value = udp->inet.dst.mtu;
-		return 0;
+		return option_write_int(option, udp->inet.dst.mtu);
 	default:
-		return -ENOPROTOOPT;
+		return option_get_field(ip_fields, sk, option);
 	}
 }
 
 int udp_getsockopt(struct worker *w, struct sock *sk, struct leat_option *option)
 {
-	int value = 0;
-	int err = -ENOPROTOOPT;
-
-	if (option->level == SOL_SOCKET)
-		err = udp_get_socket(w, sk, option->name, &value);
-	else if (option->level == IPPROTO_IP)
-		err = udp_get_ip(sk, option->name, &value);
-	if (err != 0)
-		return err;
-	memcpy(option->value, &value, sizeof(value));
-	option->length_bytes = sizeof(value);
-	return 0;
+	switch (option->level) {
+	case SOL_SOCKET:
+		return get_socket(w, sk, option);
+	case IPPROTO_IP:
+		return get_ip(sk, option);
+	default:
+		return -ENOPROTOOPT;
+	}
 }

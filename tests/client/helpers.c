@@ -31,13 +31,26 @@ struct sockaddr_in ipv4_address(uint16_t port)
 				    .sin_addr.s_addr = htonl(0xc0000201)};
 }
 
+int bind_port(int fd, uint16_t port)
+{
+	struct sockaddr_in local = ipv4_address(port);
+
+	return leat_bind(fd, (struct sockaddr *)&local, sizeof(local));
+}
+
+int connect_port(int fd, uint16_t port)
+{
+	struct sockaddr_in peer = ipv4_address(port);
+
+	return leat_connect(fd, (struct sockaddr *)&peer, sizeof(peer));
+}
+
 static int connected(int type)
 {
-	struct sockaddr_in peer = ipv4_address(80);
 	int fd = leat_socket(AF_INET, type, 0);
 
 	REQUIRE(fd >= 0);
-	REQUIRE_EQ(leat_connect(fd, (struct sockaddr *)&peer, sizeof(peer)), 0);
+	REQUIRE_EQ(connect_port(fd, 80), 0);
 	return fd;
 }
 
@@ -53,13 +66,21 @@ int connected_datagram(void)
 
 int listening_stream(void)
 {
-	struct sockaddr_in local = ipv4_address(8080);
 	int fd = leat_socket(AF_INET, SOCK_STREAM, 0);
 
 	REQUIRE(fd >= 0);
-	REQUIRE_EQ(leat_bind(fd, (struct sockaddr *)&local, sizeof(local)), 0);
+	REQUIRE_EQ(bind_port(fd, 8080), 0);
 	REQUIRE_EQ(leat_listen(fd, 16), 0);
 	return fd;
+}
+
+int socket_error(int fd)
+{
+	int error = -1;
+	socklen_t length = sizeof(error);
+
+	CHECK_EQ(leat_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length), 0);
+	return error;
 }
 
 static uint8_t pattern(size_t at)

@@ -17,6 +17,12 @@ int connected_datagram(void);
 /* A listening one. */
 int listening_stream(void);
 
+/* leat_bind and leat_connect of an ipv4_address. */
+int bind_port(int fd, uint16_t port);
+int connect_port(int fd, uint16_t port);
+/* SO_ERROR, which this takes; -1: the call failed. */
+int socket_error(int fd);
+
 struct sockaddr_in ipv4_address(uint16_t port);
 /* Bytes that differ from their neighbours; checks that data are those from offset on. */
 void fill_pattern(void *data, size_t length, size_t offset);

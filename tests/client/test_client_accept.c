@@ -126,6 +126,36 @@ static void an_offer_taken_back_is_passed_over(void)
 	fake_stop(d);
 }
 
+#define CREDITS 16 /* of a context that watches */
+
+/* All that a context's credits brought was reset before it looked: it still hears of the next. */
+static void credits_spent_on_what_was_taken_back_are_posted_again(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	struct leat_handle listener_handle, offered[CREDITS - 1];
+	int listener = listening_stream();
+	int epoll = leat_epoll_create1(0);
+	struct epoll_event event = {.events = EPOLLIN};
+
+	listener_handle = fake_handle(listener, 0);
+	CHECK_EQ(leat_epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event), 0);
+	CHECK_EQ(leat_epoll_wait(epoll, &event, 1, 0), 0);
+	fake_settle(d);
+	CHECK_EQ(fake_sock(d, listener_handle)->credits[0], CREDITS);
+	for (int i = 0; i < CREDITS - 1; i++)
+		offered[i] = fake_connect(d, listener_handle, (uint16_t)(1 + i));
+	for (int i = 0; i < CREDITS - 1; i++) {
+		CHECK(fake_revoke(d, offered[i]));
+		fake_sock(d, offered[i])->open = false;
+	}
+	CHECK_EQ(leat_epoll_wait(epoll, &event, 1, 0), 0);
+	fake_settle(d);
+	CHECK(fake_sock(d, listener_handle)->credits[0] > CREDITS / 2);
+	leat_close(listener);
+	leat_close(epoll);
+	fake_stop(d);
+}
+
 static void a_blocked_accept_posts_one_credit_for_each_worker(void)
 {
 	struct fake_config config = FAKE_CONFIG_DEFAULT;
@@ -229,6 +259,7 @@ TEST_SUITE(client_accept)
 	TEST(a_blocked_accept_is_woken);
 	TEST(without_blocking_a_queued_connection_is_found_at_once);
 	TEST(an_offer_taken_back_is_passed_over);
+	TEST(credits_spent_on_what_was_taken_back_are_posted_again);
 	TEST(a_blocked_accept_posts_one_credit_for_each_worker);
 	TEST(one_of_several_threads_wakes_for_a_connection);
 	TEST(what_does_not_listen_cannot_accept);

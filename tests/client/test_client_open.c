@@ -25,6 +25,17 @@ static unsigned open_socks(const struct fake_daemon *d)
 	return count;
 }
 
+/* A stream socket whose attempt to connect stays undecided. */
+static int hanging_stream(struct fake_daemon *d)
+{
+	int fd = leat_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	d->connect_hangs = true;
+	CHECK_EQ(connect_port(fd, 80), -1);
+	CHECK_EQ(errno, EINPROGRESS);
+	return fd;
+}
+
 static void what_is_not_served_is_refused(void)
 {
 	struct fake_daemon *d = fake_start_default();
@@ -88,10 +99,10 @@ static void a_port_taken_on_one_worker_is_in_use(void)
 	int fd = leat_socket(AF_INET, SOCK_STREAM, 0);
 
 	d->bind_conflicts = 1;
-	CHECK_EQ(leat_bind(fd, (struct sockaddr *)&local, sizeof(local)), -1);
+	CHECK_EQ(bind_port(fd, 80), -1);
 	CHECK_EQ(errno, EADDRINUSE);
 	CHECK_EQ(fake_sock(d, fake_handle(fd, 0))->port, 0); /* not bound there any more */
-	CHECK_EQ(leat_bind(fd, (struct sockaddr *)&local, sizeof(local)), 0);
+	CHECK_EQ(bind_port(fd, 80), 0);
 	CHECK_EQ(fake_sock(d, fake_handle(fd, 0))->port, 80);
 	CHECK_EQ(leat_bind(fd, (struct sockaddr *)&local, 3), -1);
 	CHECK_EQ(errno, EINVAL);
@@ -102,11 +113,10 @@ static void a_port_taken_on_one_worker_is_in_use(void)
 static void a_bound_stream_connects_from_its_home_alone(void)
 {
 	struct fake_daemon *d = start_two_workers();
-	struct sockaddr_in local = ipv4_address(1000), peer = ipv4_address(80);
 	int fd = leat_socket(AF_INET, SOCK_STREAM, 0);
 
-	CHECK_EQ(leat_bind(fd, (struct sockaddr *)&local, sizeof(local)), 0);
-	CHECK_EQ(leat_connect(fd, (struct sockaddr *)&peer, sizeof(peer)), 0);
+	CHECK_EQ(bind_port(fd, 1000), 0);
+	CHECK_EQ(connect_port(fd, 80), 0);
 	fake_settle(d);
 	CHECK_EQ(open_socks(d), 1);
 	CHECK_EQ(leat_send(fd, "x", 1, 0), 1);
@@ -117,12 +127,11 @@ static void a_bound_stream_connects_from_its_home_alone(void)
 static void a_bound_datagram_socket_connects_everywhere(void)
 {
 	struct fake_daemon *d = start_two_workers();
-	struct sockaddr_in local = ipv4_address(1000), peer = ipv4_address(80);
 	struct sockaddr none = {.sa_family = AF_UNSPEC};
 	int fd = leat_socket(AF_INET, SOCK_DGRAM, 0);
 
-	CHECK_EQ(leat_bind(fd, (struct sockaddr *)&local, sizeof(local)), 0);
-	CHECK_EQ(leat_connect(fd, (struct sockaddr *)&peer, sizeof(peer)), 0);
+	CHECK_EQ(bind_port(fd, 1000), 0);
+	CHECK_EQ(connect_port(fd, 80), 0);
 	CHECK_EQ(open_socks(d), 2);
 	CHECK_EQ(leat_send(fd, "x", 1, 0), 1);
 	CHECK_EQ(leat_connect(fd, &none, sizeof(none)), 0);
@@ -135,11 +144,10 @@ static void a_bound_datagram_socket_connects_everywhere(void)
 static void a_refused_connection_tells_why(void)
 {
 	struct fake_daemon *d = fake_start_default();
-	struct sockaddr_in peer = ipv4_address(80);
 	int fd = leat_socket(AF_INET, SOCK_STREAM, 0);
 
 	d->connect_error = ECONNREFUSED;
-	CHECK_EQ(leat_connect(fd, (struct sockaddr *)&peer, sizeof(peer)), -1);
+	CHECK_EQ(connect_port(fd, 80), -1);
 	CHECK_EQ(errno, ECONNREFUSED);
 	leat_close(fd);
 	fake_stop(d);
@@ -148,16 +156,10 @@ static void a_refused_connection_tells_why(void)
 static void connecting_without_blocking(void)
 {
 	struct fake_daemon *d = fake_start_default();
-	struct sockaddr_in peer = ipv4_address(80);
-	int fd = leat_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	int fd = hanging_stream(d);
 	struct pollfd pollfd = {.fd = fd, .events = POLLOUT};
-	socklen_t length = sizeof(int);
-	int error = -1;
 
-	d->connect_hangs = true;
-	CHECK_EQ(leat_connect(fd, (struct sockaddr *)&peer, sizeof(peer)), -1);
-	CHECK_EQ(errno, EINPROGRESS);
-	CHECK_EQ(leat_connect(fd, (struct sockaddr *)&peer, sizeof(peer)), -1);
+	CHECK_EQ(connect_port(fd, 80), -1);
 	CHECK_EQ(errno, EALREADY);
 	CHECK_EQ(leat_send(fd, "x", 1, 0), -1);
 	CHECK_EQ(errno, EAGAIN);
@@ -165,10 +167,9 @@ static void connecting_without_blocking(void)
 	fake_establish(d, fake_handle(fd, 0));
 	CHECK_EQ(leat_poll(&pollfd, 1, 1000), 1);
 	CHECK_EQ(pollfd.revents, POLLOUT);
-	CHECK_EQ(leat_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length), 0);
-	CHECK_EQ(error, 0);
-	CHECK_EQ(leat_connect(fd, (struct sockaddr *)&peer, sizeof(peer)), 0);
-	CHECK_EQ(leat_connect(fd, (struct sockaddr *)&peer, sizeof(peer)), -1);
+	CHECK_EQ(socket_error(fd), 0);
+	CHECK_EQ(connect_port(fd, 80), 0);
+	CHECK_EQ(connect_port(fd, 80), -1);
 	CHECK_EQ(errno, EISCONN);
 	leat_close(fd);
 	fake_stop(d);
@@ -177,19 +178,13 @@ static void connecting_without_blocking(void)
 static void a_failed_attempt_shows_in_poll(void)
 {
 	struct fake_daemon *d = fake_start_default();
-	struct sockaddr_in peer = ipv4_address(80);
-	int fd = leat_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	int fd = hanging_stream(d);
 	struct pollfd pollfd = {.fd = fd, .events = POLLOUT};
-	socklen_t length = sizeof(int);
-	int error = -1;
 
-	d->connect_hangs = true;
-	CHECK_EQ(leat_connect(fd, (struct sockaddr *)&peer, sizeof(peer)), -1);
 	fake_reset(d, fake_handle(fd, 0), EHOSTUNREACH);
 	CHECK_EQ(leat_poll(&pollfd, 1, 1000), 1);
 	CHECK_EQ(pollfd.revents, POLLOUT | POLLERR | POLLHUP);
-	CHECK_EQ(leat_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length), 0);
-	CHECK_EQ(error, EHOSTUNREACH);
+	CHECK_EQ(socket_error(fd), EHOSTUNREACH);
 	leat_close(fd);
 	fake_stop(d);
 }
@@ -197,13 +192,12 @@ static void a_failed_attempt_shows_in_poll(void)
 static void a_send_timeout_bounds_connect(void)
 {
 	struct fake_daemon *d = fake_start_default();
-	struct sockaddr_in peer = ipv4_address(80);
 	struct timeval timeout = {.tv_usec = 20000};
 	int fd = leat_socket(AF_INET, SOCK_STREAM, 0);
 
 	d->connect_hangs = true;
 	leat_setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
-	CHECK_EQ(leat_connect(fd, (struct sockaddr *)&peer, sizeof(peer)), -1);
+	CHECK_EQ(connect_port(fd, 80), -1);
 	CHECK_EQ(errno, EINPROGRESS);
 	leat_close(fd);
 	fake_stop(d);

@@ -241,15 +241,11 @@ static void so_error_fetches_the_error(void)
 {
 	struct fake_daemon *d = fake_start_default();
 	int fd = connected_stream();
-	socklen_t length = sizeof(int);
-	int error = -1;
 	char byte = 0;
 
 	fake_reset(d, fake_handle(fd, 0), ETIMEDOUT);
-	CHECK_EQ(leat_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length), 0);
-	CHECK_EQ(error, ETIMEDOUT);
-	CHECK_EQ(leat_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length), 0);
-	CHECK_EQ(error, 0);
+	CHECK_EQ(socket_error(fd), ETIMEDOUT);
+	CHECK_EQ(socket_error(fd), 0);
 	CHECK_EQ(leat_recv(fd, &byte, 1, 0), 0);
 	leat_close(fd);
 	fake_stop(d);

@@ -80,6 +80,16 @@ static void make_workers(void)
 	}
 }
 
+static void start_control(void)
+{
+	leatd.control = control_create(&leatd, signal_pipe[0], worker_stop);
+	REQUIRE(leatd.control != NULL);
+	for (uint16_t i = 0; i < WORKERS; i++)
+		leatd.worker[i]->listener = &leatd.control->listener;
+	REQUIRE_EQ(control_start(leatd.control), 0);
+	running = true;
+}
+
 static void begin(void)
 {
 	struct session_config session;
@@ -113,12 +123,7 @@ static void begin(void)
 	REQUIRE_EQ(
 		regions_open(&leatd.regions, session_region_bytes(&session), APPS, false, NULL, 0),
 		0);
-	leatd.control = control_create(&leatd, signal_pipe[0], worker_stop);
-	REQUIRE(leatd.control != NULL);
-	for (uint16_t i = 0; i < WORKERS; i++)
-		leatd.worker[i]->listener = &leatd.control->listener;
-	REQUIRE_EQ(control_start(leatd.control), 0);
-	running = true;
+	start_control();
 }
 
 /* SIGTERM, as leatd's signalfd would tell it. */
@@ -711,12 +716,7 @@ static void what_a_killed_leatd_left_is_replaced(void)
 	close(stale);
 	control_free(leatd.control);
 	memset(worker_stop, 0, sizeof(worker_stop));
-	leatd.control = control_create(&leatd, signal_pipe[0], worker_stop);
-	REQUIRE(leatd.control != NULL);
-	for (uint16_t i = 0; i < WORKERS; i++)
-		leatd.worker[i]->listener = &leatd.control->listener;
-	REQUIRE_EQ(control_start(leatd.control), 0);
-	running = true;
+	start_control();
 	fd = attached();
 	/* A living one's is not. */
 	second.leatd = &leatd;

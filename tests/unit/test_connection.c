@@ -46,6 +46,17 @@ static bool next_offer(struct leat_cqe *cqe, uint16_t *context)
 	return app_take_accept(&h->app, &listener, cqe, context);
 }
 
+/* The context gives credits; a connection comes in and is offered to it. */
+static void offer_one(uint16_t context, int credits, struct leat_cqe *cqe)
+{
+	uint16_t offered_to;
+
+	app_credit(&listener, context, credits);
+	REQUIRE_EQ(fake_establish(&listener, 1, NULL), 0);
+	REQUIRE(next_offer(cqe, &offered_to));
+	CHECK_EQ(offered_to, context);
+}
+
 static void queue_holds_backlog_plus_one(void)
 {
 	begin(2);
@@ -139,15 +150,12 @@ static void each_connection_goes_to_one_context_in_turn(void)
 static void an_unclaimed_offer_goes_to_another_after_a_while(void)
 {
 	struct leat_cqe first, second;
-	uint16_t context, other;
+	uint16_t other;
 	struct app_sock s;
 
 	begin(8);
 	open_context(1, 0);
-	app_credit(&listener, 0, 1);
-	REQUIRE_EQ(fake_establish(&listener, 1, NULL), 0);
-	REQUIRE(next_offer(&first, &context));
-	CHECK_EQ(context, 0);
+	offer_one(0, 1, &first);
 	app_credit(&listener, 1, 1);
 	host_advance_ms(h, OFFER_TIMEOUT_MS - 10);
 	CHECK(!next_offer(&second, &other)); /* context 0 still has time */
@@ -156,7 +164,7 @@ static void an_unclaimed_offer_goes_to_another_after_a_while(void)
 	CHECK_EQ(other, 1);
 	CHECK_EQ(second.handle.slot, first.handle.slot);
 	CHECK_EQ(host_counter(h, CNT_offers_revoked), 1);
-	CHECK(!app_claim(&h->app, &first, context, &s)); /* too late */
+	CHECK(!app_claim(&h->app, &first, 0, &s)); /* too late */
 	CHECK(app_claim(&h->app, &second, other, &s));
 	end();
 }
@@ -168,9 +176,7 @@ static void an_offer_stays_while_nobody_else_wants_it(void)
 	struct app_sock s;
 
 	begin(8);
-	app_credit(&listener, 0, 1);
-	REQUIRE_EQ(fake_establish(&listener, 1, NULL), 0);
-	REQUIRE(next_offer(&cqe, &context));
+	offer_one(0, 1, &cqe);
 	host_advance_ms(h, 10 * OFFER_TIMEOUT_MS);
 	CHECK(!next_offer(&another, &context));
 	CHECK(app_claim(&h->app, &cqe, 0, &s));
@@ -187,10 +193,8 @@ static void a_claim_beats_the_revocation(void)
 
 	begin(8);
 	open_context(1, 0);
-	app_credit(&listener, 0, 1);
-	REQUIRE_EQ(fake_establish(&listener, 1, NULL), 0);
-	REQUIRE(next_offer(&cqe, &context));
-	CHECK(app_claim(&h->app, &cqe, context, &s));
+	offer_one(0, 1, &cqe);
+	CHECK(app_claim(&h->app, &cqe, 0, &s));
 	app_credit(&listener, 1, 1);
 	host_advance_ms(h, 3 * OFFER_TIMEOUT_MS);
 	CHECK(!next_offer(&cqe, &context));
@@ -207,9 +211,7 @@ static void withdrawn_credit_gives_the_offer_to_another(void)
 
 	begin(8);
 	open_context(1, 0);
-	app_credit(&listener, 0, 5);
-	REQUIRE_EQ(fake_establish(&listener, 1, NULL), 0);
-	REQUIRE(next_offer(&first, &context));
+	offer_one(0, 5, &first);
 	app_credit(&listener, 1, 1);
 	app_uncredit(&listener, 0);
 	REQUIRE(next_offer(&second, &context)); /* at once */
@@ -223,12 +225,9 @@ static void withdrawn_credit_gives_the_offer_to_another(void)
 static void nonsense_in_the_claim_word_costs_only_its_writer(void)
 {
 	struct leat_cqe cqe;
-	uint16_t context;
 
 	begin(8);
-	app_credit(&listener, 0, 1);
-	REQUIRE_EQ(fake_establish(&listener, 1, NULL), 0);
-	REQUIRE(next_offer(&cqe, &context));
+	offer_one(0, 1, &cqe);
 	h->app.slots[cqe.handle.slot].claim = 0xdeadbeef;
 	host_advance_ms(h, 3 * OFFER_TIMEOUT_MS);
 	CHECK(arena_sock(arena(), cqe.handle) != NULL); /* counts as taken */
@@ -244,10 +243,7 @@ static void an_exited_process_gives_its_offers_back(void)
 	begin(8);
 	arena_fork(h->w, arena(), 0, 1);
 	open_context(1, 1); /* a forked child shares the listener */
-	app_credit(&listener, 1, 5);
-	REQUIRE_EQ(fake_establish(&listener, 1, NULL), 0);
-	REQUIRE(next_offer(&first, &context));
-	CHECK_EQ(context, 1);
+	offer_one(1, 5, &first);
 	app_credit(&listener, 0, 1);
 	h->app.channel[1][0].open = false;
 	arena_process_exit(h->w, arena(), 1);
@@ -262,16 +258,13 @@ static void an_exited_process_gives_its_offers_back(void)
 static void an_exited_process_takes_what_it_claimed_with_it(void)
 {
 	struct leat_cqe cqe;
-	uint16_t context;
 	struct app_sock s;
 
 	begin(8);
 	arena_fork(h->w, arena(), 0, 1);
 	open_context(1, 1);
-	app_credit(&listener, 1, 5);
-	REQUIRE_EQ(fake_establish(&listener, 1, NULL), 0);
-	REQUIRE(next_offer(&cqe, &context));
-	CHECK(app_claim(&h->app, &cqe, context, &s)); /* and the worker has not noticed */
+	offer_one(1, 5, &cqe);
+	CHECK(app_claim(&h->app, &cqe, 1, &s)); /* and the worker has not noticed */
 	h->app.channel[1][0].open = false;
 	arena_process_exit(h->w, arena(), 1);
 	host_poll(h);
@@ -284,14 +277,11 @@ static void an_exited_process_takes_what_it_claimed_with_it(void)
 static void a_claimed_connection_can_be_closed_before_the_worker_notices(void)
 {
 	struct leat_cqe cqe;
-	uint16_t context;
 	struct app_sock s;
 
 	begin(8);
-	app_credit(&listener, 0, 1);
-	REQUIRE_EQ(fake_establish(&listener, 1, NULL), 0);
-	REQUIRE(next_offer(&cqe, &context));
-	CHECK(app_claim(&h->app, &cqe, context, &s));
+	offer_one(0, 1, &cqe);
+	CHECK(app_claim(&h->app, &cqe, 0, &s));
 	CHECK_EQ(app_close(&s), 0);
 	CHECK_EQ(state()->queue_count, 0);
 	CHECK_EQ(fake_calls.closed, 1);

@@ -3,29 +3,7 @@
 
 #include <sys/socket.h>
 
-#include "support/host.h"
-
-static struct host *h;
-static struct build b;
-
-static void begin(void)
-{
-	h = host_new(NULL);
-}
-
-static void receive(void)
-{
-	host_inject(h, &b);
-	host_settle(h);
-}
-
-static void build_echo(uint32_t bytes)
-{
-	host_build_ipv4(h, &b, IPPROTO_ICMP);
-	build_icmp(&b, RTE_IP_ICMP_ECHO_REQUEST, 0, 0);
-	build_pattern(&b, 0, bytes);
-	build_finish(&b);
-}
+#include "support/packet_fixture.h"
 
 static void frame_shorter_than_its_header_is_counted(void)
 {
@@ -34,7 +12,7 @@ static void frame_shorter_than_its_header_is_counted(void)
 	build_truncate(&b, RTE_ETHER_HDR_LEN - 1);
 	receive();
 	CHECK_EQ(host_counter(h, CNT_eth_short), 1);
-	host_end(h);
+	end();
 }
 
 static void frame_for_another_station_is_dropped(void)
@@ -45,7 +23,7 @@ static void frame_for_another_station_is_dropped(void)
 	receive();
 	CHECK_EQ(host_counter(h, CNT_eth_address), 1);
 	HOST_EXPECT_NOTHING(h);
-	host_end(h);
+	end();
 }
 
 static void other_protocols_are_dropped(void)
@@ -57,7 +35,7 @@ static void other_protocols_are_dropped(void)
 	build_eth_header(&b)->ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV6);
 	receive();
 	CHECK_EQ(host_counter(h, CNT_eth_type), 2);
-	host_end(h);
+	end();
 }
 
 static void padding_of_a_short_frame_is_cut(void)
@@ -68,7 +46,7 @@ static void padding_of_a_short_frame_is_cut(void)
 	b.length = 64;
 	receive();
 	HOST_EXPECT(h, IS_ICMP, IP_LENGTH_IS(29), PAYLOAD_IS_PATTERN(0, 1));
-	host_end(h);
+	end();
 }
 
 static void trimming_frees_segments_behind_the_end(void)
@@ -92,7 +70,7 @@ static void trimming_frees_segments_behind_the_end(void)
 	CHECK_EQ(m->nb_segs, 1);
 	CHECK_EQ(m->data_len, 100);
 	rte_pktmbuf_free(m);
-	host_end(h);
+	end();
 }
 
 static void counters_tell_packets_and_bytes(void)
@@ -105,7 +83,7 @@ static void counters_tell_packets_and_bytes(void)
 	/* and before that its own announcement */
 	CHECK_EQ(host_counter(h, CNT_tx_packets), 2);
 	CHECK_EQ(host_counter(h, CNT_tx_bytes), b.length + RTE_ETHER_HDR_LEN + 28);
-	host_end(h);
+	end();
 }
 
 static void full_transmit_queue_drops_and_counts(void)
@@ -120,7 +98,7 @@ static void full_transmit_queue_drops_and_counts(void)
 	CHECK_EQ(host_tx_count(h), 3);
 	CHECK_EQ(host_counter(h, CNT_tx_full), 2);
 	h->link.tx_room = MEMPORT_UNLIMITED;
-	host_end(h);
+	end();
 }
 
 /* More frames in one iteration than the netif queues. */
@@ -139,7 +117,7 @@ static void long_bursts_are_flushed_in_parts(void)
 	CHECK_EQ(n->tx_count, 5);
 	host_settle(h);
 	CHECK_EQ(host_drain(h), RTE_DIM(n->tx) + 5);
-	host_end(h);
+	end();
 }
 
 /* Two workers on a port with one queue: the other's frames go out all the same. */
@@ -160,7 +138,7 @@ static void worker_without_a_queue_sends_through_its_owner(void)
 	CHECK_EQ(h->worker[1]->counter[CNT_steered_out], 1);
 	CHECK_EQ(h->worker[1]->counter[CNT_tx_packets], 0);
 	CHECK_EQ(h->worker[0]->counter[CNT_steered_in], 1);
-	host_end(h);
+	end();
 }
 
 /* ---- hostile frames ---- */
@@ -201,11 +179,20 @@ static void build_template(unsigned which)
 	build_finish(&b);
 }
 
+/* Somebody listens to both transports. */
+static void begin_hostile(struct app_sock *s)
+{
+	begin();
+	host_listen(h, 4);
+	REQUIRE_EQ(app_socket(&h->app, SOCK_DGRAM, s), 0);
+	REQUIRE_EQ(app_bind(s, 0, 7), 0);
+}
+
 static void end_hostile(struct app_sock *s)
 {
 	CHECK_EQ(app_close(s), 0);
 	CHECK_EQ(app_close(&h->listener), 0);
-	host_end(h);
+	end();
 }
 
 /* Every byte of every kind of packet wrong in turn, seen by the checksum or behind it: whatever
@@ -215,10 +202,7 @@ static void any_byte_may_be_wrong(void)
 	static const uint8_t flips[] = {0x01, 0x40, 0x80, 0xff};
 	struct app_sock s;
 
-	begin();
-	host_listen(h, 4);
-	REQUIRE_EQ(app_socket(&h->app, SOCK_DGRAM, &s), 0);
-	REQUIRE_EQ(app_bind(&s, 0, 7), 0);
+	begin_hostile(&s);
 	for (unsigned which = 0; which < 5; which++) {
 		build_template(which);
 		for (uint32_t i = 0; i < b.length * RTE_DIM(flips) * 2; i++) {
@@ -241,10 +225,7 @@ static void any_frame_may_be_cut(void)
 {
 	struct app_sock s;
 
-	begin();
-	host_listen(h, 4);
-	REQUIRE_EQ(app_socket(&h->app, SOCK_DGRAM, &s), 0);
-	REQUIRE_EQ(app_bind(&s, 0, 7), 0);
+	begin_hostile(&s);
 	for (unsigned which = 0; which < 5; which++) {
 		build_template(which);
 		for (uint32_t length = 0; length < b.length; length++) {

@@ -3,36 +3,10 @@
 #include "net/icmp.h"
 
 #include <errno.h>
-#include <netinet/ip_icmp.h>
 
-#include "support/host.h"
+#include "support/packet_fixture.h"
 
-static struct host *h;
-static struct build b, inner;
-
-static void begin(void)
-{
-	h = host_new(NULL);
-}
-
-static void end(void)
-{
-	host_end(h);
-}
-
-static void receive(void)
-{
-	host_inject(h, &b);
-	host_settle(h);
-}
-
-static void build_echo(uint32_t bytes)
-{
-	host_build_ipv4(h, &b, IPPROTO_ICMP);
-	build_icmp(&b, ICMP_ECHO, 0, 0x12345678);
-	build_pattern(&b, 0, bytes);
-	build_finish(&b);
-}
+static struct build inner;
 
 static void echo_comes_back_unchanged(void)
 {

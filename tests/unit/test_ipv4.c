@@ -3,36 +3,8 @@
 #include "net/ipv4.h"
 
 #include <errno.h>
-#include <netinet/ip_icmp.h>
 
-#include "support/host.h"
-
-static struct host *h;
-static struct build b;
-
-static void begin(void)
-{
-	h = host_new(NULL);
-}
-
-static void end(void)
-{
-	host_end(h);
-}
-
-static void build_echo(void)
-{
-	host_build_ipv4(h, &b, IPPROTO_ICMP);
-	build_icmp(&b, ICMP_ECHO, 0, 0x12345678);
-	build_pattern(&b, 0, 20);
-	build_finish(&b);
-}
-
-static void receive(void)
-{
-	host_inject(h, &b);
-	host_settle(h);
-}
+#include "support/packet_fixture.h"
 
 /* The packet dies, for this reason. */
 static void dies(enum counter why)
@@ -47,7 +19,7 @@ static void dies(enum counter why)
 static void a_good_packet_passes(void)
 {
 	begin();
-	build_echo();
+	build_echo(20);
 	receive();
 	HOST_EXPECT(h, IS_ICMP, IP_SOURCE_IS(HOST_ADDR), IP_DESTINATION_IS(PEER_ADDR),
 		    IP_TTL_IS(IP_TTL_DEFAULT));
@@ -57,9 +29,9 @@ static void a_good_packet_passes(void)
 static void every_cut_of_the_header_is_counted(void)
 {
 	begin();
-	build_echo();
+	build_echo(20);
 	for (uint32_t length = 0; length < 20; length++) {
-		build_echo();
+		build_echo(20);
 		build_truncate(&b, RTE_ETHER_HDR_LEN + length);
 		dies(CNT_ip_short);
 	}
@@ -83,7 +55,7 @@ static void headers_that_lie_about_lengths(void)
 
 	begin();
 	for (unsigned i = 0; i < RTE_DIM(wrong); i++) {
-		build_echo();
+		build_echo(20);
 		build_ipv4_header(&b)->version_ihl = wrong[i].version_ihl;
 		build_ipv4_header(&b)->total_length = rte_cpu_to_be_16(wrong[i].total);
 		dies(wrong[i].why);
@@ -95,7 +67,7 @@ static void a_wrong_header_checksum_is_seen_in_every_byte(void)
 {
 	begin();
 	for (uint32_t at = 8; at < 20; at++) { /* those before are checked for themselves */
-		build_echo();
+		build_echo(20);
 		b.data[b.network + at] ^= 0x40;
 		dies(CNT_ip_checksum);
 	}
@@ -111,7 +83,7 @@ static void impossible_sources_are_refused(void)
 
 	begin();
 	for (unsigned i = 0; i < RTE_DIM(sources); i++) {
-		build_echo();
+		build_echo(20);
 		build_ipv4_header(&b)->src_addr = rte_cpu_to_be_32(sources[i]);
 		build_checksums(&b);
 		dies(CNT_ip_source);
@@ -122,7 +94,7 @@ static void impossible_sources_are_refused(void)
 static void only_our_addresses_and_broadcasts_are_ours(void)
 {
 	begin();
-	build_echo();
+	build_echo(20);
 	build_ipv4_header(&b)->dst_addr = rte_cpu_to_be_32(HOST_ADDR + 7);
 	build_checksums(&b);
 	dies(CNT_ip_not_ours);
@@ -146,12 +118,12 @@ static void fragments_are_counted(void)
 
 	begin();
 	for (unsigned i = 0; i < RTE_DIM(offsets); i++) {
-		build_echo();
+		build_echo(20);
 		build_ipv4_header(&b)->fragment_offset = rte_cpu_to_be_16(offsets[i]);
 		build_checksums(&b);
 		dies(CNT_ip_fragment);
 	}
-	build_echo();
+	build_echo(20);
 	build_ipv4_header(&b)->fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG);
 	build_checksums(&b);
 	receive();
@@ -237,14 +209,14 @@ static void the_ports_word_on_checksums_is_taken_only_where_it_checks(void)
 	struct host_config c = host_config_default();
 
 	begin();
-	build_echo();
+	build_echo(20);
 	memport_inject_flags(&h->link, 0, b.data, b.length, RTE_MBUF_F_RX_IP_CKSUM_BAD);
 	host_settle(h);
 	CHECK_EQ(host_drain(h), 1);
 	end();
 	c.rx_checksum = true;
 	h = host_new(&c);
-	build_echo();
+	build_echo(20);
 	build_ipv4_header(&b)->hdr_checksum ^= 1;
 	receive();
 	CHECK_EQ(host_counter(h, CNT_ip_checksum), 1);
@@ -325,7 +297,7 @@ static void the_port_computes_checksums_where_it_can(void)
 		CHECK_EQ(send_udp(PEER_ADDR, payload, true), 0);
 		HOST_EXPECT(h, IS_UDP, PAYLOAD_IS_PATTERN(0, payload));
 	}
-	build_echo();
+	build_echo(20);
 	receive();
 	HOST_EXPECT(h, IS_ICMP, ICMP_TYPE_IS(ICMP_ECHOREPLY));
 	end();

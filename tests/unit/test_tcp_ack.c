@@ -3,30 +3,13 @@
 #include <sys/socket.h>
 
 #include "lib/pool.h"
-#include "support/host.h"
-#include "tcp/tcp_sock.h"
+#include "support/tcp_fixture.h"
 
 #define MSS 1460u
 
-static struct host *h;
-static struct peer peer;
-static struct app_sock s;
-
 static void begin(void)
 {
-	h = host_new(NULL);
-	peer_init(&peer, h);
-	host_connected(h, &peer, &s);
-}
-
-static void end(void)
-{
-	host_end(h);
-}
-
-static struct tcp_sock *tcp(void)
-{
-	return tcp_sk(host_sock(&s));
+	begin_connected(NULL);
 }
 
 /* The peer acknowledges the stream up to offset. */
@@ -256,8 +239,7 @@ static void an_older_segment_does_not_shrink_the_window(void)
 /* RFC 7323 section 2.3: the window is scaled, that of the SYN is not. */
 static void windows_are_scaled_after_the_syn(void)
 {
-	h = host_new(NULL);
-	peer_init(&peer, h);
+	begin_unconnected(NULL);
 	peer.window_scale = 4;
 	peer.window = 1000;
 	host_connected(h, &peer, &s);

@@ -4,21 +4,11 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "support/host.h"
-
-static struct host *h;
-static struct peer peer;
-static struct app_sock s;
+#include "support/tcp_fixture.h"
 
 static void begin(void)
 {
-	h = host_new(NULL);
-	peer_init(&peer, h);
-}
-
-static void end(void)
-{
-	host_end(h);
+	begin_unconnected(NULL);
 }
 
 /* ---- passive open ---------------------------------------------------------- */
@@ -337,8 +327,7 @@ static void without_a_sock_left_the_handshake_waits(void)
 
 	config.worker.max_socks = 4;
 	config.worker.max_listeners = 1;
-	h = host_new(&config);
-	peer_init(&peer, h);
+	begin_unconnected(&config);
 	host_listen(h, 16);
 	while (app_socket(&h->app, SOCK_STREAM, &taken[count]) == 0)
 		count++;
@@ -360,8 +349,7 @@ static void without_a_slot_left_the_connection_is_reset(void)
 	struct host_config config = host_config_default();
 
 	config.session.slots_per_worker = 1; /* the listener has it */
-	h = host_new(&config);
-	peer_init(&peer, h);
+	begin_unconnected(&config);
 	host_syn_received(h, &peer);
 	peer_send(&peer, TH_ACK, NULL, 0);
 	HOST_EXPECT(h, TCP_FLAGS_HAVE(TH_RST));

@@ -3,16 +3,11 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "support/host.h"
-
-static struct host *h;
-static struct peer peer;
-static struct app_sock s;
+#include "support/tcp_fixture.h"
 
 static void begin_with(bool timestamps)
 {
-	h = host_new(NULL);
-	peer_init(&peer, h);
+	begin_unconnected(NULL);
 	peer.timestamps = timestamps;
 	host_connected(h, &peer, &s);
 }
@@ -20,11 +15,6 @@ static void begin_with(bool timestamps)
 static void begin(void)
 {
 	begin_with(false);
-}
-
-static void end(void)
-{
-	host_end(h);
 }
 
 static uint32_t window(void)
@@ -150,8 +140,7 @@ static void text_beyond_the_window_is_cut(void)
 	uint32_t offered;
 	int buffer = 4096;
 
-	h = host_new(NULL);
-	peer_init(&peer, h);
+	begin_unconnected(NULL);
 	REQUIRE_EQ(app_socket(&h->app, SOCK_STREAM, &s), 0);
 	REQUIRE_EQ(app_setsockopt(&s, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer)), 0);
 	REQUIRE_EQ(app_connect(&s, PEER_ADDR, peer.port), 0);
@@ -200,9 +189,7 @@ static void without_a_chunk_left_text_is_dropped_and_comes_again(void)
 	config.session.chunk_shift = 12;
 	config.session.chunks_per_worker = 12;
 	config.session.grant_entries = 8;
-	h = host_new(&config);
-	peer_init(&peer, h);
-	host_connected(h, &peer, &s);
+	begin_connected(&config);
 	for (uint32_t i = 0; i < 20; i++)
 		peer_inject_pattern(&peer, peer.seq + 1000 * i, 1000);
 	host_settle(h);
@@ -221,8 +208,7 @@ static void without_a_chunk_left_text_is_dropped_and_comes_again(void)
 
 static void sequence_numbers_wrap_while_receiving(void)
 {
-	h = host_new(NULL);
-	peer_init(&peer, h);
+	begin_unconnected(NULL);
 	peer.isn = peer.seq = 0xffffff00;
 	host_connected(h, &peer, &s);
 	peer_inject_pattern(&peer, peer.seq + 1000, 1000); /* beyond the wrap, out of order */
@@ -373,8 +359,7 @@ static void an_impossible_ack_is_challenged(void)
 /* RFC 5961 section 5.2: MAX.SND.WND is the largest window there ever was. */
 static void an_old_ack_within_the_largest_window_is_accepted(void)
 {
-	h = host_new(NULL);
-	peer_init(&peer, h);
+	begin_unconnected(NULL);
 	peer.window = 10;
 	host_connected(h, &peer, &s);
 	peer.window = 30000;

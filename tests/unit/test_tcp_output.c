@@ -2,30 +2,13 @@
 /* What is sent when: segmentation, Nagle, silly windows, offloads. */
 #include <sys/socket.h>
 
-#include "support/host.h"
-#include "tcp/tcp_sock.h"
+#include "support/tcp_fixture.h"
 
 #define MSS 1460u
 
-static struct host *h;
-static struct peer peer;
-static struct app_sock s;
-
-static void begin_with(const struct host_config *config)
-{
-	h = host_new(config);
-	peer_init(&peer, h);
-	host_connected(h, &peer, &s);
-}
-
 static void begin(void)
 {
-	begin_with(NULL);
-}
-
-static void end(void)
-{
-	host_end(h);
+	begin_connected(NULL);
 }
 
 static void write_bytes(uint32_t length)
@@ -55,8 +38,7 @@ static void text_is_cut_at_the_mss(void)
 /* RFC 6691: the room that options take comes off the payload. */
 static void options_make_segments_smaller(void)
 {
-	h = host_new(NULL);
-	peer_init(&peer, h);
+	begin_unconnected(NULL);
 	peer.timestamps = true;
 	host_connected(h, &peer, &s);
 	write_bytes(3000);
@@ -67,8 +49,7 @@ static void options_make_segments_smaller(void)
 
 static void the_peers_mss_is_respected(void)
 {
-	h = host_new(NULL);
-	peer_init(&peer, h);
+	begin_unconnected(NULL);
 	peer.mss = 500;
 	host_connected(h, &peer, &s);
 	write_bytes(1200);
@@ -80,8 +61,7 @@ static void the_peers_mss_is_respected(void)
 
 static void an_absurd_mss_is_not_obeyed(void)
 {
-	h = host_new(NULL);
-	peer_init(&peer, h);
+	begin_unconnected(NULL);
 	peer.mss = 1;
 	host_connected(h, &peer, &s);
 	write_bytes(1000);
@@ -94,7 +74,7 @@ static void the_interfaces_mtu_is_respected(void)
 	struct host_config config = host_config_default();
 
 	config.mtu = 900;
-	begin_with(&config);
+	begin_connected(&config);
 	write_bytes(2000);
 	PEER_EXPECT(&peer, IP_LENGTH_IS(900), PAYLOAD_IS_PATTERN(0, 860));
 	host_drain(h);
@@ -163,8 +143,7 @@ static void fin_does_not_wait_for_nagle(void)
 
 static void no_byte_goes_beyond_the_window(void)
 {
-	h = host_new(NULL);
-	peer_init(&peer, h);
+	begin_unconnected(NULL);
 	peer.window = 4000;
 	host_connected(h, &peer, &s);
 	write_bytes(10000);
@@ -181,8 +160,7 @@ static void no_byte_goes_beyond_the_window(void)
 /* RFC 9293 section 3.8.6.2.1: no small segments into a window that opens bit by bit. */
 static void a_silly_window_is_not_used(void)
 {
-	h = host_new(NULL);
-	peer_init(&peer, h);
+	begin_unconnected(NULL);
 	peer.window = 5840;
 	host_connected(h, &peer, &s);
 	write_bytes(50000);
@@ -205,8 +183,7 @@ static void a_silly_window_is_not_used(void)
  * with small buffers. */
 static void a_peer_with_small_buffers_gets_its_bytes(void)
 {
-	h = host_new(NULL);
-	peer_init(&peer, h);
+	begin_unconnected(NULL);
 	peer.window = 500;
 	host_connected(h, &peer, &s);
 	write_bytes(1000);
@@ -247,7 +224,7 @@ static void after_a_pause_it_starts_slowly(void)
 			ack_all();
 		}
 	}
-	CHECK(tcp_sk(host_sock(&s))->congestion.cwnd_bytes > 20 * MSS);
+	CHECK(tcp()->congestion.cwnd_bytes > 20 * MSS);
 	host_advance_ms(h, 10000);
 	write_bytes(30 * MSS);
 	CHECK_EQ(host_drain(h), 10);
@@ -279,7 +256,7 @@ static void a_port_with_checksums_gets_them_right(void)
 	struct host_config config = host_config_default();
 
 	config.tx_checksum = config.rx_checksum = true;
-	begin_with(&config);
+	begin_connected(&config);
 	write_bytes(8 * MSS);
 	check_sent_whole(8 * MSS);
 	peer_send_pattern(&peer, 1000);
@@ -293,7 +270,7 @@ static void a_port_with_tso_gets_large_segments(void)
 	struct host_config config = host_config_default();
 
 	config.tx_checksum = config.tso = true;
-	begin_with(&config);
+	begin_connected(&config);
 	write_bytes(10 * MSS);
 	CHECK_EQ(h->link.segmented, 10);
 	CHECK_EQ(host_counter(h, CNT_tcp_tx_segments), 2 + 10); /* SYN, ACK, and those */
@@ -306,7 +283,7 @@ static void a_port_without_segments_gets_copies(void)
 	struct host_config config = host_config_default();
 
 	config.tx_multi_segs = config.external_buffers = false;
-	begin_with(&config);
+	begin_connected(&config);
 	write_bytes(8 * MSS);
 	check_sent_whole(8 * MSS);
 	end();

@@ -6,28 +6,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "support/host.h"
-#include "tcp/tcp_sock.h"
-
-static struct host *h;
-static struct peer peer;
-static struct app_sock s;
+#include "support/tcp_fixture.h"
 
 static void begin(void)
 {
-	h = host_new(NULL);
-	peer_init(&peer, h);
-}
-
-static void begin_connected(void)
-{
-	begin();
-	host_connected(h, &peer, &s);
-}
-
-static void end(void)
-{
-	host_end(h);
+	begin_unconnected(NULL);
 }
 
 /* An ICMP error of a router about the segment with seq that the host sent to the peer. */
@@ -100,7 +83,7 @@ static void an_error_about_nothing_in_flight_is_ignored(void)
 /* RFC 1122 section 4.2.3.9: on a connection it is only a hint. */
 static void unreachable_does_not_end_a_connection(void)
 {
-	begin_connected();
+	begin_connected(NULL);
 	app_write_pattern(&s, 100);
 	host_settle(h);
 	host_drain(h);
@@ -118,7 +101,7 @@ static void unreachable_does_not_end_a_connection(void)
 /* RFC 1191. */
 static void fragmentation_needed_makes_segments_smaller(void)
 {
-	begin_connected();
+	begin_connected(NULL);
 	app_write_pattern(&s, 5000);
 	host_settle(h);
 	host_drain(h);
@@ -131,7 +114,7 @@ static void fragmentation_needed_makes_segments_smaller(void)
 
 static void an_absurd_path_mtu_is_not_believed(void)
 {
-	begin_connected();
+	begin_connected(NULL);
 	app_write_pattern(&s, 5000);
 	host_settle(h);
 	host_drain(h);
@@ -153,8 +136,7 @@ static void a_silent_neighbour_fails_a_connect(void)
 
 	config.know_peer = false;
 	config.answer_arp = false;
-	h = host_new(&config);
-	peer_init(&peer, h);
+	begin_unconnected(&config);
 	REQUIRE_EQ(app_socket(&h->app, SOCK_STREAM, &s), 0);
 	CHECK_EQ(app_connect(&s, PEER_ADDR, 80), 0);
 	host_advance_ms(h, 10000);
@@ -170,8 +152,7 @@ static void a_late_neighbour_gets_the_syn(void)
 	struct host_config config = host_config_default();
 
 	config.know_peer = false;
-	h = host_new(&config);
-	peer_init(&peer, h);
+	begin_unconnected(&config);
 	REQUIRE_EQ(app_socket(&h->app, SOCK_STREAM, &s), 0);
 	CHECK_EQ(app_connect(&s, PEER_ADDR, 80), 0);
 	host_settle(h); /* asks, is answered, sends */
@@ -371,7 +352,7 @@ static void a_row_of_ss_tells_the_state(void)
 {
 	struct sock_info info = {.session = 0};
 
-	begin_connected();
+	begin_connected(NULL);
 	app_write_pattern(&s, 100);
 	peer_send_pattern(&peer, 50);
 	host_settle(h);

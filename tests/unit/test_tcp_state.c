@@ -5,23 +5,12 @@
 #include <sys/socket.h>
 
 #include "sock/holders.h"
-#include "support/host.h"
+#include "support/tcp_fixture.h"
 #include "tcp/tcp.h"
-
-static struct host *h;
-static struct peer peer;
-static struct app_sock s;
 
 static void begin(void)
 {
-	h = host_new(NULL);
-	peer_init(&peer, h);
-	host_connected(h, &peer, &s);
-}
-
-static void end(void)
-{
-	host_end(h);
+	begin_connected(NULL);
 }
 
 /* Is the connection in TIME-WAIT: no sock, but still known? */

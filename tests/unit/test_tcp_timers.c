@@ -4,30 +4,13 @@
 #include <sys/socket.h>
 
 #include "lib/pool.h"
-#include "support/host.h"
-#include "tcp/tcp_sock.h"
+#include "support/tcp_fixture.h"
 
 #define MSS 1460u
 
-static struct host *h;
-static struct peer peer;
-static struct app_sock s;
-
 static void begin(void)
 {
-	h = host_new(NULL);
-	peer_init(&peer, h);
-	host_connected(h, &peer, &s);
-}
-
-static void end(void)
-{
-	host_end(h);
-}
-
-static struct tcp_sock *tcp(void)
-{
-	return tcp_sk(host_sock(&s));
+	begin_connected(NULL);
 }
 
 /* How long until the next frame, at most limit_ms; it stays queued. */

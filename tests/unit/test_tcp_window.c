@@ -2,14 +2,9 @@
 /* The window we offer: RFC 9293 section 3.8.6. */
 #include <sys/socket.h>
 
-#include "support/host.h"
-#include "tcp/tcp_sock.h"
+#include "support/tcp_fixture.h"
 
 #define BUFFER 20000
-
-static struct host *h;
-static struct peer peer;
-static struct app_sock s;
 
 static void begin(void)
 {
@@ -17,14 +12,7 @@ static void begin(void)
 
 	config.worker.rcvbuf_bytes = BUFFER;
 	config.worker.rcvbuf_max_bytes = BUFFER;
-	h = host_new(&config);
-	peer_init(&peer, h);
-	host_connected(h, &peer, &s);
-}
-
-static void end(void)
-{
-	host_end(h);
+	begin_connected(&config);
 }
 
 /* The right edge of the last segment's window, as an offset in the peer's stream. */
@@ -138,14 +126,12 @@ static void a_large_buffer_is_scaled(void)
 {
 	struct tcp_segment t;
 
-	h = host_new(NULL);
-	peer_init(&peer, h);
+	begin_unconnected(NULL);
 	peer.window_scale = 0; /* willing, without need of its own */
 	host_connected(h, &peer, &s);
 	peer_send_pattern(&peer, 1000);
 	t = PEER_TAKE(&peer);
-	CHECK_RANGE((uint32_t)t.window << tcp_sk(host_sock(&s))->rcv_scale, (1 << 18) - 1000 - 128,
-		    1 << 18);
+	CHECK_RANGE((uint32_t)t.window << tcp()->rcv_scale, (1 << 18) - 1000 - 128, 1 << 18);
 	end();
 }
 

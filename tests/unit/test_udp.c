@@ -3,27 +3,13 @@
 #include "udp/udp.h"
 
 #include <errno.h>
-#include <netinet/ip_icmp.h>
 #include <sys/socket.h>
 
 #include "net/ipv4.h"
-#include "support/host.h"
+#include "support/packet_fixture.h"
 
 #define PORT      53
 #define PEER_PORT 4000
-
-static struct host *h;
-static struct build b;
-
-static void begin(void)
-{
-	h = host_new(NULL);
-}
-
-static void end(void)
-{
-	host_end(h);
-}
 
 static void open_bound(struct app_sock *s)
 {
@@ -44,12 +30,6 @@ static void build_datagram(uint16_t from, uint16_t to, uint32_t length)
 	build_udp(&b, from, to);
 	build_pattern(&b, 0, length);
 	build_finish(&b);
-}
-
-static void receive(void)
-{
-	host_inject(h, &b);
-	host_settle(h);
 }
 
 static void arrives(uint32_t length)

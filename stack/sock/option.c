@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sock/option.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "core/worker.h"
+#include "sock/sock.h"
+
+#define BUFFER_MIN_BYTES 2304 /* Linux's least SO_RCVBUF */
+
+int option_read(const struct leat_option *option, void *value, uint32_t bytes)
+{
+	if (option->length_bytes < bytes)
+		return -EINVAL;
+	memcpy(value, option->value, bytes);
+	return 0;
+}
+
+int option_write(struct leat_option *option, const void *value, uint32_t bytes)
+{
+	option->length_bytes = RTE_MIN(option->length_bytes, bytes);
+	memcpy(option->value, value, option->length_bytes);
+	return 0;
+}
+
+/* ---- numbers in fields ---- */
+
+static const struct option_field *find_field(const struct option_field *table, int name)
+{
+	const struct option_field *f;
+
+	for (f = table; f->bytes != 0; f++)
+		if (f->name == name)
+			return f;
+	return NULL;
+}
+
+int option_set_field(const struct option_field *table, struct sock *sk, int name, int value)
+{
+	const struct option_field *f = find_field(table, name);
+	void *at;
+
+	if (f == NULL)
+		return -ENOPROTOOPT;
+	if (value < f->min || value > f->max)
+		return -EINVAL;
+	at = RTE_PTR_ADD(sk, f->offset);
+	if (f->bytes == sizeof(uint8_t))
+		*(uint8_t *)at = (uint8_t)value;
+	else if (f->bytes == sizeof(uint16_t))
+		*(uint16_t *)at = (uint16_t)value;
+	else
+		*(uint32_t *)at = (uint32_t)value;
+	return 0;
+}
+
+int option_get_field(const struct option_field *table, const struct sock *sk,
+		     struct leat_option *option)
+{
+	const struct option_field *f = find_field(table, option->name);
+	const void *at;
+
+	if (f == NULL)
+		return -ENOPROTOOPT;
+	at = RTE_PTR_ADD(sk, f->offset);
+	if (f->bytes == sizeof(uint8_t))
+		return option_write_int(option, *(const uint8_t *)at);
+	if (f->bytes == sizeof(uint16_t))
+		return option_write_int(option, *(const uint16_t *)at);
+	return option_write_int(option, (int)*(const uint32_t *)at);
+}
+
+/* ---- SOL_SOCKET ---- */
+
+/* Of datagrams twice what was asked for, as their bookkeeping counts too (socket(7)); a stream's
+ * buffer holds nothing but its bytes. */
+static uint32_t buffer_bytes(const struct sock *sk, int value, uint32_t max_bytes)
+{
+	int64_t bytes = sk->proto->type == SOCK_DGRAM ? 2 * (int64_t)value : value;
+
+	if (bytes < BUFFER_MIN_BYTES)
+		return BUFFER_MIN_BYTES;
+	return (uint32_t)RTE_MIN(bytes, (int64_t)max_bytes);
+}
+
+int sock_setsockopt(struct worker *w, struct sock *sk, const struct leat_option *option)
+{
+	int value;
+
+	if (option_read_int(option, &value) != 0)
+		return -EINVAL;
+	switch (option->name) {
+	case SO_REUSEADDR:
+		sock_set_flag(sk, SOCK_REUSEADDR, value != 0);
+		return 0;
+	case SO_REUSEPORT:
+		sock_set_flag(sk, SOCK_REUSEPORT, value != 0);
+		return 0;
+	case SO_RCVBUF:
+		sk->rcvbuf_bytes = buffer_bytes(sk, value, w->config.rcvbuf_max_bytes);
+		return 0;
+	case SO_SNDBUF:
+		sk->sndbuf_bytes = buffer_bytes(sk, value, w->config.sndbuf_max_bytes);
+		return 0;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+int sock_getsockopt(const struct sock *sk, struct leat_option *option)
+{
+	switch (option->name) {
+	case SO_REUSEADDR:
+		return option_write_int(option, (sk->flags & SOCK_REUSEADDR) != 0);
+	case SO_REUSEPORT:
+		return option_write_int(option, (sk->flags & SOCK_REUSEPORT) != 0);
+	case SO_RCVBUF:
+		return option_write_int(option, (int)sk->rcvbuf_bytes);
+	case SO_SNDBUF:
+		return option_write_int(option, (int)sk->sndbuf_bytes);
+	case SO_TYPE:
+		return option_write_int(option, sk->proto->type);
+	case SO_DOMAIN:
+		return option_write_int(option, sk->family);
+	case SO_PROTOCOL:
+		return option_write_int(option, sk->proto->protocol);
+	case SO_ACCEPTCONN:
+		return option_write_int(option, sk->state == TCP_LISTEN);
+	default:
+		return -ENOPROTOOPT;
+	}
+}
