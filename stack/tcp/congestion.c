@@ -44,9 +44,9 @@ void congestion_grow(struct congestion *c, uint32_t bytes)
 	c->cwnd_bytes += min_u32(bytes, CONGESTION_WINDOW_MAX_BYTES - c->cwnd_bytes);
 }
 
-void congestion_slow_start(struct congestion *c, uint32_t acked_bytes, uint32_t limit_segments)
+void congestion_slow_start(struct congestion *c, uint32_t acked_bytes, bool after_timeout)
 {
-	congestion_grow(c, min_u32(acked_bytes, limit_segments * c->mss_bytes));
+	congestion_grow(c, after_timeout ? min_u32(acked_bytes, c->mss_bytes) : acked_bytes);
 }
 
 void congestion_avoid(struct congestion *c, uint32_t acked_bytes)
@@ -86,17 +86,12 @@ void congestion_reduce_to(struct congestion *c, uint32_t bytes, enum congestion_
 		c->cwnd_bytes = c->mss_bytes;
 }
 
-void congestion_recover(struct congestion *c, enum congestion_event why, uint32_t in_flight_bytes)
+void congestion_recover(struct congestion *c, enum congestion_event why)
 {
-	/* RFC 6582 section 3.2 step 3, option 1: the last hole is filled, much may be
-	 * acknowledged at once, and shall not be answered with a burst. */
-	uint32_t most = max_u32(in_flight_bytes, c->mss_bytes) + c->mss_bytes;
-
-	if (why == CONGESTION_LOSS)
-		c->cwnd_bytes = min_u32(c->ssthresh_bytes, most);
-	else if (why == CONGESTION_ECN) /* there was no hole */
+	/* RFC 9937 section 6.3: PRR has brought what is in flight there already.  After a timeout
+	 * slow start has brought it to where it belongs. */
+	if (why != CONGESTION_TIMEOUT)
 		c->cwnd_bytes = c->ssthresh_bytes;
-	/* After a timeout slow start has brought it to where it belongs. */
 }
 
 void congestion_restart(struct congestion *c, uint32_t idle_us, uint32_t rto_us)

@@ -210,8 +210,7 @@ static void first_slow_start(struct congestion *c, const struct congestion_ack *
 	struct hystart *h = &cubic(c)->hystart;
 
 	if (ack->cwnd_limited)
-		congestion_grow(
-			c, hystart_growth(h, ack->acked_bytes, c->mss_bytes, c->pacing_rate != 0));
+		congestion_grow(c, hystart_growth(h, ack->acked_bytes));
 	if (hystart_ack(h, ack->snd_una, ack->snd_max, ack->rtt_us) == HYSTART_DONE)
 		c->ssthresh_bytes = c->cwnd_bytes;
 }
@@ -231,9 +230,7 @@ static void cubic_acked(struct congestion *c, const struct congestion_ack *ack)
 	if (in_first_slow_start(c))
 		first_slow_start(c, ack);
 	else if (ack->cwnd_limited)
-		congestion_slow_start(c, ack->acked_bytes,
-				      ack->in_recovery ? ABC_LIMIT_TIMEOUT_SEGMENTS
-						       : ABC_LIMIT_SEGMENTS);
+		congestion_slow_start(c, ack->acked_bytes, ack->in_recovery);
 }
 
 /* ---- reduction ------------------------------------------------------------------------ */
@@ -263,8 +260,9 @@ static void cubic_reduce(struct congestion *c, enum congestion_event why, uint32
 
 static void cubic_recovered(struct congestion *c, uint32_t in_flight_bytes, uint64_t now_us)
 {
+	(void)in_flight_bytes;
 	(void)now_us;
-	congestion_recover(c, cubic(c)->last, in_flight_bytes);
+	congestion_recover(c, cubic(c)->last);
 }
 
 /* Section 4.9.  last_us is as it was: t_epoch is restored, too. */

@@ -25,9 +25,7 @@ void newreno_acked(struct congestion *c, const struct congestion_ack *ack)
 	if (c->cwnd_bytes >= c->ssthresh_bytes)
 		congestion_avoid(c, ack->acked_bytes);
 	else
-		congestion_slow_start(c, ack->acked_bytes,
-				      ack->in_recovery ? ABC_LIMIT_TIMEOUT_SEGMENTS
-						       : ABC_LIMIT_SEGMENTS);
+		congestion_slow_start(c, ack->acked_bytes, ack->in_recovery);
 }
 
 void newreno_reduce(struct congestion *c, enum congestion_event why, uint32_t in_flight_bytes,
@@ -41,8 +39,9 @@ void newreno_reduce(struct congestion *c, enum congestion_event why, uint32_t in
 
 void newreno_recovered(struct congestion *c, uint32_t in_flight_bytes, uint64_t now_us)
 {
+	(void)in_flight_bytes;
 	(void)now_us;
-	congestion_recover(c, newreno(c)->last, in_flight_bytes);
+	congestion_recover(c, newreno(c)->last);
 }
 
 static void newreno_undo(struct congestion *c)

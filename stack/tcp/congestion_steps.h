@@ -6,9 +6,6 @@
 #include "tcp/congestion.h"
 
 #define CONGESTION_WINDOW_MAX_BYTES (1u << 30) /* RFC 7323 section 2.3: no window is larger */
-/* RFC 3465 section 2.2 and 2.3: L, growth in slow start per ACK; one while a timeout is repaired. */
-#define ABC_LIMIT_SEGMENTS         2u
-#define ABC_LIMIT_TIMEOUT_SEGMENTS 1u
 
 /* What NewReno keeps, and algorithms that lose as NewReno does: first in their own state. */
 struct newreno {
@@ -39,8 +36,10 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 void congestion_begin(struct congestion *c, bool handshake_lost);
 /* Adds to cwnd, up to the largest window there is. */
 void congestion_grow(struct congestion *c, uint32_t bytes);
-/* RFC 3465 section 2.2: by what is acknowledged, limit_segments at most. */
-void congestion_slow_start(struct congestion *c, uint32_t acked_bytes, uint32_t limit_segments);
+/* By what is acknowledged.  RFC 3465 section 2.3 would allow two segments for an ACK; as Linux we
+ * set no limit, or a peer that acknowledges a burst at once (GRO, LRO, leat itself) would starve.
+ * While a timeout is repaired the limit is one segment. */
+void congestion_slow_start(struct congestion *c, uint32_t acked_bytes, bool after_timeout);
 /* RFC 3465 section 2.1: one segment for each window's worth acknowledged. */
 void congestion_avoid(struct congestion *c, uint32_t acked_bytes);
 /* cwnd and ssthresh, for undo. */
@@ -51,7 +50,7 @@ bool congestion_restore(struct congestion *c);
  * one segment. */
 void congestion_reduce_to(struct congestion *c, uint32_t bytes, enum congestion_event why);
 /* The end of a recovery that this event began. */
-void congestion_recover(struct congestion *c, enum congestion_event why, uint32_t in_flight_bytes);
+void congestion_recover(struct congestion *c, enum congestion_event why);
 /* RFC 5681 section 4.1: idle for more than an RTO leaves the restart window. */
 void congestion_restart(struct congestion *c, uint32_t idle_us, uint32_t rto_us);
 

@@ -14,14 +14,9 @@ void hystart_begin(struct hystart *h)
 	*h = (struct hystart){0};
 }
 
-uint32_t hystart_growth(const struct hystart *h, uint32_t acked_bytes, uint32_t mss_bytes,
-			bool paced)
+uint32_t hystart_growth(const struct hystart *h, uint32_t acked_bytes)
 {
-	uint32_t bytes = acked_bytes;
-
-	if (!paced) /* pacing takes the burst out of it: no limit */
-		bytes = min_u32(bytes, HYSTART_LIMIT_SEGMENTS * mss_bytes);
-	return h->css_baseline_us != 0 ? bytes / HYSTART_CSS_GROWTH_DIVISOR : bytes;
+	return h->css_baseline_us != 0 ? acked_bytes / HYSTART_CSS_GROWTH_DIVISOR : acked_bytes;
 }
 
 static void round_begin(struct hystart *h, uint32_t snd_max)

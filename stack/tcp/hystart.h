@@ -17,7 +17,6 @@
 #define HYSTART_SAMPLES            8 /* N_RTT_SAMPLE: fewer in a round prove nothing */
 #define HYSTART_CSS_GROWTH_DIVISOR 4
 #define HYSTART_CSS_ROUNDS         5
-#define HYSTART_LIMIT_SEGMENTS     8 /* L, of a sender that does not pace */
 
 struct hystart {
 	uint32_t window_end; /* the round ends when this sequence number is acknowledged */
@@ -33,9 +32,9 @@ enum hystart_verdict { HYSTART_GOES_ON, HYSTART_DONE /* ssthresh is where cwnd i
 
 /* Slow start begins; the first ACK begins the first round. */
 void hystart_begin(struct hystart *h);
-/* How much cwnd grows by, for so many bytes acknowledged. */
-uint32_t hystart_growth(const struct hystart *h, uint32_t acked_bytes, uint32_t mss_bytes,
-			bool paced);
+/* How much cwnd grows by, for so many bytes acknowledged.  L of RFC 9406 is infinite: see
+ * congestion_slow_start. */
+uint32_t hystart_growth(const struct hystart *h, uint32_t acked_bytes);
 /* An ACK of slow start, after cwnd grew; rtt_us 0: not measured. */
 enum hystart_verdict hystart_ack(struct hystart *h, uint32_t snd_una, uint32_t snd_max,
 				 uint32_t rtt_us);

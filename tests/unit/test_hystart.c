@@ -33,7 +33,7 @@ static enum hystart_verdict round_of(uint32_t rtt_us)
 
 static bool in_css(void)
 {
-	return hystart_growth(&h, 4 * MSS, MSS, false) == MSS;
+	return hystart_growth(&h, 4 * MSS) == MSS;
 }
 
 static void steady_round_trips_leave_slow_start_alone(void)
@@ -109,12 +109,10 @@ static void a_passing_delay_brings_slow_start_back(void)
 	CHECK(!in_css());
 }
 
-static void growth_is_limited_unless_paced(void)
+static void all_that_is_acknowledged_counts(void)
 {
 	begin();
-	CHECK_EQ(hystart_growth(&h, 100 * MSS, MSS, false), 8 * MSS);
-	CHECK_EQ(hystart_growth(&h, 100 * MSS, MSS, true), 100 * MSS);
-	CHECK_EQ(hystart_growth(&h, 100, MSS, false), 100);
+	CHECK_EQ(hystart_growth(&h, 100 * MSS), 100 * MSS);
 }
 
 static void extreme_round_trips_do_no_harm(void)
@@ -166,7 +164,7 @@ TEST_SUITE(hystart)
 	TEST(the_threshold_lies_between_4_and_16_ms);
 	TEST(conservative_slow_start_ends_after_five_rounds);
 	TEST(a_passing_delay_brings_slow_start_back);
-	TEST(growth_is_limited_unless_paced);
+	TEST(all_that_is_acknowledged_counts);
 	TEST(extreme_round_trips_do_no_harm);
 	TEST(slow_start_ends_before_a_long_queue_overflows);
 }

@@ -106,14 +106,14 @@ static void three_duplicates_start_fast_retransmit(void)
 	HOST_EXPECT_NOTHING(h);
 	CHECK_EQ(host_counter(h, CNT_tcp_fast_retransmit), 1);
 	CHECK_EQ(host_counter(h, CNT_tcp_rto), 0);
-	CHECK_EQ(tcp()->congestion.ssthresh_bytes, 5 * MSS); /* half of the flight */
+	CHECK_EQ(tcp()->congestion.ssthresh_bytes, 7 * MSS); /* CUBIC: 0.7 of the flight */
 	for (int i = 0; i < 8; i++)
-		ack(0); /* one for every second segment that leaves the network */
-	CHECK_EQ(take(&sent), 4);
-	CHECK_EQ(tcp_in_flight(tcp()), 5 * MSS);
+		ack(0); /* seven for ten that leave the network */
+	CHECK_EQ(take(&sent), 6);
+	CHECK_EQ(tcp_in_flight(tcp()), 7 * MSS);
 	ack(12 * MSS); /* all that was in flight when it began: recovery ends */
 	CHECK(tcp()->recovery == RECOVERY_NONE);
-	CHECK_RANGE(tcp()->congestion.cwnd_bytes, 2 * MSS, 6 * MSS); /* min(ssthresh, flight + 1) and growth */
+	CHECK_RANGE(tcp()->congestion.cwnd_bytes, 7 * MSS, 8 * MSS); /* ssthresh and growth */
 	host_drain(h);
 	end();
 }
