@@ -113,7 +113,11 @@ static uint64_t sleep_bound(struct worker *w, uint32_t limit_us, bool blocked)
 {
 	uint64_t us = (uint64_t)wheel_next(&w->wheel, limit_us / 1000 + 1) * 1000;
 
+	uint64_t calendar_us = calendar_next_us(&w->calendar);
+
 	us = RTE_MIN(us, (uint64_t)limit_us);
+	if (calendar_us != CALENDAR_NEVER)
+		us = RTE_MIN(us, calendar_us > w->now_us ? calendar_us - w->now_us : 0);
 	if (w->sleep->port_without_fd)
 		us = RTE_MIN(us, (uint64_t)SLEEP_NO_DESCRIPTOR_US);
 	if (blocked || !TAILQ_EMPTY(&w->raised))

@@ -119,6 +119,7 @@ unsigned worker_poll(struct worker *w)
 	work += chunks_take_returned(w);
 	work += channels_poll(w);
 	work += wheel_run(&w->wheel, w->now_ms);
+	work += calendar_run(&w->calendar, w->now_us, w);
 	work += worker_output(w);
 	channels_publish(w);
 	worker_transmit(w);
@@ -197,6 +198,8 @@ static int worker_create_tables(struct worker *w)
 	w->routes = route_table_create(w->id, c->socket_id);
 	w->neighbours = neigh_table_create(w, NEIGH_TABLE_MAX);
 	w->sleep = worker_sleep_create();
+	if (calendar_init(&w->calendar, c->max_socks, c->socket_id) != 0)
+		return -ENOMEM;
 	if (w->mbufs == NULL || w->inbox == NULL || w->steered == NULL || w->listeners == NULL ||
 	    w->credits == NULL || w->socks_by_flow == NULL || w->ports == NULL ||
 	    w->routes == NULL || w->neighbours == NULL || w->sleep == NULL)
@@ -327,6 +330,7 @@ void worker_destroy(struct worker *w)
 		rte_pktmbuf_free_bulk(w->netif[i]->tx, w->netif[i]->tx_count);
 		rte_free(w->netif[i]);
 	}
+	calendar_free(&w->calendar);
 	route_table_free(w->routes);
 	port_table_free(w->ports);
 	sock_table_free(w->socks_by_flow);

@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "lib/assert.h"
+#include "lib/calendar.h"
 #include "lib/counters.h"
 #include "lib/random.h"
 #include "lib/siphash.h"
@@ -135,6 +136,7 @@ struct worker {
 
 	/* timers and randomness */
 	struct wheel wheel;
+	struct calendar calendar; /* of paced sends */
 	struct random random;
 	struct siphash_key flow_key; /* sock_table */
 	struct siphash_key secret_key; /* sequence numbers, ports */

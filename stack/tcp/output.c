@@ -274,12 +274,43 @@ static bool fin_goes_with(const struct tcp_sock *tp, uint32_t length)
 	       (length > 0 || seq_lt(tp->write_end, tp->snd_una + tp->snd_wnd));
 }
 
+/* ---- pacing ------------------------------------------------------------------ */
+
+static void paced_fire(void *context, struct appointment *a)
+{
+	struct tcp_sock *tp = container_of(a, struct tcp_sock, paced);
+
+	sock_want_output(context, tcp_sock_sk(tp));
+}
+
+/* May a segment go now?  If not, output comes by again when it may. */
+static bool pace_allows(struct worker *w, struct tcp_sock *tp)
+{
+	uint64_t rate = tcp_pacing_rate(tp);
+	uint64_t next_us;
+
+	if (likely(rate == 0))
+		return true;
+	next_us = pacing_next_us(&tp->pacing, rate, w->now_us);
+	/* With the calendar full it goes early. */
+	return next_us <= w->now_us || !calendar_set(&w->calendar, &tp->paced, next_us, paced_fire);
+}
+
+static void pace_sent(struct worker *w, struct tcp_sock *tp, uint32_t bytes)
+{
+	uint64_t rate = tcp_pacing_rate(tp);
+
+	if (unlikely(rate != 0))
+		pacing_sent(&tp->pacing, rate, tp->congestion.mss_bytes, bytes, w->now_us);
+}
+
 /* [snd_nxt, end) left. */
 static void advance_snd_nxt(struct worker *w, struct tcp_sock *tp, uint32_t end)
 {
 	(void)flight_sent(&tp->flight, &w->tcp->flights, tp->snd_nxt, end, tp->snd_una,
 			  (uint32_t)w->now_us);
 	prr_sent(&tp->prr, end - tp->snd_nxt);
+	pace_sent(w, tp, end - tp->snd_nxt);
 	tp->snd_nxt = end;
 	tp->flags &= ~(uint32_t)TCP_SOCK_FORCE;
 	tp->quick_acks = 0; /* it is a dialogue: ACKs ride on what we send */
@@ -296,7 +327,7 @@ static bool send_next(struct worker *w, struct tcp_sock *tp)
 		flags |= TCP_FLAG_FIN;
 	else if (length == 0)
 		return false;
-	if (!flight_has_room(&tp->flight, &w->tcp->flights))
+	if (!pace_allows(w, tp) || !flight_has_room(&tp->flight, &w->tcp->flights))
 		return false;
 	if (length == unsent_bytes(tp))
 		flags |= TCP_FLAG_PSH;
@@ -346,6 +377,7 @@ static bool resend(struct worker *w, struct tcp_sock *tp, uint32_t index, uint32
 	if (tx_segment(w, tp, seq, length - fin, TCP_FLAG_ACK | (fin ? TCP_FLAG_FIN : 0)) != 0)
 		return false;
 	prr_sent(&tp->prr, length);
+	pace_sent(w, tp, length);
 	tcp_recovery_resent(w, tp, index, length);
 	return true;
 }
@@ -367,7 +399,7 @@ static void send_lost(struct worker *w, struct tcp_sock *tp)
 			tp->flags |= TCP_SOCK_CWND_LIMITED;
 			return;
 		}
-		if (!resend(w, tp, index, RTE_MIN(length, whole)))
+		if (!pace_allows(w, tp) || !resend(w, tp, index, RTE_MIN(length, whole)))
 			return;
 	}
 }

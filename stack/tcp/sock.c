@@ -100,6 +100,7 @@ void tcp_done(struct worker *w, struct tcp_sock *tp)
 		pool_put(w->tcp->reassemblies, tp->reassembly);
 	tp->reassembly = NULL;
 	flight_clear(&tp->flight, &w->tcp->flights);
+	calendar_cancel(&w->calendar, &tp->paced);
 	tp->recovery = RECOVERY_NONE;
 	tp->dupacks = 0;
 	tp->flags &= TCP_SOCK_NODELAY;

@@ -21,6 +21,7 @@
 #include "sock/connection.h"
 #include "tcp/congestion.h"
 #include "tcp/flight.h"
+#include "tcp/pacing.h"
 #include "tcp/prr.h"
 #include "tcp/rack.h"
 #include "tcp/reassembly.h"
@@ -154,6 +155,9 @@ struct tcp_sock {
 	struct flight flight;
 	struct rack rack;
 	struct prr prr;
+	struct pacing pacing;
+	struct appointment paced; /* output goes on then */
+	uint64_t max_pacing_rate; /* SO_MAX_PACING_RATE, bytes per second; 0: none */
 	uint32_t dupacks; /* duplicate ACKs in a row, of a peer without SACK */
 	uint32_t recover; /* recovery ends when this is acknowledged */
 	uint32_t probe_end; /* TCP_SOCK_PROBE_SENT: snd_nxt when the loss probe was sent */
@@ -180,7 +184,7 @@ struct tcp_sock {
 	uint16_t keep_interval_s;
 	int16_t linger_s; /* -1: SO_LINGER is off */
 };
-_Static_assert(sizeof(struct tcp_sock) <= 13 * RTE_CACHE_LINE_SIZE, "parents included");
+_Static_assert(sizeof(struct tcp_sock) <= 15 * RTE_CACHE_LINE_SIZE, "parents included");
 _Static_assert((offsetof(struct tcp_sock, congestion) - 1) / RTE_CACHE_LINE_SIZE ==
 		       offsetof(struct tcp_sock, snd_una) / RTE_CACHE_LINE_SIZE + 1,
 	       "sender, receiver and timers lie in two adjacent lines");
@@ -376,6 +380,15 @@ uint8_t tcp_window_scale(const struct worker *w, const struct sock *sk);
 /* ---- output.c ---- */
 
 void tcp_output(struct worker *w, struct sock *sk);
+/* Bytes per second that may be sent; 0: not paced. */
+static inline uint64_t tcp_pacing_rate(const struct tcp_sock *tp)
+{
+	uint64_t rate = tp->congestion.pacing_rate;
+
+	if (tp->max_pacing_rate == 0)
+		return rate;
+	return rate == 0 ? tp->max_pacing_rate : RTE_MIN(rate, tp->max_pacing_rate);
+}
 /* An ACK at the next output. */
 void tcp_ack_now(struct worker *w, struct tcp_sock *tp);
 /* An ACK at once, for who is about to forget the sock. */
