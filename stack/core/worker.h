@@ -51,6 +51,13 @@ struct worker_env {
 	void *arg;
 };
 
+/* Explicit congestion notification (RFC 3168). */
+enum ecn_mode {
+	ECN_ACCEPT, /* when the peer asks for it */
+	ECN_REQUEST, /* ask for it, too */
+	ECN_OFF,
+};
+
 struct worker_config {
 	uint16_t id; /* 0 .. workers - 1 */
 	uint16_t workers; /* in this stack */
@@ -66,6 +73,7 @@ struct worker_config {
 	uint32_t rcvbuf_max_bytes;
 	uint32_t sndbuf_max_bytes;
 	uint32_t copybreak_bytes; /* sends shorter than this are copied into the mbuf */
+	uint8_t ecn; /* enum ecn_mode */
 	uint32_t idle_us; /* sleep after so long without work; 0: never */
 	const char *name; /* unique prefix of pool names; NULL: "leat" */
 };

@@ -25,6 +25,17 @@ static uint16_t peer_mss_bytes(const struct tcp_segment *syn)
 	return RTE_MAX(syn->mss, TCP_MSS_MIN_BYTES);
 }
 
+/* RFC 3168 section 6.1.1: a SYN asks with both bits, a SYN-ACK agrees with ECE alone. */
+bool tcp_ecn_agreed(const struct worker *w, const struct congestion_ops *ops, uint16_t flags)
+{
+	uint16_t both = flags & (TCP_FLAG_ECE | TCP_FLAG_CWR);
+
+	if (flags & TCP_FLAG_ACK)
+		return both == TCP_FLAG_ECE && (w->config.ecn == ECN_REQUEST || ops->wants_ecn);
+	return both == (TCP_FLAG_ECE | TCP_FLAG_CWR) &&
+	       (w->config.ecn != ECN_OFF || ops->wants_ecn);
+}
+
 /* The window of a SYN is not scaled. */
 static uint32_t syn_window(const struct sock *sk)
 {
@@ -89,7 +100,7 @@ static void request_tx_synack(struct worker *w, struct request_sock *req)
 	struct tcp_segment seg = {
 		.seq = req->iss,
 		.ack = req->irs + 1,
-		.flags = TCP_FLAG_SYN | TCP_FLAG_ACK,
+		.flags = TCP_FLAG_SYN | TCP_FLAG_ACK | (req->ecn ? TCP_FLAG_ECE : 0),
 		.window = (uint16_t)req->rcv_window,
 		.mss = tcp_advertised_mss(req->listener, req->dst.mtu),
 		.window_scale = req->snd_scale >= 0 ? (int8_t)req->rcv_scale : -1,
@@ -157,6 +168,7 @@ static void request_init(struct worker *w, struct request_sock *req, struct tcp_
 		.rcv_scale = scales ? tcp_window_scale(w, tcp_sock_sk(listener)) : 0,
 		.timestamps = syn->has_timestamp,
 		.sack = syn->sack_permitted,
+		.ecn = tcp_ecn_agreed(w, listener->congestion_ops, syn->flags),
 	};
 }
 
@@ -225,6 +237,8 @@ static void child_inherit(struct tcp_sock *child, const struct tcp_sock *listene
 	child->ics.inet.traffic_class = listener->ics.inet.traffic_class;
 	child->flags |= listener->flags & TCP_SOCK_NODELAY;
 	child->linger_s = listener->linger_s;
+	child->congestion_ops = listener->congestion_ops;
+	child->max_pacing_rate = listener->max_pacing_rate;
 	child->user_mss_bytes = listener->user_mss_bytes;
 	child->user_timeout_ms = listener->user_timeout_ms;
 	child->keep_idle_s = listener->keep_idle_s;
@@ -253,6 +267,8 @@ static void child_init(struct worker *w, struct tcp_sock *child, const struct re
 		child->flags |= TCP_SOCK_TIMESTAMPS;
 	if (req->sack)
 		child->flags |= TCP_SOCK_SACK;
+	if (req->ecn)
+		child->flags |= TCP_SOCK_ECN;
 	child->syn_us = (uint32_t)req->sent_us;
 	if (req->retries > 0)
 		child->flags |= TCP_SOCK_SYN_RESENT;
@@ -441,6 +457,8 @@ static void take_syn(struct worker *w, struct tcp_sock *tp, const struct tcp_seg
 	}
 	if (syn->sack_permitted)
 		tp->flags |= TCP_SOCK_SACK;
+	if (tcp_ecn_agreed(w, tp->congestion_ops, syn->flags))
+		tp->flags |= TCP_SOCK_ECN;
 	tcp_update_mss(tp, tp->ics.inet.dst.mtu);
 }
 

@@ -247,6 +247,34 @@ enum counter tcp_rx_text_and_fin(struct worker *w, struct tcp_sock *tp, struct p
 	return rx_fin(w, tp, seg);
 }
 
+/* ---- ECN ------------------------------------------------------------------------------ */
+
+/*
+ * RFC 3168 section 6.1.3: a mark is told in each ACK until the peer says it
+ * has heard.  DCTCP (RFC 8257 section 3.2) tells exactly what was marked: when
+ * that changes, what came before is acknowledged first.
+ */
+static void rx_ecn(struct worker *w, struct tcp_sock *tp, const struct packet *p)
+{
+	bool marked = (p->traffic_class & ECN_MASK) == ECN_CE;
+	bool echoing = (tp->flags & TCP_SOCK_ECN_ECHO) != 0;
+
+	if (tp->congestion_ops->wants_ecn) {
+		if (p->tcp.length == 0 || marked == echoing)
+			return;
+		if (tp->rcv_nxt != tp->rcv_acked)
+			tcp_tx_ack(w, tp);
+		tp->flags ^= TCP_SOCK_ECN_ECHO;
+		return;
+	}
+	if (p->tcp.flags & TCP_FLAG_CWR)
+		tp->flags &= ~(uint32_t)TCP_SOCK_ECN_ECHO;
+	if (marked) {
+		tp->flags |= TCP_SOCK_ECN_ECHO;
+		tcp_ack_now(w, tp);
+	}
+}
+
 /* ---- steps 1 to 4 ------------------------------------------------------------------ */
 
 /* RFC 7323 section 5.3, R1: is the segment older than what we have? */
@@ -366,6 +394,8 @@ static enum counter rx_spine(struct worker *w, struct tcp_sock *tp, struct packe
 	take_timestamp(tp, seg);
 	tp->rcv_time_ms = w->now_ms;
 	tp->probes = 0;
+	if (tp->flags & TCP_SOCK_ECN)
+		rx_ecn(w, tp, p);
 	verdict = tcp_rx_ack(w, tp, seg); /* fifth */
 	if (verdict == CNT_tcp_ack && tcp_state(tp) == TCP_SYN_RECV)
 		tcp_tx_reset_unknown(w, p);
@@ -382,12 +412,15 @@ static inline bool timestamp_is_plain(const struct tcp_sock *tp, const struct tc
 }
 
 /* Is it what an established connection sees all day: the next text, or an ACK of ours? */
-static inline bool is_plain(const struct tcp_sock *tp, const struct tcp_segment *seg)
+static inline bool is_plain(const struct tcp_sock *tp, const struct packet *p)
 {
+	const struct tcp_segment *seg = &p->tcp;
 	const struct sock *sk = &tp->ics.inet.sk;
 
 	return sk->state == TCP_ESTABLISHED && /* open both ways? */
 	       (seg->flags & ~TCP_FLAG_PSH) == TCP_FLAG_ACK && /* no control bit? */
+	       (p->traffic_class & ECN_MASK) != ECN_CE && /* not marked? */
+	       !(tp->flags & TCP_SOCK_ECN_ECHO) && /* nor the last one? */
 	       seg->seq == tp->rcv_nxt && /* in order? */
 	       seg->length <= tp->rcv_edge - tp->rcv_nxt && /* inside the window? */
 	       seg->ack - tp->snd_una <= tp->snd_nxt - tp->snd_una && /* acknowledges sent? */
@@ -403,7 +436,7 @@ enum counter tcp_rx_segment(struct worker *w, struct tcp_sock *tp, struct packet
 {
 	const struct tcp_segment *seg = &p->tcp;
 
-	if (unlikely(!is_plain(tp, seg)))
+	if (unlikely(!is_plain(tp, p)))
 		return rx_spine(w, tp, p);
 	take_timestamp(tp, seg);
 	tp->rcv_time_ms = w->now_ms;

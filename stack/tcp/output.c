@@ -67,14 +67,41 @@ static void note_acked(struct worker *w, struct tcp_sock *tp)
 	tcp_window_watch(w, tp);
 }
 
+/* RFC 3168 section 6.1: new data is ECN-capable, nothing else; RFC 8257 section 3.1 asks for it on
+ * everything. */
+static uint8_t ecn_codepoint(const struct tcp_sock *tp, uint32_t seq, uint32_t length)
+{
+	if (likely(!(tp->flags & TCP_SOCK_ECN)))
+		return 0;
+	if (tp->congestion_ops->wants_ecn || (length > 0 && seq == tp->snd_nxt))
+		return ECN_ECT0;
+	return 0;
+}
+
+/* RFC 3168 section 6.1.2 and 6.1.3: what we saw, and that we have heard. */
+static uint16_t ecn_flags(struct tcp_sock *tp, uint32_t seq, uint32_t length)
+{
+	uint16_t flags = 0;
+
+	if (likely(!(tp->flags & TCP_SOCK_ECN)))
+		return 0;
+	if (tp->flags & TCP_SOCK_ECN_ECHO)
+		flags |= TCP_FLAG_ECE;
+	if (tp->flags & TCP_SOCK_ECN_CWR && length > 0 && seq == tp->snd_nxt) {
+		tp->flags &= ~(uint32_t)TCP_SOCK_ECN_CWR;
+		flags |= TCP_FLAG_CWR;
+	}
+	return flags;
+}
+
 static int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
-		     uint32_t payload_bytes)
+		     uint32_t payload_bytes, uint8_t ecn)
 {
 	struct ip_tx how = {
 		.dst = &tp->ics.inet.dst,
 		.flow = &tp->ics.inet.flow,
 		.ttl = tp->ics.inet.ttl,
-		.traffic_class = tp->ics.inet.traffic_class,
+		.traffic_class = tp->ics.inet.traffic_class | ecn,
 		.dont_fragment = true,
 	};
 	uint32_t mss = tp->congestion.mss_bytes; /* 0 until the peer's SYN told */
@@ -106,6 +133,7 @@ static int tx_segment(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint3
 	if (unlikely(m == NULL))
 		return -ENOBUFS;
 	seg.window = tcp_window_field(w, tp);
+	seg.flags |= ecn_flags(tp, seq, length);
 	if (tp->flags & TCP_SOCK_TIMESTAMPS)
 		fill_timestamp(w, tp, &seg);
 	if (unlikely(has_sack_to_send(tp)))
@@ -122,8 +150,19 @@ static int tx_segment(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint3
 	if (length > 0 || flags & TCP_FLAG_FIN)
 		note_sent(w, tp);
 	note_acked(w, tp);
-	(void)hand_down(w, tp, m, length);
+	(void)hand_down(w, tp, m, length, ecn_codepoint(tp, seq, length));
 	return 0;
+}
+
+/* RFC 3168 section 6.1.1; a SYN that had no answer is repeated without (6.1.1.1): some middlebox may
+ * not let it pass. */
+static uint16_t syn_ecn_flags(const struct worker *w, const struct tcp_sock *tp, bool first)
+{
+	bool wanted = w->config.ecn == ECN_REQUEST || tp->congestion_ops->wants_ecn;
+
+	if (!first)
+		return tp->flags & TCP_SOCK_ECN ? TCP_FLAG_ECE : 0;
+	return wanted && !(tp->flags & TCP_SOCK_SYN_RESENT) ? TCP_FLAG_ECE | TCP_FLAG_CWR : 0;
 }
 
 /* The SYN, or the SYN-ACK of a simultaneous open. */
@@ -145,6 +184,7 @@ static void tx_syn(struct worker *w, struct tcp_sock *tp)
 	if (first || tp->flags & TCP_SOCK_TIMESTAMPS)
 		fill_timestamp(w, tp, &seg);
 	seg.sack_permitted = first || tcp_has_sack(tp);
+	seg.flags |= syn_ecn_flags(w, tp, first);
 	if (tp->snd_nxt == tp->snd_una)
 		tp->syn_us = (uint32_t)w->now_us;
 	else
@@ -156,7 +196,7 @@ static void tx_syn(struct worker *w, struct tcp_sock *tp)
 	tcp_segment_write(
 		&seg, &tp->ics.inet.flow,
 		(uint8_t *)rte_pktmbuf_append(m, (uint16_t)tcp_segment_header_bytes(&seg)));
-	(void)hand_down(w, tp, m, 0);
+	(void)hand_down(w, tp, m, 0, 0);
 }
 
 /* ---- what to send -------------------------------------------------------- */

@@ -362,6 +362,9 @@ void tcp_recovery_resent(struct worker *w, struct tcp_sock *tp, uint32_t index, 
 /* Arms the loss probe (RFC 8985 section 7.2) where one is due. */
 void tcp_probe_schedule(struct worker *w, struct tcp_sock *tp);
 
+/* Do the flags of a SYN or SYN-ACK, from a peer we may use it with, agree to ECN? */
+bool tcp_ecn_agreed(const struct worker *w, const struct congestion_ops *ops, uint16_t flags);
+
 static inline bool tcp_has_sack(const struct tcp_sock *tp)
 {
 	return (tp->flags & TCP_SOCK_SACK) != 0;
