@@ -200,8 +200,7 @@ static void bbr_reduce(struct congestion *c, enum congestion_event why, uint32_t
 	(void)now_us;
 	congestion_remember(c);
 	bbr_save_cwnd(c, b);
-	bbr_save_state_upon_loss(b);
-	bbr_note_loss(b);
+	bbr_note_loss(b); /* saves the state, as it was before the first loss of the round */
 	if (why == CONGESTION_TIMEOUT) /* C.inflight + 1, where all that was in flight is lost */
 		c->cwnd_bytes = c->mss_bytes;
 }

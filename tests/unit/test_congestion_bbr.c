@@ -79,6 +79,17 @@ static void startup_ends_when_the_pipe_is_full(void)
 	path_end(&path);
 }
 
+/* Section 5.3.1.3 */
+static void startup_ends_when_much_is_lost(void)
+{
+	begin_path();
+	path.queue_segments = 20;
+	REQUIRE(run_to(BBR_DRAIN, 2000000));
+	CHECK_RANGE(model(flow)->inflight_longterm, path_bdp(&path) * 9 / 10,
+		    path_bdp(&path) * 15 / 10);
+	path_end(&path);
+}
+
 static void drain_empties_the_queue_in_about_a_round_trip(void)
 {
 	uint64_t begin_us;
@@ -249,7 +260,7 @@ static void idleness_is_followed_by_the_same_rate(void)
 	uint64_t rate;
 
 	begin_path();
-	path_run(&path, 2000000);
+	REQUIRE(run_to(BBR_PROBE_BW_UP, 5000000));
 	rate = model(flow)->bw * 99 / 100;
 	bbr->restart(&flow->c, 3000000, 200000, 5000000);
 	CHECK_EQ(flow->c.pacing_rate, rate);
@@ -269,9 +280,27 @@ static void a_shallow_queue_bounds_what_is_in_flight(void)
 		    path_bdp(&path) * 13 / 10);
 	path_watch(&path);
 	path.drops = 0;
-	path_run(&path, 40000000);
+	while (path.now_us < 40000000) {
+		path_run(&path, path.now_us + 1000);
+		CHECK(flow->c.cwnd_bytes <= model(flow)->inflight_longterm);
+	}
 	CHECK_RANGE(path_share(&path, flow), 85, 100);
 	CHECK(path.drops * MSS * 100 < flow->watched_bytes * 2); /* LossThresh */
+	path_end(&path);
+}
+
+/* Section 5.5.10.3 */
+static void loss_while_cruising_slows_down_until_the_next_probe(void)
+{
+	begin_path();
+	REQUIRE(run_to(BBR_PROBE_BW_CRUISE, 2000000));
+	path.loss_ppm = 10000;
+	path_run(&path, path.now_us + 1000000);
+	CHECK_EQ(model(flow)->state, BBR_PROBE_BW_CRUISE);
+	CHECK_RANGE(model(flow)->bw, path.rate * 60 / 100, path.rate * 95 / 100);
+	CHECK(flow->c.cwnd_bytes <= model(flow)->inflight_shortterm);
+	REQUIRE(run_to(BBR_PROBE_BW_REFILL, 5000000));
+	CHECK_RANGE(model(flow)->bw, path.rate * 98 / 100, path.rate * 101 / 100);
 	path_end(&path);
 }
 
@@ -356,6 +385,17 @@ static void two_flows_share(void)
 	path_end(&path);
 }
 
+/* Section 5.5.8: three quanta, whatever the BDP. */
+static void offloads_have_room_on_a_path_without_length(void)
+{
+	path = (struct path){.rate = 125000000, .rtt_us = 100, .queue_segments = 1000};
+	path_begin(&path);
+	flow = path_flow_begin(&path, bbr, MSS);
+	path_run(&path, 1000000);
+	CHECK(flow->c.cwnd_bytes >= 3 * 65536);
+	path_end(&path);
+}
+
 static void a_hundred_gigabits_are_no_problem(void)
 {
 	path = (struct path){.rate = 12500000000, .rtt_us = 1000, .queue_segments = 1000};
@@ -373,6 +413,7 @@ TEST_SUITE(congestion_bbr)
 	TEST(it_owns_its_window_and_paces_from_the_beginning);
 	TEST(the_first_round_trip_sets_the_rate);
 	TEST(startup_ends_when_the_pipe_is_full);
+	TEST(startup_ends_when_much_is_lost);
 	TEST(drain_empties_the_queue_in_about_a_round_trip);
 	TEST(the_path_is_full_and_the_queue_short);
 	TEST(bandwidth_is_probed_every_two_to_three_seconds);
@@ -385,9 +426,11 @@ TEST_SUITE(congestion_bbr)
 	TEST(application_limited_samples_do_not_lower_the_rate);
 	TEST(idleness_is_followed_by_the_same_rate);
 	TEST(a_shallow_queue_bounds_what_is_in_flight);
+	TEST(loss_while_cruising_slows_down_until_the_next_probe);
 	TEST(random_loss_of_one_percent_does_little_harm);
 	TEST(timeout_leaves_one_segment_and_recovery_gives_the_window_back);
 	TEST(undo_restores_exactly);
 	TEST(two_flows_share);
+	TEST(offloads_have_room_on_a_path_without_length);
 	TEST(a_hundred_gigabits_are_no_problem);
 }
