@@ -8,6 +8,7 @@ static const struct congestion_ops *const algorithms[] = {
 	&congestion_cubic,
 	&congestion_newreno,
 	&congestion_dctcp,
+	&congestion_bbr,
 };
 
 const struct congestion_ops *congestion_find(const char *name)
@@ -52,7 +53,8 @@ void congestion_slow_start(struct congestion *c, uint32_t acked_bytes, bool afte
 void congestion_avoid(struct congestion *c, uint32_t acked_bytes)
 {
 	/* An ACK counts for two windows at most: growth is a matter of round trips. */
-	c->acked_bytes += min_u32(acked_bytes, 2 * c->cwnd_bytes - c->acked_bytes);
+	c->acked_bytes = (uint32_t)min_u64((uint64_t)c->acked_bytes + acked_bytes,
+					   2ull * c->cwnd_bytes);
 	if (c->acked_bytes < c->cwnd_bytes)
 		return;
 	c->acked_bytes -= c->cwnd_bytes;
@@ -80,7 +82,7 @@ bool congestion_restore(struct congestion *c)
 
 void congestion_reduce_to(struct congestion *c, uint32_t bytes, enum congestion_event why)
 {
-	c->ssthresh_bytes = max_u32(bytes, 2 * c->mss_bytes);
+	c->ssthresh_bytes = max_u32(min_u32(bytes, CONGESTION_WINDOW_MAX_BYTES), 2 * c->mss_bytes);
 	c->acked_bytes = 0;
 	if (why == CONGESTION_TIMEOUT) /* RFC 5681 section 3.1: the loss window */
 		c->cwnd_bytes = c->mss_bytes;
@@ -88,6 +90,8 @@ void congestion_reduce_to(struct congestion *c, uint32_t bytes, enum congestion_
 
 void congestion_recover(struct congestion *c, enum congestion_event why)
 {
+	if (c->prior_cwnd_bytes == 0) /* undone meanwhile */
+		return;
 	/* RFC 9937 section 6.3: PRR has brought what is in flight there already.  After a timeout
 	 * slow start has brought it to where it belongs. */
 	if (why != CONGESTION_TIMEOUT)

@@ -384,14 +384,11 @@ static void send_new(struct worker *w, struct tcp_sock *tp)
 	bool sent = false;
 
 	tp->flags &= ~(uint32_t)TCP_SOCK_CWND_LIMITED;
-	/* RFC 5681 section 4.1: idle for more than an RTO. */
 	if (tp->snd_una == tp->snd_nxt && tcp_has_unsent(tp)) {
-		uint32_t idle_ms = w->now_ms - tp->sent_ms;
-		uint32_t rto_ms = rtt_rto_ms(&tp->rtt);
+		uint32_t idle_ms = RTE_MIN(w->now_ms - tp->sent_ms, TCP_IDLE_MAX_MS);
 
-		if (idle_ms > rto_ms)
-			tp->congestion_ops->restart(&tp->congestion, idle_ms * 1000, rto_ms * 1000,
-						    w->now_us);
+		tp->congestion_ops->restart(&tp->congestion, idle_ms * 1000,
+					    rtt_rto_ms(&tp->rtt) * 1000, w->now_us);
 	}
 	while (send_next(w, tp))
 		sent = true;

@@ -194,9 +194,12 @@ struct tcp_worker *tcp_worker_create(struct worker *w)
 	 * order is dropped. */
 	tcp->reassemblies = create_pool(w, "ras", RTE_MAX(c->max_socks / 4, 64u),
 					sizeof(struct reassembly));
+	/* Few connections use such an algorithm at a time; more get the default one. */
+	tcp->congestions = create_pool(w, "cc", RTE_MAX(c->max_socks / 8, 64u),
+				       congestion_bbr.pooled_bytes);
 	if (flight_pool_init(&tcp->flights, c->max_flight_records, c->socket_id) != 0 ||
-	    tcp->socks == NULL || tcp->requests == NULL || tcp->time_waits == NULL ||
-	    tcp->reassemblies == NULL) {
+	    tcp->socks == NULL || tcp->congestions == NULL || tcp->requests == NULL ||
+	    tcp->time_waits == NULL || tcp->reassemblies == NULL) {
 		tcp_worker_free(w);
 		return NULL;
 	}
@@ -212,6 +215,7 @@ void tcp_worker_free(struct worker *w)
 	rte_mempool_free(tcp->requests);
 	rte_mempool_free(tcp->time_waits);
 	rte_mempool_free(tcp->reassemblies);
+	rte_mempool_free(tcp->congestions);
 	flight_pool_free(&tcp->flights);
 	rte_free(tcp);
 	w->tcp = NULL;

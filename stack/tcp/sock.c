@@ -60,6 +60,57 @@ void tcp_update_mss(struct tcp_sock *tp, uint16_t mtu)
 	tp->congestion.cwnd_bytes = RTE_MAX(tp->congestion.cwnd_bytes, mss_bytes);
 }
 
+/* ---- congestion control ------------------------------------------------------- */
+
+/* The state of an algorithm that does not fit into the connection; without one left it falls back
+ * to the default. */
+static void congestion_take_state(struct worker *w, struct tcp_sock *tp)
+{
+	if (tp->congestion_ops->pooled_bytes == 0)
+		return;
+	tp->congestion.private.pooled = pool_get(w->tcp->congestions);
+	if (tp->congestion.private.pooled == NULL)
+		tp->congestion_ops = &congestion_cubic;
+}
+
+static void congestion_drop_state(struct worker *w, struct tcp_sock *tp)
+{
+	if (tp->congestion_ops->pooled_bytes != 0 && tp->congestion.private.pooled != NULL)
+		pool_put(w->tcp->congestions, tp->congestion.private.pooled);
+	memset(&tp->congestion.private, 0, sizeof(tp->congestion.private));
+}
+
+static void congestion_start(struct worker *w, struct tcp_sock *tp)
+{
+	tp->congestion = (struct congestion){.mss_bytes = tp->congestion.mss_bytes};
+	congestion_take_state(w, tp);
+	tp->congestion_ops->init(&tp->congestion, w->now_us,
+				 (tp->flags & TCP_SOCK_SYN_RESENT) != 0);
+}
+
+int tcp_set_congestion(struct worker *w, struct tcp_sock *tp, const struct congestion_ops *ops)
+{
+	void *state = NULL;
+
+	if (ops == tp->congestion_ops)
+		return 0;
+	if (!tcp_state_in(tp, TCP_STATES_KNOWN)) {
+		tp->congestion_ops = ops;
+		return 0;
+	}
+	if (ops->pooled_bytes != 0) {
+		state = pool_get(w->tcp->congestions);
+		if (state == NULL)
+			return -ENOBUFS;
+	}
+	congestion_drop_state(w, tp);
+	if (state != NULL)
+		tp->congestion.private.pooled = state;
+	tp->congestion_ops = ops;
+	ops->init(&tp->congestion, w->now_us, false);
+	return 0;
+}
+
 void tcp_established(struct worker *w, struct tcp_sock *tp)
 {
 	tcp_set_state(tp, TCP_ESTABLISHED);
@@ -70,9 +121,7 @@ void tcp_established(struct worker *w, struct tcp_sock *tp)
 	tp->rcv_mss_bytes = TCP_MSS_DEFAULT_BYTES;
 	tcp_timer_stop(tp, TCP_TIMER_RETRANSMIT);
 	rack_init(&tp->rack, tp->snd_una);
-	tp->congestion = (struct congestion){.mss_bytes = tp->congestion.mss_bytes};
-	tp->congestion_ops->init(&tp->congestion, w->now_us,
-				 (tp->flags & TCP_SOCK_SYN_RESENT) != 0);
+	congestion_start(w, tp);
 	tcp_timer_set_idle(w, tp);
 	sock_raise(w, tcp_sock_sk(tp), LEAT_EV_CONNECTED | LEAT_EV_OUT);
 }
@@ -100,6 +149,7 @@ void tcp_done(struct worker *w, struct tcp_sock *tp)
 		pool_put(w->tcp->reassemblies, tp->reassembly);
 	tp->reassembly = NULL;
 	flight_clear(&tp->flight, &w->tcp->flights);
+	congestion_drop_state(w, tp);
 	calendar_cancel(&w->calendar, &tp->paced);
 	tp->recovery = RECOVERY_NONE;
 	tp->dupacks = 0;

@@ -51,6 +51,7 @@
 #define TCP_PAWS_IDLE_MS    (24u * 24 * 3600 * 1000) /* RFC 7323 section 5.5 */
 #define TCP_CHALLENGE_LIMIT 10 /* RFC 5961 section 7: challenge ACKs of a connection ... */
 #define TCP_CHALLENGE_MS    5000u /* ... in so much time */
+#define TCP_IDLE_MAX_MS     4000000u /* of what is told to congestion control: 32 bits of us */
 #define TCP_KEEP_IDLE_S     7200
 #define TCP_KEEP_INTERVAL_S 75
 #define TCP_KEEP_COUNT      9
@@ -233,6 +234,7 @@ struct tcp_worker {
 	struct rte_mempool *requests;
 	struct rte_mempool *time_waits;
 	struct rte_mempool *reassemblies;
+	struct rte_mempool *congestions; /* state of algorithms that keep much */
 	struct flight_pool flights; /* records of what is in flight */
 	struct time_wait_queue time_wait_queue; /* oldest first */
 	struct timer time_wait_timer;
@@ -281,6 +283,8 @@ int tcp_shutdown(struct worker *w, struct sock *sk, int how);
 void tcp_close(struct worker *w, struct sock *sk, bool abort);
 /* The connection is established: SYN sent and acknowledged, peer's SYN received. */
 void tcp_established(struct worker *w, struct tcp_sock *tp);
+/* Chooses how congestion is controlled, now or later; 0 or -ENOBUFS: no state left. */
+int tcp_set_congestion(struct worker *w, struct tcp_sock *tp, const struct congestion_ops *ops);
 /* Payload of a full segment, from the peer's MSS, the path's MTU and our options. */
 void tcp_update_mss(struct tcp_sock *tp, uint16_t mtu);
 /* What is advertised to a peer behind this MTU. */

@@ -45,15 +45,6 @@ static void lost_handshake_segment_leaves_one_segment(void)
 	CHECK_EQ(begun_with(MSS, true).cwnd_bytes, MSS);
 }
 
-static void a_connection_that_changes_to_it_keeps_its_window(void)
-{
-	struct congestion c = {.mss_bytes = MSS, .cwnd_bytes = 77 * MSS, .pacing_rate = 1000};
-
-	newreno->init(&c, 0, false);
-	CHECK_EQ(c.cwnd_bytes, 77 * MSS);
-	CHECK_EQ(c.pacing_rate, 0);
-}
-
 static void slow_start_grows_by_what_is_acknowledged(void)
 {
 	struct congestion c = begun();
@@ -158,6 +149,16 @@ static void undo_restores_window_and_threshold(void)
 	CHECK_EQ(c.prior_cwnd_bytes, 0);
 }
 
+static void recovery_that_was_undone_ends_without_a_trace(void)
+{
+	struct congestion c = begun();
+
+	newreno->reduce(&c, CONGESTION_ECN, 10 * MSS, 0);
+	newreno->undo(&c);
+	newreno->recovered(&c, 5 * MSS, 0);
+	CHECK_EQ(c.cwnd_bytes, 10 * MSS);
+}
+
 static void idle_time_takes_a_large_window_back(void)
 {
 	struct congestion c = begun();
@@ -187,20 +188,10 @@ static void window_does_not_overflow(void)
 	CHECK_EQ(c.cwnd_bytes, 1u << 30);
 }
 
-static void algorithms_are_found_by_name(void)
-{
-	CHECK(congestion_find("newreno") == newreno);
-	CHECK(congestion_find("reno") == newreno);
-	CHECK(congestion_find("cubic") == &congestion_cubic);
-	CHECK(congestion_find("vegas") == NULL);
-	CHECK(congestion_find("") == NULL);
-}
-
 TEST_SUITE(congestion_newreno)
 {
 	TEST(initial_window_is_ten_segments_or_what_rfc_6928_says);
 	TEST(lost_handshake_segment_leaves_one_segment);
-	TEST(a_connection_that_changes_to_it_keeps_its_window);
 	TEST(slow_start_grows_by_what_is_acknowledged);
 	TEST(a_window_that_was_not_in_use_does_not_grow);
 	TEST(congestion_avoidance_grows_by_one_segment_a_window);
@@ -210,7 +201,7 @@ TEST_SUITE(congestion_newreno)
 	TEST(recovery_ends_at_ssthresh);
 	TEST(timeout_begins_again_with_one_segment);
 	TEST(undo_restores_window_and_threshold);
+	TEST(recovery_that_was_undone_ends_without_a_trace);
 	TEST(idle_time_takes_a_large_window_back);
 	TEST(window_does_not_overflow);
-	TEST(algorithms_are_found_by_name);
 }

@@ -43,6 +43,12 @@ static void one_segment_goes_for_two_that_arrive_when_the_window_is_halved(void)
 	CHECK_RANGE(sent, 44, 46);
 }
 
+static void the_share_is_rounded_up(void)
+{
+	prr_begin(&p, 3 * MSS, MSS);
+	CHECK_EQ(prr_ack(&p, MSS, 2 * MSS, false, MSS, true), 2 * MSS + 334); /* CEIL */
+}
+
 static void recovery_ends_with_ssthresh_in_flight(void)
 {
 	begin(100, 1, 70);
@@ -90,6 +96,8 @@ static void extremes_neither_divide_by_zero_nor_overflow(void)
 {
 	prr_begin(&p, 0, 2 * MSS);
 	CHECK_EQ(prr_ack(&p, MSS, 0, false, MSS, true), 2 * MSS);
+	prr_begin(&p, 0, 2 * MSS);
+	CHECK(prr_ack(&p, MSS, 10 * MSS, false, MSS, true) > 10 * MSS);
 	prr_begin(&p, 1, 1u << 30);
 	CHECK_EQ(prr_ack(&p, UINT32_MAX, UINT32_MAX - 1, false, 65495, true), UINT32_MAX);
 	prr_begin(&p, 1u << 30, 1u << 29);
@@ -104,6 +112,7 @@ static void extremes_neither_divide_by_zero_nor_overflow(void)
 TEST_SUITE(prr)
 {
 	TEST(one_segment_goes_for_two_that_arrive_when_the_window_is_halved);
+	TEST(the_share_is_rounded_up);
 	TEST(recovery_ends_with_ssthresh_in_flight);
 	TEST(heavy_loss_is_followed_by_no_more_than_arrives);
 	TEST(progress_lets_the_window_grow_back_as_slow_start_would);
