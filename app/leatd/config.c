@@ -47,6 +47,7 @@ enum option_type {
 	OPTION_NETWORK, /* address/length into an inet_addr; the length at offset2 */
 	OPTION_UIDS, /* numbers or names */
 	OPTION_GIDS,
+	OPTION_IMPAIR,
 };
 
 struct option {
@@ -96,6 +97,7 @@ static const struct option port_options[] = {
 	{"gateway", OPTION_ADDRESS, PORT(gateway), 0, 0, 0},
 	{"mtu", OPTION_U16, PORT(mtu), 576, 65535, 0},
 	{"software_checksum", OPTION_BOOL, PORT(software_checksum), 0, 0, 0},
+	{"impair", OPTION_IMPAIR, PORT(impair), 0, 0, 0},
 	{NULL},
 };
 
@@ -415,6 +417,16 @@ static int set_ids(struct reader *r, const struct item *item, const struct optio
 	return 0;
 }
 
+static int set_impair(struct reader *r, const struct item *item, const char *value,
+		      struct impair_config *target)
+{
+	char error[256];
+
+	if (impair_parse(value, target, error, sizeof(error)) != 0)
+		return refuse(r, item->line, item->section, item->key, "%s", error);
+	return 0;
+}
+
 static int set_option(struct reader *r, const struct item *item, const struct option *o,
 		      const char *value, void *object)
 {
@@ -439,6 +451,8 @@ static int set_option(struct reader *r, const struct item *item, const struct op
 	case OPTION_UIDS:
 	case OPTION_GIDS:
 		return set_ids(r, item, o, value, target);
+	case OPTION_IMPAIR:
+		return set_impair(r, item, value, target);
 	}
 	return -EINVAL;
 }
@@ -660,6 +674,31 @@ static int check_port(struct reader *r, uint32_t index)
 	return 0;
 }
 
+/* Packets held back take mbufs from everything else; each may have two, and there are two ways. */
+static int check_impair(struct reader *r)
+{
+	const struct config *c = r->config;
+	uint64_t mbufs = 0;
+
+	for (uint32_t i = 0; i < c->port_count; i++) {
+		const struct config_port *p = &c->ports[i];
+		char section[CFG_NAME_LEN];
+
+		if (p->impair.limit == 0)
+			continue;
+		mbufs += 4 * p->impair.limit;
+		snprintf(section, sizeof(section), "port%u", p->number);
+		if (mbufs > c->worker.mbufs)
+			return refuse(
+				r, item_line(r, section, "impair"), section, "impair",
+				"limit=%llu wants [leatd] mbufs to be at least %llu, which is "
+				"%u; raise mbufs or lower the limit",
+				(unsigned long long)p->impair.limit, (unsigned long long)mbufs,
+				c->worker.mbufs);
+	}
+	return 0;
+}
+
 static int check_route_port(struct reader *r, struct config_route *route, const char *section)
 {
 	struct config *c = r->config;
@@ -715,6 +754,8 @@ static int check(struct reader *r)
 			     "no port; add a section [port0] with device and address");
 	for (uint32_t i = 0; i < r->config->port_count && ret == 0; i++)
 		ret = check_port(r, i);
+	if (ret == 0)
+		ret = check_impair(r);
 	for (uint32_t i = 0; i < r->config->route_count && ret == 0; i++)
 		ret = check_route(r, i);
 	return ret;
