@@ -52,11 +52,11 @@ static uint16_t impaired_rx_burst(struct port *port, uint16_t queue, struct rte_
 				  uint16_t n)
 {
 	struct port_impair *impair = port->impair;
+	uint16_t count = impair->device->rx_burst(port, queue, pkts, n);
+	/* Not before they came, or their delay would be cut short. */
 	uint64_t now_us = impaired_now_us(impair);
-	uint16_t count;
 
 	impaired_send_due(port, queue, now_us);
-	count = impair->device->rx_burst(port, queue, pkts, n);
 	impair_put(impair->queue[queue].rx, pkts, count, now_us);
 	return (uint16_t)impair_get(impair->queue[queue].rx, pkts, n, now_us);
 }

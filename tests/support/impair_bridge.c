@@ -79,10 +79,11 @@ static void way_send(struct way *way)
 }
 
 /* How many packets moved. */
-static unsigned way_poll(struct way *way, uint64_t now)
+static unsigned way_poll(struct way *way)
 {
 	struct rte_mbuf *pkts[PORT_BURST];
 	uint16_t taken = port_rx_burst(way->from, 0, pkts, PORT_BURST);
+	uint64_t now = now_us(); /* not before they came, or their delay would be cut short */
 	uint32_t due;
 
 	way->taken += taken;
@@ -101,9 +102,7 @@ static unsigned way_poll(struct way *way, uint64_t now)
 static void bridge_run(void)
 {
 	while (!stopped) {
-		uint64_t now = now_us();
-
-		if (way_poll(&ways[0], now) + way_poll(&ways[1], now) == 0)
+		if (way_poll(&ways[0]) + way_poll(&ways[1]) == 0)
 			sched_yield();
 	}
 }
