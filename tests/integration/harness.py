@@ -309,8 +309,8 @@ class Lab:
     beside: another lab, whose kernel end of the veth this lab's leatd serves too.
     start:  False: without link and leatd, for tests that start them.
     loss_percent: of the frames get lost, each way (af_packet).
-    bridge: {"forward": ..., "backward": ..., "mtu": ...}, any of them: a Bridge between the two,
-            forward being from the Linux stack to leat (af_packet).
+    bridge: {"forward": ..., "backward": ...}, either or both: a Bridge between the two, forward
+            being from the Linux stack to leat (af_packet).
     """
 
     _count = 0
@@ -411,7 +411,7 @@ class Lab:
         interface = "leat1" if self.outside else "leat0"
         device = f"--vdev={self.device()},iface={interface}"
         if self.bridge is not None:
-            device = packet_device(self.device(), interface, self.bridge.mtu)
+            device = packet_device(self.device(), interface)
         return ["-l", self.lcores, "--no-pci", "--no-huge", "--no-shconf", "-m", "1024",
                 "--file-prefix", self.prefix, device]
 
