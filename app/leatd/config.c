@@ -641,6 +641,7 @@ static int check_port(struct reader *r, uint32_t index)
 {
 	const struct config *c = r->config;
 	const struct config_port *p = &c->ports[index];
+	uint64_t impaired = p->impair.limit;
 	char section[CFG_NAME_LEN];
 
 	snprintf(section, sizeof(section), "port%u", p->number);
@@ -670,32 +671,13 @@ static int check_port(struct reader *r, uint32_t index)
 				r, item_line(r, section, "address"), section, "address",
 				"also the address of [port%u]; each port needs one of its own",
 				other->number);
+		impaired += other->impair.limit;
 	}
-	return 0;
-}
-
-/* Packets held back take mbufs from everything else; each may have two, and there are two ways. */
-static int check_impair(struct reader *r)
-{
-	const struct config *c = r->config;
-	uint64_t mbufs = 0;
-
-	for (uint32_t i = 0; i < c->port_count; i++) {
-		const struct config_port *p = &c->ports[i];
-		char section[CFG_NAME_LEN];
-
-		if (p->impair.limit == 0)
-			continue;
-		mbufs += 4 * p->impair.limit;
-		snprintf(section, sizeof(section), "port%u", p->number);
-		if (mbufs > c->worker.mbufs)
-			return refuse(
-				r, item_line(r, section, "impair"), section, "impair",
-				"limit=%llu wants [leatd] mbufs to be at least %llu, which is "
-				"%u; raise mbufs or lower the limit",
-				(unsigned long long)p->impair.limit, (unsigned long long)mbufs,
-				c->worker.mbufs);
-	}
+	/* Held back each way, and a packet may have two: the rest must have some left. */
+	if (p->impair.limit != 0 && 4 * impaired > c->worker.mbufs)
+		return refuse(r, item_line(r, section, "impair"), section, "impair",
+			      "limit needs mbufs in [leatd] to be at least %llu, which is %u",
+			      (unsigned long long)(4 * impaired), c->worker.mbufs);
 	return 0;
 }
 
@@ -754,8 +736,6 @@ static int check(struct reader *r)
 			     "no port; add a section [port0] with device and address");
 	for (uint32_t i = 0; i < r->config->port_count && ret == 0; i++)
 		ret = check_port(r, i);
-	if (ret == 0)
-		ret = check_impair(r);
 	for (uint32_t i = 0; i < r->config->route_count && ret == 0; i++)
 		ret = check_route(r, i);
 	return ret;
