@@ -47,6 +47,7 @@ enum option_type {
 	OPTION_NETWORK, /* address/length into an inet_addr; the length at offset2 */
 	OPTION_UIDS, /* numbers or names */
 	OPTION_GIDS,
+	OPTION_IMPAIR,
 };
 
 struct option {
@@ -97,6 +98,7 @@ static const struct option port_options[] = {
 	{"gateway", OPTION_ADDRESS, PORT(gateway), 0, 0, 0},
 	{"mtu", OPTION_U16, PORT(mtu), 576, 65535, 0},
 	{"software_checksum", OPTION_BOOL, PORT(software_checksum), 0, 0, 0},
+	{"impair", OPTION_IMPAIR, PORT(impair), 0, 0, 0},
 	{NULL},
 };
 
@@ -416,6 +418,16 @@ static int set_ids(struct reader *r, const struct item *item, const struct optio
 	return 0;
 }
 
+static int set_impair(struct reader *r, const struct item *item, const char *value,
+		      struct impair_config *target)
+{
+	char error[256];
+
+	if (impair_parse(value, target, error, sizeof(error)) != 0)
+		return refuse(r, item->line, item->section, item->key, "%s", error);
+	return 0;
+}
+
 static int set_option(struct reader *r, const struct item *item, const struct option *o,
 		      const char *value, void *object)
 {
@@ -440,6 +452,8 @@ static int set_option(struct reader *r, const struct item *item, const struct op
 	case OPTION_UIDS:
 	case OPTION_GIDS:
 		return set_ids(r, item, o, value, target);
+	case OPTION_IMPAIR:
+		return set_impair(r, item, value, target);
 	}
 	return -EINVAL;
 }
@@ -628,6 +642,7 @@ static int check_port(struct reader *r, uint32_t index)
 {
 	const struct config *c = r->config;
 	const struct config_port *p = &c->ports[index];
+	uint64_t impaired = p->impair.limit;
 	char section[CFG_NAME_LEN];
 
 	snprintf(section, sizeof(section), "port%u", p->number);
@@ -657,7 +672,13 @@ static int check_port(struct reader *r, uint32_t index)
 				r, item_line(r, section, "address"), section, "address",
 				"also the address of [port%u]; each port needs one of its own",
 				other->number);
+		impaired += other->impair.limit;
 	}
+	/* Held back each way, and a packet may have two: the rest must have some left. */
+	if (p->impair.limit != 0 && 4 * impaired > c->worker.mbufs)
+		return refuse(r, item_line(r, section, "impair"), section, "impair",
+			      "limit needs mbufs in [leatd] to be at least %llu, which is %u",
+			      (unsigned long long)(4 * impaired), c->worker.mbufs);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include "core/protocols.h"
 #include "core/sleep.h"
+#include "dev/port_impair.h"
 #include "lib/pool.h"
 #include "net/arp.h"
 #include "net/eth.h"
@@ -101,10 +102,23 @@ static unsigned worker_output(struct worker *w)
 	return count;
 }
 
+/* The impairment of a port is this worker's own on its queue. */
+static void worker_count_impaired(struct worker *w, const struct netif *n)
+{
+	_Static_assert(CNT_impair_corrupted - CNT_impair_lost == IMPAIR_CORRUPTED,
+		       "counters.def has them in the same order");
+	port_impair_take_counters(n->port, n->queue, &w->counter[CNT_impair_lost]);
+}
+
 static void worker_transmit(struct worker *w)
 {
-	for (uint16_t i = 0; i < w->netif_count; i++)
-		eth_tx_flush(w, w->netif[i]);
+	for (uint16_t i = 0; i < w->netif_count; i++) {
+		struct netif *n = w->netif[i];
+
+		eth_tx_flush(w, n);
+		if (unlikely(n->port->impair != NULL) && n->polls)
+			worker_count_impaired(w, n);
+	}
 }
 
 unsigned worker_poll(struct worker *w)
