@@ -70,7 +70,7 @@ struct worker_config {
 	uint32_t mbufs;
 	uint32_t rcvbuf_bytes; /* default of SO_RCVBUF */
 	uint32_t sndbuf_bytes; /* default of SO_SNDBUF */
-	uint32_t rcvbuf_max_bytes;
+	uint32_t rcvbuf_max_bytes; /* to which it may grow by itself or be set */
 	uint32_t sndbuf_max_bytes;
 	uint32_t copybreak_bytes; /* sends shorter than this are copied into the mbuf */
 	uint8_t ecn; /* enum ecn_mode */
@@ -83,7 +83,7 @@ struct worker_config {
 		.id = 0, .workers = 1, .socket_id = -1, .max_socks = 32768, .max_listeners = 256, \
 		.max_requests = 16384, .max_time_wait = 16384, .max_flight_records = 131072,      \
 		.mbufs = 16384, .rcvbuf_bytes = 1u << 20, .sndbuf_bytes = 1u << 20,               \
-		.rcvbuf_max_bytes = 6u << 20, .sndbuf_max_bytes = 4u << 20,                       \
+		.rcvbuf_max_bytes = 32u << 20, .sndbuf_max_bytes = 32u << 20,                     \
 		.copybreak_bytes = 256, .idle_us = 0, .name = "leat",                             \
 	}
 

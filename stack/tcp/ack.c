@@ -234,6 +234,8 @@ static void tell_congestion_control(struct worker *w, struct tcp_sock *tp, const
 
 	fill_rate_sample(tp, a, &c);
 	tp->congestion_ops->acked(&tp->congestion, &c);
+	if (c.cwnd_limited)
+		tcp_tune_sndbuf(w, tp);
 }
 
 /* ---- an ACK that says something ----------------------------------------------------- */

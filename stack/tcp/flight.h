@@ -19,7 +19,7 @@
 #define FLIGHT_NONE UINT32_MAX
 /* Of one connection, whose peer may say what it likes.  More are joined, not split: what is
  * selectively acknowledged beyond that counts as not. */
-#define FLIGHT_RECORDS_MAX      4096u
+#define FLIGHT_RECORDS_MAX      16384u
 #define FLIGHT_RECORD_MAX_BYTES (1u << 20)
 
 enum flight_flag {

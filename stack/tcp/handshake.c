@@ -232,7 +232,8 @@ static void child_inherit(struct tcp_sock *child, const struct tcp_sock *listene
 
 	sk->rcvbuf_bytes = from->rcvbuf_bytes;
 	sk->sndbuf_bytes = from->sndbuf_bytes;
-	sk->flags |= from->flags & (SOCK_KEEPALIVE | SOCK_REUSEADDR | SOCK_REUSEPORT);
+	sk->flags |= from->flags & (SOCK_KEEPALIVE | SOCK_REUSEADDR | SOCK_REUSEPORT |
+				    SOCK_RCVBUF_SET | SOCK_SNDBUF_SET);
 	child->ics.inet.ttl = listener->ics.inet.ttl;
 	child->ics.inet.traffic_class = listener->ics.inet.traffic_class;
 	child->flags |= listener->flags & TCP_SOCK_NODELAY;

@@ -122,6 +122,7 @@ void tcp_established(struct worker *w, struct tcp_sock *tp)
 	tcp_timer_stop(tp, TCP_TIMER_RETRANSMIT);
 	rack_init(&tp->rack, tp->snd_una);
 	congestion_start(w, tp);
+	tp->read_round.start_us = (uint32_t)w->now_us;
 	tcp_timer_set_idle(w, tp);
 	sock_raise(w, tcp_sock_sk(tp), LEAT_EV_CONNECTED | LEAT_EV_OUT);
 }

@@ -112,6 +112,13 @@ enum tcp_recovery {
 	RECOVERY_TIMEOUT,
 };
 
+/* What the application read in a round trip. */
+struct tcp_round {
+	uint64_t offset; /* in the stream, where it began */
+	uint32_t start_us;
+	uint32_t bytes; /* of the best round so far */
+};
+
 struct tcp_sock {
 	struct inet_connection_sock ics;
 
@@ -169,6 +176,7 @@ struct tcp_sock {
 	uint32_t syn_us; /* when the SYN was sent */
 	uint32_t sent_ms; /* when data was last sent */
 	uint32_t progress_ms; /* since when the oldest byte waits to be acknowledged or sent */
+	struct tcp_round read_round;
 	uint32_t snd_wnd_max; /* largest window the peer ever offered */
 	uint32_t dsack_start; /* TCP_SOCK_DSACK */
 	uint32_t dsack_end;
@@ -383,6 +391,13 @@ void tcp_window_watch(struct worker *w, struct tcp_sock *tp);
 /* The application has read: tells the peer, when the window grew by enough. */
 void tcp_window_reopen(struct worker *w, struct tcp_sock *tp);
 uint8_t tcp_window_scale(const struct worker *w, const struct sock *sk);
+
+/* ---- buffer.c: how large the buffers are ---- */
+
+/* The receive ring was synced: has the application read more in this round trip than before? */
+void tcp_tune_rcvbuf(struct worker *w, struct tcp_sock *tp);
+/* The congestion window may have grown. */
+void tcp_tune_sndbuf(struct worker *w, struct tcp_sock *tp);
 
 /* ---- output.c ---- */
 

@@ -49,6 +49,8 @@ struct host_config host_config_default(void)
 	c.worker.mbufs = 2048;
 	c.worker.rcvbuf_bytes = 1u << 18;
 	c.worker.sndbuf_bytes = 1u << 18;
+	c.worker.rcvbuf_max_bytes = 6u << 20;
+	c.worker.sndbuf_max_bytes = 4u << 20;
 	c.session.contexts = APP_CONTEXTS;
 	c.session.slots_per_worker = 128;
 	c.session.chunks_per_worker = 256;

@@ -191,7 +191,7 @@ static const struct mistake {
 	{"[leatd]\nmax_socks=99999999999999999999\n" PORT0, 2, "[leatd]", "max_socks", "16 to"},
 	{"[leatd]\nchunk_size=5000\n" PORT0, 2, "[leatd]", "chunk_size", "power of two"},
 	{"[leatd]\nrcvbuf=99999999999G\n" PORT0, 2, "[leatd]", "rcvbuf", "K, M or G"},
-	{"[leatd]\nrcvbuf=8M\n" PORT0, 2, "[leatd]", "rcvbuf", "above rcvbuf_max"},
+	{"[leatd]\nrcvbuf=64M\n" PORT0, 2, "[leatd]", "rcvbuf", "above rcvbuf_max"},
 	{"[leatd]\nsndbuf_max=64K\n" PORT0, 0, "[leatd]", "sndbuf", "above sndbuf_max"},
 	{"[leatd]\nsocket=leatd.sock\n" PORT0, 2, "[leatd]", "socket", "absolute"},
 	{"[leatd]\nhuge_pages=maybe\n" PORT0, 2, "[leatd]", "huge_pages", "yes or no"},
