@@ -261,7 +261,7 @@ static inline bool tcp_state_in(const struct tcp_sock *tp, unsigned states)
 
 /* Every change of state; asserts that it is a legal one. */
 void tcp_set_state(struct tcp_sock *tp, uint8_t state);
-bool tcp_sock_is_sane(const struct tcp_sock *tp);
+bool tcp_sock_is_sane(const struct worker *w, const struct tcp_sock *tp);
 
 /* ---- sock.c: life and death ---- */
 
