@@ -259,8 +259,10 @@ void tcp_recovery_ack(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a)
 		recovery_check_end(w, tp, a);
 	else if (seq_gt(tp->snd_una, tp->recover)) /* or it would lie ahead after 2 GiB */
 		tp->recover = tp->snd_una - 1;
-	if (tp->snd_una == tp->snd_nxt)
+	if (tp->snd_una == tp->snd_nxt) {
+		rack_idle(&tp->rack);
 		return;
+	}
 	found = detect_losses(w, tp, a);
 	/* The first one goes whatever the window is, and RFC 6582's partial ACK sends one, too. */
 	force = found && (tp->recovery < RECOVERY_FAST || !tcp_has_sack(tp));
