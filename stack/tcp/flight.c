@@ -259,6 +259,8 @@ static void deliver(struct flight *f, const struct flight_record *r, uint32_t en
 
 	f->delivered += bytes;
 	f->delivered_us = (uint32_t)d->now_us;
+	if (d->acked_bytes == 0 || seq_gt(end, d->highest_end))
+		d->highest_end = end;
 	d->acked_bytes += bytes;
 	if (r->flags & FLIGHT_EVER_RESENT) {
 		d->resent = true;

@@ -26,8 +26,9 @@ void rack_update(struct rack *r, const struct flight_delivery *d, uint32_t una)
 			r->sent_us = newest->sent_us;
 			r->end = newest->end;
 		}
-		r->fack = seq_max(r->fack, newest->end);
 	}
+	if (d->acked_bytes > 0)
+		r->fack = seq_max(r->fack, d->highest_end);
 	r->fack = seq_max(r->fack, una);
 	if (r->in_dsack_round && seq_ge(una, r->dsack_round))
 		r->in_dsack_round = false;
