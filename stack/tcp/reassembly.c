@@ -24,20 +24,23 @@ static void reassembly_replace(struct reassembly *r, unsigned first, unsigned la
 	r->range[first].end = end;
 }
 
+/* No range begins in [start, end) any more. */
+static void forget_recent(struct reassembly *r, uint32_t start, uint32_t end)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < r->recent_count; i++)
+		if (!seq_in_window(r->recent[i], start, end - start))
+			r->recent[kept++] = r->recent[i];
+	r->recent_count = (uint8_t)kept;
+}
+
 /* The range that begins at start is the latest that grew. */
 static void note_recent(struct reassembly *r, uint32_t start)
 {
-	unsigned at = 0;
-
-	while (at < r->recent_count && r->recent[at] != start)
-		at++;
-	if (at == r->recent_count) {
-		if (at == REASSEMBLY_RECENT)
-			at--;
-		else
-			r->recent_count++;
-	}
-	memmove(&r->recent[1], &r->recent[0], at * sizeof(r->recent[0]));
+	if (r->recent_count < REASSEMBLY_RECENT)
+		r->recent_count++;
+	memmove(&r->recent[1], &r->recent[0], (r->recent_count - 1u) * sizeof(r->recent[0]));
 	r->recent[0] = start;
 }
 
@@ -61,6 +64,7 @@ int reassembly_add(struct reassembly *r, uint32_t start, uint32_t end)
 		end = seq_max(end, r->range[last - 1].end);
 	}
 	reassembly_replace(r, first, last, start, end);
+	forget_recent(r, start, end);
 	note_recent(r, start);
 	return 0;
 }
@@ -103,6 +107,7 @@ uint32_t reassembly_take(struct reassembly *r, uint32_t next)
 
 	while (taken < r->count && seq_le(r->range[taken].start, next)) {
 		next = seq_max(next, r->range[taken].end);
+		forget_recent(r, r->range[taken].start, next);
 		taken++;
 	}
 	r->count = (uint8_t)(r->count - taken);

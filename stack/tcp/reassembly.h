@@ -18,8 +18,7 @@ struct reassembly {
 	bool has_end;
 	uint8_t count;
 	uint8_t recent_count;
-	uint32_t recent[REASSEMBLY_RECENT]; /* starts of ranges as they last grew, the latest first;
-					       one that begins no range any more counts for nothing */
+	uint32_t recent[REASSEMBLY_RECENT]; /* starts of ranges, the one that grew last first */
 	struct {
 		uint32_t start, end;
 	} range[REASSEMBLY_RANGES];
