@@ -55,7 +55,7 @@ static void recovery_enter(struct worker *w, struct tcp_sock *tp, enum tcp_recov
 	if (tp->recovery == RECOVERY_NONE) {
 		tp->congestion_ops->reduce(c,
 					   kind == RECOVERY_ECN ? CONGESTION_ECN : CONGESTION_LOSS,
-					   in_flight, w->now_us);
+					   flight_size(tp, in_flight), w->now_us);
 		prr_begin(&tp->prr, in_flight, c->ssthresh_bytes);
 		tp->flags |= TCP_SOCK_ECN_CWR;
 	}
