@@ -64,9 +64,10 @@
 
 /* ---- structs --------------------------------------------------------------- */
 
+/* In the order in which those that are due at one time run. */
 enum tcp_timer {
-	TCP_TIMER_RETRANSMIT, /* RTO, or zero-window probes */
 	TCP_TIMER_LOSS, /* RACK's reordering timer or, with TCP_SOCK_PROBE_DUE, TLP's */
+	TCP_TIMER_RETRANSMIT, /* RTO, or zero-window probes */
 	TCP_TIMER_DELACK,
 	TCP_TIMER_IDLE, /* keepalive, or FIN-WAIT-2 without an application */
 	TCP_TIMERS
