@@ -318,12 +318,15 @@ static enum counter ack_closes(struct worker *w, struct tcp_sock *tp)
 	}
 }
 
-/* RFC 5681 section 2.  Behind a shut window it answers a probe. */
+/* RFC 5681 section 2.  Behind a shut window it answers a probe.  A loss probe's duplicate may come
+ * when all is acknowledged (RFC 8985 section 7.4.2). */
 static bool is_duplicate_ack(const struct tcp_sock *tp, const struct tcp_segment *seg,
 			     uint32_t old_window)
 {
-	return seg->ack == tp->snd_una && tp->snd_una != tp->snd_nxt && seg->length == 0 &&
-	       !(seg->flags & TCP_FLAG_FIN) && tp->snd_wnd == old_window && old_window != 0;
+	return seg->ack == tp->snd_una &&
+	       (tp->snd_una != tp->snd_nxt || tp->flags & TCP_SOCK_PROBE_SENT) &&
+	       seg->length == 0 && !(seg->flags & TCP_FLAG_FIN) && tp->snd_wnd == old_window &&
+	       old_window != 0;
 }
 
 enum counter tcp_rx_ack(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg)
