@@ -401,7 +401,8 @@ void tcp_tx_loss_probe(struct worker *w, struct tcp_sock *tp)
 	uint32_t length = RTE_MIN(unsent_bytes(tp), window);
 
 	length = RTE_MIN(length, mss);
-	if (length > 0) {
+	tp->flags &= ~(uint32_t)TCP_SOCK_PROBE_RESENT;
+	if (length > 0 && flight_has_room(&tp->flight, &w->tcp->flights)) {
 		if (tx_segment(w, tp, tp->snd_nxt, length, TCP_FLAG_ACK | TCP_FLAG_PSH) != 0)
 			return;
 		advance_snd_nxt(w, tp, tp->snd_nxt + length);
