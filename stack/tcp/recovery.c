@@ -247,6 +247,7 @@ static void reduce_window(struct tcp_sock *tp, const struct tcp_ack *a)
 
 void tcp_recovery_ack(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a)
 {
+	bool was_recovering = tp->recovery != RECOVERY_NONE;
 	bool found, force;
 
 	if (tcp_has_sack(tp)) {
@@ -255,7 +256,7 @@ void tcp_recovery_ack(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a)
 			rack_saw_dsack(&tp->rack, tp->snd_una, tp->snd_nxt);
 	}
 	probe_ack(w, tp, a);
-	if (tp->recovery != RECOVERY_NONE)
+	if (was_recovering)
 		recovery_check_end(w, tp, a);
 	else if (seq_gt(tp->snd_una, tp->recover)) /* or it would lie ahead after 2 GiB */
 		tp->recover = tp->snd_una - 1;
@@ -264,6 +265,9 @@ void tcp_recovery_ack(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a)
 		return;
 	}
 	found = detect_losses(w, tp, a);
+	/* What is lost still was sent in the recovery that ended: another window, another event. */
+	if (was_recovering && tp->recovery == RECOVERY_NONE && tp->flight.lost_bytes > 0)
+		found = true;
 	/* The first one goes whatever the window is, and RFC 6582's partial ACK sends one, too. */
 	force = found && (tp->recovery < RECOVERY_FAST || !tcp_has_sack(tp));
 	if (found && tp->recovery < RECOVERY_FAST) {
