@@ -134,7 +134,8 @@ static void take_dsack(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a)
 		return; /* it cannot be about what we sent */
 	a->dsack = true;
 	worker_count(w, CNT_tcp_dsack);
-	tp->undo_bytes -= RTE_MIN(tp->undo_bytes, end - start);
+	if (seq_ge(start, tp->undo_start)) /* else the network doubled something older */
+		tp->undo_bytes -= RTE_MIN(tp->undo_bytes, end - start);
 }
 
 static void take_sacks(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a)

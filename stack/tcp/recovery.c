@@ -95,6 +95,7 @@ void tcp_recovery_resent(struct worker *w, struct tcp_sock *tp, uint32_t index, 
 		return;
 	if (!(tp->flags & TCP_SOCK_UNDO)) {
 		tp->flags |= TCP_SOCK_UNDO;
+		tp->undo_start = tp->snd_una;
 		tp->undo_bytes = 0;
 		tp->resent_ms = w->now_ms;
 	}

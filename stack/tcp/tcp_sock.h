@@ -158,6 +158,7 @@ struct tcp_sock {
 	uint32_t dupacks; /* duplicate ACKs in a row, of a peer without SACK */
 	uint32_t recover; /* recovery ends when this is acknowledged */
 	uint32_t probe_end; /* TCP_SOCK_PROBE_SENT: snd_nxt when the loss probe was sent */
+	uint32_t undo_start; /* TCP_SOCK_UNDO: snd_una when first something was sent again */
 	uint32_t
 		undo_bytes; /* TCP_SOCK_UNDO: sent again in this recovery, not known to be needless */
 	uint32_t
