@@ -383,10 +383,21 @@ static void note_app_limited(struct tcp_sock *tp)
 	f->app_limited = RTE_MAX(f->delivered + tcp_in_flight(tp), UINT64_C(1));
 }
 
+/* F-RTO's question: new data alone, which the next ACK is to tell of.  False: the peer's window or
+ * the sender's own rules let none go, so the question is dropped (RFC 5682 section 2.1, 2 b). */
+static bool send_new_first(struct worker *w, struct tcp_sock *tp)
+{
+	send_new(w, tp);
+	if (seq_gt(tp->snd_nxt, tp->recover))
+		return true;
+	tp->flags &= ~(uint32_t)(TCP_SOCK_FRTO | TCP_SOCK_PREFER_NEW);
+	return false;
+}
+
 static void send_data(struct worker *w, struct tcp_sock *tp)
 {
-	if (unlikely(tp->flags & TCP_SOCK_PREFER_NEW))
-		send_new(w, tp);
+	if (unlikely(tp->flags & TCP_SOCK_PREFER_NEW) && send_new_first(w, tp))
+		return;
 	if (tp->flight.lost_bytes > 0)
 		send_lost(w, tp);
 	send_new(w, tp);
