@@ -527,6 +527,11 @@ void tcp_tx_window_probe(struct worker *w, struct tcp_sock *tp)
 	worker_count(w, CNT_tcp_zero_window_probe);
 	/* RFC 9293 section 3.8.6.1: at least one byte of new data, if there is any (MUST-35). */
 	if (tp->snd_una != tp->snd_nxt) {
+		struct flight_pool *pool = &w->tcp->flights;
+
+		/* What the peer had and does not acknowledge it threw away (RFC 2018 section 8). */
+		if (flight_at(pool, tp->flight.first)->flags & FLIGHT_SACKED)
+			flight_mark_all_lost(&tp->flight, pool, true);
 		(void)resend(w, tp, tp->flight.first, 1);
 	} else if (flight_has_room(&tp->flight, &w->tcp->flights) &&
 		   tx_segment(w, tp, tp->snd_una, has_byte ? 1 : 0, flags) == 0) {
