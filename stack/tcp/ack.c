@@ -168,9 +168,10 @@ static void count_duplicates(struct tcp_sock *tp, struct tcp_ack *a)
 		a->delivered.acked_bytes = mss_bytes;
 		tp->flight.delivered += mss_bytes;
 	} else if (a->advanced && tp->dupacks > 0) {
-		uint32_t known = RTE_MIN(tp->dupacks, a->delivered.acked_bytes / mss_bytes);
+		uint32_t acked = a->delivered.acked_bytes / mss_bytes;
+		/* The one that filled the hole is new. */
+		uint32_t known = RTE_MIN(tp->dupacks, acked - (acked > 0));
 
-		known -= known > 0; /* the one that filled the hole is new */
 		tp->dupacks = tp->recovery == RECOVERY_FAST ? tp->dupacks - known : 0;
 		a->delivered.acked_bytes -= known * mss_bytes;
 		tp->flight.delivered -= known * mss_bytes;
