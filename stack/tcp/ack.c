@@ -277,6 +277,9 @@ void tcp_ack_take(struct worker *w, struct tcp_sock *tp, const struct tcp_segmen
 	measure_rtt(w, tp, &a);
 	restart_timers(w, tp, &a);
 	tcp_recovery_ack(w, tp, &a);
+	/* Recovery ended: from now on probes are due again. */
+	if (a.advanced && !tcp_timer_armed(tp, TCP_TIMER_LOSS))
+		tcp_probe_schedule(w, tp);
 	if (a.delivered.acked_bytes > 0)
 		tell_congestion_control(w, tp, &a);
 	if (tp->flight.lost_bytes > 0 || tcp_has_unsent(tp))

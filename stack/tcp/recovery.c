@@ -59,9 +59,11 @@ static void recovery_enter(struct worker *w, struct tcp_sock *tp, enum tcp_recov
 		prr_begin(&tp->prr, in_flight, c->ssthresh_bytes);
 		tp->flags |= TCP_SOCK_ECN_CWR;
 	}
+	if (tp->flags & TCP_SOCK_PROBE_DUE)
+		tcp_timer_stop(tp, TCP_TIMER_LOSS);
 	tp->recover = tp->snd_nxt;
 	tp->recovery = (uint8_t)kind;
-	tp->flags &= ~(uint32_t)(TCP_SOCK_PROBE_SENT | TCP_SOCK_UNDO);
+	tp->flags &= ~(uint32_t)(TCP_SOCK_PROBE_SENT | TCP_SOCK_PROBE_DUE | TCP_SOCK_UNDO);
 }
 
 static void recovery_leave(struct worker *w, struct tcp_sock *tp, bool dsack)

@@ -1,107 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * Losses, as a peer with SACK tells of them: RACK-TLP (RFC 8985), PRR (RFC
- * 9937), and taking a needless reduction back.  Offsets count in segments.
- */
-#include <sys/socket.h>
-
-#include "support/tcp_fixture.h"
-
-#define RTT_MS 40u
-
-static uint32_t mss;
-
-/* The peer answers after RTT_MS. */
-static void begin_with(const struct host_config *config, bool sack, bool timestamps)
-{
-	begin_unconnected(config);
-	peer.sack_permitted = sack;
-	peer.timestamps = timestamps;
-	host_syn_sent(h, &peer, &s);
-	host_advance_ms(h, RTT_MS);
-	peer_send(&peer, TH_SYN | TH_ACK, NULL, 0);
-	PEER_EXPECT(&peer, TCP_FLAGS_ARE(TH_ACK));
-	mss = tcp()->congestion.mss_bytes;
-}
-
-static void begin(void)
-{
-	begin_with(NULL, true, false);
-}
-
-static void write_segments(uint32_t count)
-{
-	CHECK_EQ(app_write_pattern(&s, count * mss), count * mss);
-	host_settle(h);
-}
-
-static uint32_t seq_of(uint32_t segment)
-{
-	return peer.host_isn + 1 + segment * mss;
-}
-
-static void inject_ack(uint32_t upto, const uint32_t (*blocks)[2], unsigned count)
-{
-	peer.sack_count = count;
-	for (unsigned i = 0; i < count; i++) {
-		peer.sack[i][0] = seq_of(blocks[i][0]);
-		peer.sack[i][1] = seq_of(blocks[i][1]);
-	}
-	peer_inject(&peer, TH_ACK, peer.seq, seq_of(upto), NULL, 0);
-	peer.sack_count = 0;
-	host_poll(h);
-}
-
-/* ACK of the first upto segments, and SACK blocks {from, to}. */
-#define SACK(upto, ...)                                      \
-	inject_ack(upto, (const uint32_t[][2]){__VA_ARGS__}, \
-		   sizeof((const uint32_t[][2]){__VA_ARGS__}) / (2 * sizeof(uint32_t)))
-
-static void ack(uint32_t upto)
-{
-	inject_ack(upto, NULL, 0);
-}
-
-/* Whole segments were sent, these, in this order, and nothing else. */
-static void check_sent(const uint32_t *segments, unsigned count, int line)
-{
-	for (unsigned i = 0; i < count; i++)
-		peer_expect(
-			&peer,
-			(const struct check[]){PAYLOAD_IS_PATTERN(segments[i] * (uint64_t)mss, mss),
-					       TCP_SEQ_IS(seq_of(segments[i])),
-					       {.field = CHECK_END}},
-			__FILE__, line);
-	test_check_eq(host_tx_count(h), 0, "more sent", __FILE__, line);
-	host_drain(h);
-}
-#define SENT(...)                                   \
-	check_sent((const uint32_t[]){__VA_ARGS__}, \
-		   sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t), __LINE__)
-
-/* The first ten of count segments are in flight, and a round trip has passed. */
-static void begin_ten_of(uint32_t count)
-{
-	write_segments(count);
-	SENT(0, 1, 2, 3, 4, 5, 6, 7, 8, 9);
-	host_advance_ms(h, RTT_MS);
-	HOST_EXPECT_NOTHING(h);
-}
-
-static uint64_t count_of(enum counter c)
-{
-	return host_counter(h, c);
-}
-
-static uint32_t cwnd(void)
-{
-	return tcp()->congestion.cwnd_bytes;
-}
-
-static uint32_t ssthresh(void)
-{
-	return tcp()->congestion.ssthresh_bytes;
-}
+/* Losses, as a peer with SACK tells of them: RACK-TLP (RFC 8985) and PRR (RFC 9937). */
+#include "support/recovery_fixture.h"
 
 /* ---- fast recovery ------------------------------------------------------------- */
 
@@ -433,6 +332,27 @@ static void a_probe_without_a_record_left_sends_nothing_new(void)
 	end();
 }
 
+/* Section 7.2: after an ACK, the one that ends recovery too. */
+static void a_tail_sent_in_recovery_is_probed(void)
+{
+	begin();
+	begin_ten_of(12);
+	SACK(0, {1, 4});
+	SENT(0);
+	SACK(0, {1, 10});
+	SENT(10, 11);
+	host_advance_ms(h, RTT_MS);
+	ack(10); /* 10 and 11 are lost */
+	CHECK_EQ(tcp()->recovery, RECOVERY_NONE);
+	host_advance_ms(h, 2 * RTT_MS - 1);
+	HOST_EXPECT_NOTHING(h);
+	host_advance_ms(h, 20);
+	CHECK_EQ(count_of(CNT_tcp_loss_probe), 1);
+	CHECK_EQ(count_of(CNT_tcp_rto), 0);
+	SENT(11);
+	end();
+}
+
 TEST_SUITE(tcp_recovery)
 {
 	TEST(one_loss_is_repaired_in_a_round_trip);
@@ -451,4 +371,5 @@ TEST_SUITE(tcp_recovery)
 	TEST(a_probe_that_repaired_a_loss_counts_as_one);
 	TEST(a_later_probe_of_new_data_is_not_taken_for_old);
 	TEST(a_probe_without_a_record_left_sends_nothing_new);
+	TEST(a_tail_sent_in_recovery_is_probed);
 }
