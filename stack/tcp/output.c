@@ -67,8 +67,9 @@ static void note_acked(struct worker *w, struct tcp_sock *tp)
 	tcp_window_watch(w, tp);
 }
 
+/* mss: payload of one segment, if the port is to cut it; 0 until the peer's SYN told. */
 static int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
-		     uint32_t payload_bytes)
+		     uint32_t payload_bytes, uint32_t mss)
 {
 	struct ip_tx how = {
 		.dst = &tp->ics.inet.dst,
@@ -77,7 +78,6 @@ static int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
 		.traffic_class = tp->ics.inet.traffic_class,
 		.dont_fragment = true,
 	};
-	uint32_t mss = tp->congestion.mss_bytes; /* 0 until the peer's SYN told */
 	uint32_t segments = 1;
 
 	if (mss != 0 && payload_bytes > mss) {
@@ -122,7 +122,9 @@ static int tx_segment(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint3
 	if (length > 0 || flags & TCP_FLAG_FIN)
 		note_sent(w, tp);
 	note_acked(w, tp);
-	(void)hand_down(w, tp, m, length);
+	/* Each piece carries the SACK blocks: their room goes off it. */
+	(void)hand_down(w, tp, m, length,
+			tp->congestion.mss_bytes - tcp_sack_bytes(seg.sack_count));
 	return 0;
 }
 
@@ -156,7 +158,7 @@ static void tx_syn(struct worker *w, struct tcp_sock *tp)
 	tcp_segment_write(
 		&seg, &tp->ics.inet.flow,
 		(uint8_t *)rte_pktmbuf_append(m, (uint16_t)tcp_segment_header_bytes(&seg)));
-	(void)hand_down(w, tp, m, 0);
+	(void)hand_down(w, tp, m, 0, 0);
 }
 
 /* ---- what to send -------------------------------------------------------- */
