@@ -93,6 +93,7 @@ static enum counter keep_out_of_order(struct worker *w, struct tcp_sock *tp, str
 		return CNT_tcp_reassembly;
 	if (reassembly_covers(r, seq, seq + length)) {
 		note_duplicate(w, tp, seq, seq + length);
+		(void)reassembly_add(r, seq, seq + length); /* its range comes first now */
 		return TCP_GO_ON;
 	}
 	if (rx_ring_write(w, &sk->ring, sk->ring.rx_tail + (seq - tp->rcv_nxt), p->m, skip,
