@@ -74,6 +74,8 @@ static void note_duplicate(struct worker *w, struct tcp_sock *tp, uint32_t start
 	worker_count(w, CNT_tcp_duplicate);
 	if (!tcp_has_sack(tp) || !seq_lt(start, end))
 		return;
+	if (tp->flags & TCP_SOCK_DSACK) /* each is of one packet */
+		tcp_tx_ack(w, tp);
 	tp->flags |= TCP_SOCK_DSACK;
 	tp->dsack_start = start;
 	tp->dsack_end = end;
