@@ -381,6 +381,22 @@ static void without_a_record_the_last_one_stands_for_more(void)
 	end();
 }
 
+/* Karn's rule: what of it was sent when is not known. */
+static void what_a_coarser_record_holds_is_not_measured(void)
+{
+	begin_with(1, 1000);
+	send(100, 1000);
+	send(100, 9000);
+	delivery_begin(9500);
+	d.min_rtt_us = 5000;
+	flight_ack(&f, &pool, una + 100, &d);
+	una += 100;
+	CHECK_EQ(d.acked_bytes, 100);
+	CHECK(!d.original);
+	CHECK(!d.any);
+	end();
+}
+
 static void without_a_record_a_part_sent_again_stands_for_all(void)
 {
 	begin_with(1, 1000);
@@ -584,6 +600,7 @@ TEST_SUITE(flight)
 	TEST(all_lost_spares_or_forgets_what_was_sacked);
 	TEST(the_tail_is_cut_to_length);
 	TEST(without_a_record_the_last_one_stands_for_more);
+	TEST(what_a_coarser_record_holds_is_not_measured);
 	TEST(without_a_record_a_part_sent_again_stands_for_all);
 	TEST(one_connection_gets_so_many_records);
 	TEST(sequence_numbers_and_time_wrap);
