@@ -95,6 +95,8 @@ void tcp_recovery_resent(struct worker *w, struct tcp_sock *tp, uint32_t index, 
 	worker_count(w, CNT_tcp_retransmit);
 	if (tp->recovery < RECOVERY_FAST)
 		return;
+	if (index == tp->flight.first) /* its round trip is what the timeout waits for now */
+		tcp_timer_set_retransmit(w, tp);
 	if (!(tp->flags & TCP_SOCK_UNDO)) {
 		tp->flags |= TCP_SOCK_UNDO;
 		tp->undo_start = tp->snd_una;
