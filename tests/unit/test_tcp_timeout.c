@@ -104,11 +104,13 @@ static void a_timeout_is_followed_by_slow_start(void)
 /* RFC 6298 (5.5). */
 static void timeouts_in_a_row_take_twice_as_long(void)
 {
+	uint32_t rto_ms;
+
 	begin_without_sack();
 	begin_ten_of(10);
 	time_out();
 	host_drain(h);
-	for (uint32_t rto_ms = 400; rto_ms < 5000; rto_ms *= 2) {
+	for (rto_ms = 2 * rtt_rto_ms(&tcp()->rtt); rto_ms < 5000; rto_ms *= 2) {
 		uint32_t before = ssthresh();
 
 		host_advance_ms(h, rto_ms - 1);
