@@ -134,7 +134,8 @@ static void take_dsack(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a)
 		return; /* it cannot be about what we sent */
 	a->dsack = true;
 	worker_count(w, CNT_tcp_dsack);
-	tp->undo_bytes -= RTE_MIN(tp->undo_bytes, end - start);
+	if (seq_ge(start, tp->undo_start)) /* else the network doubled something older */
+		tp->undo_bytes -= RTE_MIN(tp->undo_bytes, end - start);
 }
 
 static void take_sacks(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a)
@@ -167,9 +168,10 @@ static void count_duplicates(struct tcp_sock *tp, struct tcp_ack *a)
 		a->delivered.acked_bytes = mss_bytes;
 		tp->flight.delivered += mss_bytes;
 	} else if (a->advanced && tp->dupacks > 0) {
-		uint32_t known = RTE_MIN(tp->dupacks, a->delivered.acked_bytes / mss_bytes);
+		uint32_t acked = a->delivered.acked_bytes / mss_bytes;
+		/* The one that filled the hole is new. */
+		uint32_t known = RTE_MIN(tp->dupacks, acked - (acked > 0));
 
-		known -= known > 0; /* the one that filled the hole is new */
 		tp->dupacks = tp->recovery == RECOVERY_FAST ? tp->dupacks - known : 0;
 		a->delivered.acked_bytes -= known * mss_bytes;
 		tp->flight.delivered -= known * mss_bytes;
@@ -277,6 +279,9 @@ void tcp_ack_take(struct worker *w, struct tcp_sock *tp, const struct tcp_segmen
 	measure_rtt(w, tp, &a);
 	restart_timers(w, tp, &a);
 	tcp_recovery_ack(w, tp, &a);
+	/* Recovery ended: from now on probes are due again. */
+	if (a.advanced && !tcp_timer_armed(tp, TCP_TIMER_LOSS))
+		tcp_probe_schedule(w, tp);
 	if (a.delivered.acked_bytes > 0)
 		tell_congestion_control(w, tp, &a);
 	if (tp->flight.lost_bytes > 0 || tcp_has_unsent(tp))
@@ -320,12 +325,15 @@ static enum counter ack_closes(struct worker *w, struct tcp_sock *tp)
 	}
 }
 
-/* RFC 5681 section 2.  Behind a shut window it answers a probe. */
+/* RFC 5681 section 2.  Behind a shut window it answers a probe.  A loss probe's duplicate may come
+ * when all is acknowledged (RFC 8985 section 7.4.2). */
 static bool is_duplicate_ack(const struct tcp_sock *tp, const struct tcp_segment *seg,
 			     uint32_t old_window)
 {
-	return seg->ack == tp->snd_una && tp->snd_una != tp->snd_nxt && seg->length == 0 &&
-	       !(seg->flags & TCP_FLAG_FIN) && tp->snd_wnd == old_window && old_window != 0;
+	return seg->ack == tp->snd_una &&
+	       (tp->snd_una != tp->snd_nxt || tp->flags & TCP_SOCK_PROBE_SENT) &&
+	       seg->length == 0 && !(seg->flags & TCP_FLAG_FIN) && tp->snd_wnd == old_window &&
+	       old_window != 0;
 }
 
 enum counter tcp_rx_ack(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg)

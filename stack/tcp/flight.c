@@ -186,12 +186,14 @@ bool flight_sent(struct flight *f, struct flight_pool *pool, uint32_t seq, uint3
 	}
 	index = record_get(f, pool);
 	if (index == FLIGHT_NONE) {
-		/* Coarser: the last record stands for these bytes too, as if sent now. */
+		/* Coarser: the last record stands for these bytes too, as if sent now; no round
+		 * trip is measured with it. */
 		if (!flight_has_room(f, pool))
 			return false;
 		r = flight_at(pool, f->last);
 		r->end = end;
 		r->sent_us = now_us;
+		r->flags |= FLIGHT_EVER_RESENT;
 		return true;
 	}
 	r = flight_at(pool, index);
@@ -259,6 +261,8 @@ static void deliver(struct flight *f, const struct flight_record *r, uint32_t en
 
 	f->delivered += bytes;
 	f->delivered_us = (uint32_t)d->now_us;
+	if (d->acked_bytes == 0 || seq_gt(end, d->highest_end))
+		d->highest_end = end;
 	d->acked_bytes += bytes;
 	if (r->flags & FLIGHT_EVER_RESENT) {
 		d->resent = true;

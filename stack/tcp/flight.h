@@ -80,6 +80,7 @@ struct flight_delivery {
 	uint32_t sacked_bytes; /* of these, selectively */
 	uint32_t oldest_original_us; /* original: when the first of those was sent */
 	uint32_t lowest_original_end; /* original: for RACK's view of reordering */
+	uint32_t highest_end; /* acked_bytes > 0: likewise, whichever copy arrived */
 	struct flight_record
 		newest; /* of what was delivered the one sent last, if it can be told */
 };

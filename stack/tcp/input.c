@@ -60,12 +60,39 @@ static struct reassembly *reassembly_of(struct worker *w, struct tcp_sock *tp)
 	return tp->reassembly;
 }
 
+void tcp_reassembly_free(struct worker *w, struct tcp_sock *tp)
+{
+	struct reassembly *r = tp->reassembly;
+
+	if (r == NULL)
+		return;
+	if (reassembly_is_expanded(r))
+		pool_put(w->tcp->many_ranges, r->range);
+	pool_put(w->tcp->reassemblies, r);
+	tp->reassembly = NULL;
+}
+
 static void reassembly_release(struct worker *w, struct tcp_sock *tp)
 {
-	if (tp->reassembly == NULL || !reassembly_is_empty(tp->reassembly))
-		return;
-	pool_put(w->tcp->reassemblies, tp->reassembly);
-	tp->reassembly = NULL;
+	if (tp->reassembly != NULL && reassembly_is_empty(tp->reassembly))
+		tcp_reassembly_free(w, tp);
+}
+
+/* One more range, in a larger set if need be; what there is no room for the peer sends again. */
+static enum counter reassembly_note(struct worker *w, struct reassembly *r, uint32_t start,
+				    uint32_t end)
+{
+	struct seq_range *many;
+
+	if (reassembly_add(r, start, end) == 0)
+		return TCP_GO_ON;
+	if (reassembly_is_expanded(r))
+		return CNT_tcp_reassembly;
+	many = pool_get(w->tcp->many_ranges);
+	if (many == NULL)
+		return CNT_tcp_reassembly;
+	reassembly_expand(r, many);
+	return reassembly_add(r, start, end) == 0 ? TCP_GO_ON : CNT_tcp_reassembly;
 }
 
 /* [start, end) came once more: the next ACK tells (RFC 2883). */
@@ -74,6 +101,8 @@ static void note_duplicate(struct worker *w, struct tcp_sock *tp, uint32_t start
 	worker_count(w, CNT_tcp_duplicate);
 	if (!tcp_has_sack(tp) || !seq_lt(start, end))
 		return;
+	if (tp->flags & TCP_SOCK_DSACK) /* each is of one packet */
+		tcp_tx_ack(w, tp);
 	tp->flags |= TCP_SOCK_DSACK;
 	tp->dsack_start = start;
 	tp->dsack_end = end;
@@ -93,6 +122,7 @@ static enum counter keep_out_of_order(struct worker *w, struct tcp_sock *tp, str
 		return CNT_tcp_reassembly;
 	if (reassembly_covers(r, seq, seq + length)) {
 		note_duplicate(w, tp, seq, seq + length);
+		(void)reassembly_add(r, seq, seq + length); /* its range comes first now */
 		return TCP_GO_ON;
 	}
 	if (rx_ring_write(w, &sk->ring, sk->ring.rx_tail + (seq - tp->rcv_nxt), p->m, skip,
@@ -100,7 +130,7 @@ static enum counter keep_out_of_order(struct worker *w, struct tcp_sock *tp, str
 		reassembly_release(w, tp);
 		return CNT_tcp_rx_ring;
 	}
-	return reassembly_add(r, seq, seq + length) == 0 ? TCP_GO_ON : CNT_tcp_reassembly;
+	return reassembly_note(w, r, seq, seq + length);
 }
 
 static enum counter text_out_of_order(struct worker *w, struct tcp_sock *tp, struct packet *p,
@@ -170,9 +200,7 @@ static enum counter take_fin(struct worker *w, struct tcp_sock *tp)
 	struct sock *sk = tcp_sock_sk(tp);
 
 	tp->rcv_nxt++;
-	if (tp->reassembly != NULL)
-		pool_put(w->tcp->reassemblies, tp->reassembly);
-	tp->reassembly = NULL;
+	tcp_reassembly_free(w, tp);
 	sk->flags |= SOCK_RX_EOF;
 	sock_raise(w, sk,
 		   LEAT_EV_RDHUP | LEAT_EV_IN |

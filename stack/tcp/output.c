@@ -94,8 +94,9 @@ static uint16_t ecn_flags(struct tcp_sock *tp, uint32_t seq, uint32_t length)
 	return flags;
 }
 
+/* mss: payload of one segment, if the port is to cut it; 0 until the peer's SYN told. */
 static int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
-		     uint32_t payload_bytes, uint8_t ecn)
+		     uint32_t payload_bytes, uint32_t mss, uint8_t ecn)
 {
 	struct ip_tx how = {
 		.dst = &tp->ics.inet.dst,
@@ -104,7 +105,6 @@ static int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
 		.traffic_class = tp->ics.inet.traffic_class | ecn,
 		.dont_fragment = true,
 	};
-	uint32_t mss = tp->congestion.mss_bytes; /* 0 until the peer's SYN told */
 	uint32_t segments = 1;
 
 	if (mss != 0 && payload_bytes > mss) {
@@ -150,7 +150,9 @@ static int tx_segment(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint3
 	if (length > 0 || flags & TCP_FLAG_FIN)
 		note_sent(w, tp);
 	note_acked(w, tp);
-	(void)hand_down(w, tp, m, length, ecn_codepoint(tp, seq, length));
+	/* Each piece carries the SACK blocks: their room goes off it. */
+	(void)hand_down(w, tp, m, length, tp->congestion.mss_bytes - tcp_sack_bytes(seg.sack_count),
+			ecn_codepoint(tp, seq, length));
 	return 0;
 }
 
@@ -196,7 +198,7 @@ static void tx_syn(struct worker *w, struct tcp_sock *tp)
 	tcp_segment_write(
 		&seg, &tp->ics.inet.flow,
 		(uint8_t *)rte_pktmbuf_append(m, (uint16_t)tcp_segment_header_bytes(&seg)));
-	(void)hand_down(w, tp, m, 0, 0);
+	(void)hand_down(w, tp, m, 0, 0, 0);
 }
 
 /* ---- what to send -------------------------------------------------------- */
@@ -452,10 +454,21 @@ static void note_app_limited(struct tcp_sock *tp)
 	f->app_limited = RTE_MAX(f->delivered + tcp_in_flight(tp), UINT64_C(1));
 }
 
+/* F-RTO's question: new data alone, which the next ACK is to tell of.  False: the peer's window or
+ * the sender's own rules let none go, so the question is dropped (RFC 5682 section 2.1, 2 b). */
+static bool send_new_first(struct worker *w, struct tcp_sock *tp)
+{
+	send_new(w, tp);
+	if (seq_gt(tp->snd_nxt, tp->recover))
+		return true;
+	tp->flags &= ~(uint32_t)(TCP_SOCK_FRTO | TCP_SOCK_PREFER_NEW);
+	return false;
+}
+
 static void send_data(struct worker *w, struct tcp_sock *tp)
 {
-	if (unlikely(tp->flags & TCP_SOCK_PREFER_NEW))
-		send_new(w, tp);
+	if (unlikely(tp->flags & TCP_SOCK_PREFER_NEW) && send_new_first(w, tp))
+		return;
 	if (tp->flight.lost_bytes > 0)
 		send_lost(w, tp);
 	send_new(w, tp);
@@ -470,7 +483,8 @@ void tcp_tx_loss_probe(struct worker *w, struct tcp_sock *tp)
 	uint32_t length = RTE_MIN(unsent_bytes(tp), window);
 
 	length = RTE_MIN(length, mss);
-	if (length > 0) {
+	tp->flags &= ~(uint32_t)TCP_SOCK_PROBE_RESENT;
+	if (length > 0 && flight_has_room(&tp->flight, &w->tcp->flights)) {
 		if (tx_segment(w, tp, tp->snd_nxt, length, TCP_FLAG_ACK | TCP_FLAG_PSH) != 0)
 			return;
 		advance_snd_nxt(w, tp, tp->snd_nxt + length);
@@ -584,6 +598,11 @@ void tcp_tx_window_probe(struct worker *w, struct tcp_sock *tp)
 	worker_count(w, CNT_tcp_zero_window_probe);
 	/* RFC 9293 section 3.8.6.1: at least one byte of new data, if there is any (MUST-35). */
 	if (tp->snd_una != tp->snd_nxt) {
+		struct flight_pool *pool = &w->tcp->flights;
+
+		/* What the peer had and does not acknowledge it threw away (RFC 2018 section 8). */
+		if (flight_at(pool, tp->flight.first)->flags & FLIGHT_SACKED)
+			flight_mark_all_lost(&tp->flight, pool, true);
 		(void)resend(w, tp, tp->flight.first, 1);
 	} else if (flight_has_room(&tp->flight, &w->tcp->flights) &&
 		   tx_segment(w, tp, tp->snd_una, has_byte ? 1 : 0, flags) == 0) {

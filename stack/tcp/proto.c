@@ -194,12 +194,14 @@ struct tcp_worker *tcp_worker_create(struct worker *w)
 	 * order is dropped. */
 	tcp->reassemblies = create_pool(w, "ras", RTE_MAX(c->max_socks / 4, 64u),
 					sizeof(struct reassembly));
+	tcp->many_ranges = create_pool(w, "many", RTE_MAX(c->max_socks / 512, 4u),
+				       REASSEMBLY_MANY * sizeof(struct seq_range));
 	/* Few connections use such an algorithm at a time; more get the default one. */
 	tcp->congestions = create_pool(w, "cc", RTE_MAX(c->max_socks / 8, 64u),
 				       congestion_bbr.pooled_bytes);
 	if (flight_pool_init(&tcp->flights, c->max_flight_records, c->socket_id) != 0 ||
 	    tcp->socks == NULL || tcp->congestions == NULL || tcp->requests == NULL ||
-	    tcp->time_waits == NULL || tcp->reassemblies == NULL) {
+	    tcp->time_waits == NULL || tcp->reassemblies == NULL || tcp->many_ranges == NULL) {
 		tcp_worker_free(w);
 		return NULL;
 	}
@@ -216,6 +218,7 @@ void tcp_worker_free(struct worker *w)
 	rte_mempool_free(tcp->time_waits);
 	rte_mempool_free(tcp->reassemblies);
 	rte_mempool_free(tcp->congestions);
+	rte_mempool_free(tcp->many_ranges);
 	flight_pool_free(&tcp->flights);
 	rte_free(tcp);
 	w->tcp = NULL;

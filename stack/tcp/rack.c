@@ -20,15 +20,23 @@ void rack_update(struct rack *r, const struct flight_delivery *d, uint32_t una)
 		r->rtt_us = (uint32_t)d->now_us - newest->sent_us;
 		if (r->rtt_us == 0)
 			r->rtt_us = 1;
-		if (flight_sent_after(newest->sent_us, newest->end, r->sent_us, r->end)) {
+		if (!r->has_sent ||
+		    flight_sent_after(newest->sent_us, newest->end, r->sent_us, r->end)) {
+			r->has_sent = true;
 			r->sent_us = newest->sent_us;
 			r->end = newest->end;
 		}
-		r->fack = seq_max(r->fack, newest->end);
 	}
+	if (d->acked_bytes > 0)
+		r->fack = seq_max(r->fack, d->highest_end);
 	r->fack = seq_max(r->fack, una);
 	if (r->in_dsack_round && seq_ge(una, r->dsack_round))
 		r->in_dsack_round = false;
+}
+
+void rack_idle(struct rack *r)
+{
+	r->has_sent = false;
 }
 
 void rack_saw_dsack(struct rack *r, uint32_t una, uint32_t nxt)
@@ -81,7 +89,7 @@ uint32_t rack_detect_loss(const struct rack *r, const struct rack_path *path, st
 	uint32_t window_us = reordering_window(r, path);
 	int32_t wait_us = 0;
 
-	if (r->rtt_us == 0)
+	if (!r->has_sent)
 		return 0;
 	for (uint32_t i = f->first; i != FLIGHT_NONE; i = flight_at(pool, i)->next) {
 		const struct flight_record *record = flight_at(pool, i);

@@ -22,6 +22,7 @@ struct rack {
 	uint32_t fack; /* highest sequence number that has arrived */
 	uint32_t dsack_round; /* in_dsack_round: until this is acknowledged */
 	bool in_dsack_round;
+	bool has_sent; /* sent_us and end are of what is in flight now, or was with it */
 	bool reordering_seen;
 	uint8_t window_mult;
 	uint8_t window_persist;
@@ -40,6 +41,10 @@ void rack_init(struct rack *r, uint32_t iss);
 
 /* Steps 2 and 3: an ACK delivered something. */
 void rack_update(struct rack *r, const struct flight_delivery *d, uint32_t una);
+
+/* Nothing is in flight: what is sent next is sent after all that has arrived, even if the clock's 32
+ * bits come around before. */
+void rack_idle(struct rack *r);
 
 /* Step 4: the ACK came with a DSACK, or recovery ended without one. */
 void rack_saw_dsack(struct rack *r, uint32_t una, uint32_t nxt);

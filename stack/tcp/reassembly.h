@@ -10,22 +10,33 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define REASSEMBLY_RANGES 63
+#define REASSEMBLY_RANGES 63 /* which every one has room for */
+#define REASSEMBLY_MANY   8192 /* of one that was given more: a window with a hole for each segment */
 #define REASSEMBLY_RECENT 4
+
+struct seq_range {
+	uint32_t start, end;
+};
 
 struct reassembly {
 	uint32_t stream_end; /* where the peer's stream ends, if has_end */
 	bool has_end;
-	uint8_t count;
 	uint8_t recent_count;
-	uint32_t recent[REASSEMBLY_RECENT]; /* starts of ranges as they last grew, the latest first;
-					       one that begins no range any more counts for nothing */
-	struct {
-		uint32_t start, end;
-	} range[REASSEMBLY_RANGES];
+	uint16_t count;
+	uint16_t capacity;
+	struct seq_range *range; /* few, or what reassembly_expand was given */
+	uint32_t recent[REASSEMBLY_RECENT]; /* starts of ranges, the one that grew last first */
+	struct seq_range few[REASSEMBLY_RANGES];
 };
 
 void reassembly_init(struct reassembly *r);
+
+/* More room: REASSEMBLY_MANY ranges, the caller's to take back when it is through with r. */
+void reassembly_expand(struct reassembly *r, struct seq_range *many);
+static inline bool reassembly_is_expanded(const struct reassembly *r)
+{
+	return r->range != r->few;
+}
 
 /* Adds [start, end), start before end, merging what overlaps or touches.  0, or -ENOBUFS with
  * nothing changed when one more separate range does not fit. */

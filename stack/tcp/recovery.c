@@ -55,13 +55,15 @@ static void recovery_enter(struct worker *w, struct tcp_sock *tp, enum tcp_recov
 	if (tp->recovery == RECOVERY_NONE) {
 		tp->congestion_ops->reduce(c,
 					   kind == RECOVERY_ECN ? CONGESTION_ECN : CONGESTION_LOSS,
-					   in_flight, w->now_us);
+					   flight_size(tp, in_flight), w->now_us);
 		prr_begin(&tp->prr, in_flight, c->ssthresh_bytes);
 		tp->flags |= TCP_SOCK_ECN_CWR;
 	}
+	if (tp->flags & TCP_SOCK_PROBE_DUE)
+		tcp_timer_stop(tp, TCP_TIMER_LOSS);
 	tp->recover = tp->snd_nxt;
 	tp->recovery = (uint8_t)kind;
-	tp->flags &= ~(uint32_t)(TCP_SOCK_PROBE_SENT | TCP_SOCK_UNDO);
+	tp->flags &= ~(uint32_t)(TCP_SOCK_PROBE_SENT | TCP_SOCK_PROBE_DUE | TCP_SOCK_UNDO);
 }
 
 static void recovery_leave(struct worker *w, struct tcp_sock *tp, bool dsack)
@@ -93,8 +95,11 @@ void tcp_recovery_resent(struct worker *w, struct tcp_sock *tp, uint32_t index, 
 	worker_count(w, CNT_tcp_retransmit);
 	if (tp->recovery < RECOVERY_FAST)
 		return;
+	if (index == tp->flight.first) /* its round trip is what the timeout waits for now */
+		tcp_timer_set_retransmit(w, tp);
 	if (!(tp->flags & TCP_SOCK_UNDO)) {
 		tp->flags |= TCP_SOCK_UNDO;
+		tp->undo_start = tp->snd_una;
 		tp->undo_bytes = 0;
 		tp->resent_ms = w->now_ms;
 	}
@@ -247,6 +252,7 @@ static void reduce_window(struct tcp_sock *tp, const struct tcp_ack *a)
 
 void tcp_recovery_ack(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a)
 {
+	bool was_recovering = tp->recovery != RECOVERY_NONE;
 	bool found, force;
 
 	if (tcp_has_sack(tp)) {
@@ -255,13 +261,18 @@ void tcp_recovery_ack(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a)
 			rack_saw_dsack(&tp->rack, tp->snd_una, tp->snd_nxt);
 	}
 	probe_ack(w, tp, a);
-	if (tp->recovery != RECOVERY_NONE)
+	if (was_recovering)
 		recovery_check_end(w, tp, a);
 	else if (seq_gt(tp->snd_una, tp->recover)) /* or it would lie ahead after 2 GiB */
 		tp->recover = tp->snd_una - 1;
-	if (tp->snd_una == tp->snd_nxt)
+	if (tp->snd_una == tp->snd_nxt) {
+		rack_idle(&tp->rack);
 		return;
+	}
 	found = detect_losses(w, tp, a);
+	/* What is lost still was sent in the recovery that ended: another window, another event. */
+	if (was_recovering && tp->recovery == RECOVERY_NONE && tp->flight.lost_bytes > 0)
+		found = true;
 	/* The first one goes whatever the window is, and RFC 6582's partial ACK sends one, too. */
 	force = found && (tp->recovery < RECOVERY_FAST || !tcp_has_sack(tp));
 	if (found && tp->recovery < RECOVERY_FAST) {

@@ -25,14 +25,13 @@ void rtt_sample(struct rtt *r, uint32_t sample_us)
 
 uint32_t rtt_rto_ms(const struct rtt *r)
 {
-	uint32_t variation_us = r->rttvar_us_4 > RTT_CLOCK_US ? r->rttvar_us_4 : RTT_CLOCK_US;
+	uint32_t floor_us = RTO_MIN_MS * 1000; /* G is far below it */
+	uint32_t variation_us = r->rttvar_us_4 > floor_us ? r->rttvar_us_4 : floor_us;
 	uint32_t rto_ms;
 
 	if (r->srtt_us_8 == 0)
 		return RTO_INITIAL_MS;
-	rto_ms = (r->srtt_us_8 / 8 + variation_us + 999) / 1000;
-	if (rto_ms < RTO_MIN_MS)
-		return RTO_MIN_MS;
+	rto_ms = (r->srtt_us_8 / 8 + variation_us + RTT_CLOCK_US / 2) / RTT_CLOCK_US;
 	return rto_ms > RTO_MAX_MS ? RTO_MAX_MS : rto_ms;
 }
 

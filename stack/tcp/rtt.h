@@ -8,7 +8,8 @@
 #define RTO_INITIAL_MS  1000u /* RFC 6298 section 2.1 */
 #define RTO_FALLBACK_MS 3000u /* section 5.7: the handshake itself needed a retransmission */
 /* Section 2.4 asks for 1 s; like Linux and for the same reason (recovery within a LAN or data
- * centre), 200 ms, which stays above any delayed acknowledgment. */
+ * centre), 200 ms above the round trip, which is more than any delayed acknowledgment takes; the
+ * first repair of a loss takes another round trip, which must not pass for a timeout. */
 #define RTO_MIN_MS   200u
 #define RTO_MAX_MS   120000u
 #define RTT_CLOCK_US 1000u /* G: granularity of the timer wheel */

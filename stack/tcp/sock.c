@@ -146,9 +146,7 @@ void tcp_done(struct worker *w, struct tcp_sock *tp)
 	if (sk->flags & SOCK_HASHED)
 		sock_table_delete(w->socks_by_flow, &inet->flow);
 	sk->flags &= ~(uint32_t)SOCK_HASHED;
-	if (tp->reassembly != NULL)
-		pool_put(w->tcp->reassemblies, tp->reassembly);
-	tp->reassembly = NULL;
+	tcp_reassembly_free(w, tp);
 	flight_clear(&tp->flight, &w->tcp->flights);
 	congestion_drop_state(w, tp);
 	calendar_cancel(&w->calendar, &tp->paced);

@@ -66,9 +66,10 @@
 
 /* ---- structs --------------------------------------------------------------- */
 
+/* In the order in which those that are due at one time run. */
 enum tcp_timer {
-	TCP_TIMER_RETRANSMIT, /* RTO, or zero-window probes */
 	TCP_TIMER_LOSS, /* RACK's reordering timer or, with TCP_SOCK_PROBE_DUE, TLP's */
+	TCP_TIMER_RETRANSMIT, /* RTO, or zero-window probes */
 	TCP_TIMER_DELACK,
 	TCP_TIMER_IDLE, /* keepalive, or FIN-WAIT-2 without an application */
 	TCP_TIMERS
@@ -169,6 +170,7 @@ struct tcp_sock {
 	uint32_t dupacks; /* duplicate ACKs in a row, of a peer without SACK */
 	uint32_t recover; /* recovery ends when this is acknowledged */
 	uint32_t probe_end; /* TCP_SOCK_PROBE_SENT: snd_nxt when the loss probe was sent */
+	uint32_t undo_start; /* TCP_SOCK_UNDO: snd_una when first something was sent again */
 	uint32_t
 		undo_bytes; /* TCP_SOCK_UNDO: sent again in this recovery, not known to be needless */
 	uint32_t
@@ -242,6 +244,7 @@ struct tcp_worker {
 	struct rte_mempool *requests;
 	struct rte_mempool *time_waits;
 	struct rte_mempool *reassemblies;
+	struct rte_mempool *many_ranges; /* for the few that have very many gaps */
 	struct rte_mempool *congestions; /* state of algorithms that keep much */
 	struct flight_pool flights; /* records of what is in flight */
 	struct time_wait_queue time_wait_queue; /* oldest first */
@@ -275,7 +278,7 @@ static inline bool tcp_state_in(const struct tcp_sock *tp, unsigned states)
 
 /* Every change of state; asserts that it is a legal one. */
 void tcp_set_state(struct tcp_sock *tp, uint8_t state);
-bool tcp_sock_is_sane(const struct tcp_sock *tp);
+bool tcp_sock_is_sane(const struct worker *w, const struct tcp_sock *tp);
 
 /* ---- sock.c: life and death ---- */
 
@@ -334,6 +337,9 @@ static inline bool tcp_seq_acceptable(uint32_t seq, uint32_t start, uint32_t win
 {
 	return seq - start <= window;
 }
+
+/* Forgets what is out of order. */
+void tcp_reassembly_free(struct worker *w, struct tcp_sock *tp);
 
 /* ---- ack.c ---- */
 

@@ -203,8 +203,8 @@ static bool idle_fire(struct worker *w, struct tcp_sock *tp)
 /* ---- the wheel's entry ----------------------------------------------------- */
 
 static bool (*const timer_handlers[TCP_TIMERS])(struct worker *w, struct tcp_sock *tp) = {
-	[TCP_TIMER_RETRANSMIT] = retransmit_fire,
 	[TCP_TIMER_LOSS] = loss_fire,
+	[TCP_TIMER_RETRANSMIT] = retransmit_fire,
 	[TCP_TIMER_DELACK] = delack_fire,
 	[TCP_TIMER_IDLE] = idle_fire,
 };

@@ -275,6 +275,7 @@ void host_check_quiet(struct host *h, const char *file, int line)
 		test_check_eq(w->wheel.armed - standing_timers(h, w), 0, "timers left", file, line);
 		test_check_eq(rte_ring_count(w->steered), 0, "steered packets left", file, line);
 		test_check_eq(pool_used(w->mbufs), 0, "mbufs left", file, line);
+		test_check_eq(w->tcp->flights.used, 0, "flight records left", file, line);
 	}
 	test_check_eq(memport_mbufs_in_use(), 0, "received mbufs left", file, line);
 }
@@ -348,7 +349,7 @@ static void check_socks_are_sane(struct worker *w)
 		if (!ring_is_sane(&sk->ring))
 			test_fail(__FILE__, __LINE__, "rings of a sock in state %u are not sane",
 				  sk->state);
-		if (sk->proto == &tcp_proto && !tcp_sock_is_sane(tcp_sk(sk)))
+		if (sk->proto == &tcp_proto && !tcp_sock_is_sane(w, tcp_sk(sk)))
 			test_fail(__FILE__, __LINE__, "a TCP sock in state %s is not sane",
 				  tcp_state_name(sk->state));
 	}
