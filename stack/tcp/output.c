@@ -385,7 +385,6 @@ static void send_new(struct worker *w, struct tcp_sock *tp)
 {
 	bool sent = false;
 
-	tp->flags &= ~(uint32_t)TCP_SOCK_CWND_LIMITED;
 	if (tp->snd_una == tp->snd_nxt && tcp_has_unsent(tp)) {
 		uint32_t idle_ms = RTE_MIN(w->now_ms - tp->sent_ms, TCP_IDLE_MAX_MS);
 
@@ -467,6 +466,7 @@ static bool send_new_first(struct worker *w, struct tcp_sock *tp)
 
 static void send_data(struct worker *w, struct tcp_sock *tp)
 {
+	tp->flags &= ~(uint32_t)TCP_SOCK_CWND_LIMITED;
 	if (unlikely(tp->flags & TCP_SOCK_PREFER_NEW) && send_new_first(w, tp))
 		return;
 	if (tp->flight.lost_bytes > 0)

@@ -58,6 +58,8 @@ static void recovery_enter(struct worker *w, struct tcp_sock *tp, enum tcp_recov
 					   flight_size(tp, in_flight), w->now_us);
 		prr_begin(&tp->prr, in_flight, c->ssthresh_bytes);
 		tp->flags |= TCP_SOCK_ECN_CWR;
+	} else {
+		c->prior_cwnd_bytes = 0; /* the path's word cannot be taken back */
 	}
 	if (tp->flags & TCP_SOCK_PROBE_DUE)
 		tcp_timer_stop(tp, TCP_TIMER_LOSS);

@@ -8,7 +8,7 @@
 #include "tcp/tcp_sock.h"
 
 #define RATE_BPS   20000000ull
-#define SECONDS    10
+#define SECONDS    5
 #define QUEUE_MIN  30000u
 #define REORDER_US 3000 /* a reordered frame is late by so much */
 
