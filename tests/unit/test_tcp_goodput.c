@@ -39,6 +39,7 @@ static struct host_config config_of(struct host_config c)
 	const struct worker_config defaults = WORKER_CONFIG_DEFAULT;
 
 	c.session.chunks_per_worker = 4096;
+	c.check_seldom = true;
 	c.worker.mbufs = 8192;
 	c.worker.max_flight_records = 16384;
 	c.worker.rcvbuf_bytes = defaults.rcvbuf_bytes;
