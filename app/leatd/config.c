@@ -47,6 +47,7 @@ enum option_type {
 	OPTION_NETWORK, /* address/length into an inet_addr; the length at offset2 */
 	OPTION_UIDS, /* numbers or names */
 	OPTION_GIDS,
+	OPTION_IMPAIR,
 };
 
 struct option {
@@ -67,6 +68,7 @@ static const struct option leatd_options[] = {
 	{"max_listeners", OPTION_U32, IN(worker.max_listeners), 1, 65536, 0},
 	{"max_requests", OPTION_U32, IN(worker.max_requests), 16, 1u << 24, 0},
 	{"max_time_wait", OPTION_U32, IN(worker.max_time_wait), 16, 1u << 24, 0},
+	{"max_flight_records", OPTION_U32, IN(worker.max_flight_records), 16, 1u << 24, 0},
 	{"mbufs", OPTION_U32, IN(worker.mbufs), 1024, 1u << 22, 0},
 	{"copybreak", OPTION_BYTES, IN(worker.copybreak_bytes), 0, 65536, 0},
 	{"rcvbuf", OPTION_BYTES, IN(worker.rcvbuf_bytes), 4096, 1u << 30, 0},
@@ -96,6 +98,7 @@ static const struct option port_options[] = {
 	{"gateway", OPTION_ADDRESS, PORT(gateway), 0, 0, 0},
 	{"mtu", OPTION_U16, PORT(mtu), 576, 65535, 0},
 	{"software_checksum", OPTION_BOOL, PORT(software_checksum), 0, 0, 0},
+	{"impair", OPTION_IMPAIR, PORT(impair), 0, 0, 0},
 	{NULL},
 };
 
@@ -415,6 +418,16 @@ static int set_ids(struct reader *r, const struct item *item, const struct optio
 	return 0;
 }
 
+static int set_impair(struct reader *r, const struct item *item, const char *value,
+		      struct impair_config *target)
+{
+	char error[256];
+
+	if (impair_parse(value, target, error, sizeof(error)) != 0)
+		return refuse(r, item->line, item->section, item->key, "%s", error);
+	return 0;
+}
+
 static int set_option(struct reader *r, const struct item *item, const struct option *o,
 		      const char *value, void *object)
 {
@@ -439,6 +452,8 @@ static int set_option(struct reader *r, const struct item *item, const struct op
 	case OPTION_UIDS:
 	case OPTION_GIDS:
 		return set_ids(r, item, o, value, target);
+	case OPTION_IMPAIR:
+		return set_impair(r, item, value, target);
 	}
 	return -EINVAL;
 }
@@ -627,6 +642,7 @@ static int check_port(struct reader *r, uint32_t index)
 {
 	const struct config *c = r->config;
 	const struct config_port *p = &c->ports[index];
+	uint64_t impaired = p->impair.limit;
 	char section[CFG_NAME_LEN];
 
 	snprintf(section, sizeof(section), "port%u", p->number);
@@ -656,7 +672,13 @@ static int check_port(struct reader *r, uint32_t index)
 				r, item_line(r, section, "address"), section, "address",
 				"also the address of [port%u]; each port needs one of its own",
 				other->number);
+		impaired += other->impair.limit;
 	}
+	/* Held back each way, and a packet may have two: the rest must have some left. */
+	if (p->impair.limit != 0 && 4 * impaired > c->worker.mbufs)
+		return refuse(r, item_line(r, section, "impair"), section, "impair",
+			      "limit needs mbufs in [leatd] to be at least %llu, which is %u",
+			      (unsigned long long)(4 * impaired), c->worker.mbufs);
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include <sys/un.h>
 
 #include "core/worker.h"
+#include "dev/impair.h"
 #include "shm/session.h"
 
 #define CONFIG_MAX_ROUTES 256
@@ -39,6 +40,7 @@ struct config_port {
 	struct inet_addr gateway; /* any: none */
 	uint16_t mtu; /* 0: the device's own */
 	bool software_checksum;
+	struct impair_config impair; /* limit 0: packets pass as they are */
 	uint32_t line; /* of the section's heading */
 	uint32_t device_line; /* of device=, for messages about it */
 };

@@ -142,6 +142,9 @@ static int port_start(struct leatd *d, const struct config_port *from)
 		.workers = d->workers,
 		.mtu = from->mtu,
 		.software_checksum = from->software_checksum,
+		.impair = from->impair.limit != 0 ? &from->impair : NULL,
+		.clock_us = tsc_clock_us,
+		.clock_arg = &tsc_clock,
 	};
 	char line[256], address[INET_ADDRSTRLEN];
 	int ret;
@@ -163,6 +166,11 @@ static int port_start(struct leatd *d, const struct config_port *from)
 	port_describe(port, line, sizeof(line));
 	inet_ntop(AF_INET, &from->address.v4, address, sizeof(address));
 	leatd_log(INFO, "port %u: %s/%u on %s", from->number, address, from->prefix_length, line);
+	if (config.impair != NULL) {
+		impair_describe(config.impair, line, sizeof(line));
+		leatd_log(WARNING, "port %u: packets are impaired on purpose, each way: %s",
+			  from->number, line);
+	}
 	return 0;
 }
 

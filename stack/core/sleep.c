@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "core/worker.h"
+#include "dev/port_impair.h"
 #include "shm/session.h"
 
 #define SLEEP_NO_DESCRIPTOR_US 200 /* at most, while a port has nothing to wait on */
@@ -108,12 +109,29 @@ static void sleep_notify_ports(struct worker *w, bool on)
 	}
 }
 
+/* Until a paced send, or a packet that a port holds back, is due; UINT64_MAX: there is none. */
+static uint64_t sleep_until_due(const struct worker *w)
+{
+	uint64_t next_us = calendar_next_us(&w->calendar);
+
+	for (uint16_t i = 0; i < w->netif_count; i++) {
+		const struct netif *n = w->netif[i];
+
+		if (n->polls && n->port->impair != NULL)
+			next_us = RTE_MIN(next_us, port_impair_next_us(n->port, n->queue));
+	}
+	if (next_us == CALENDAR_NEVER)
+		return next_us;
+	return next_us > w->now_us ? next_us - w->now_us : 0;
+}
+
 /* How long it may last, in microseconds. */
 static uint64_t sleep_bound(struct worker *w, uint32_t limit_us, bool blocked)
 {
 	uint64_t us = (uint64_t)wheel_next(&w->wheel, limit_us / 1000 + 1) * 1000;
 
 	us = RTE_MIN(us, (uint64_t)limit_us);
+	us = RTE_MIN(us, sleep_until_due(w));
 	if (w->sleep->port_without_fd)
 		us = RTE_MIN(us, (uint64_t)SLEEP_NO_DESCRIPTOR_US);
 	if (blocked || !TAILQ_EMPTY(&w->raised))

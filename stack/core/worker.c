@@ -7,6 +7,7 @@
 
 #include "core/protocols.h"
 #include "core/sleep.h"
+#include "dev/port_impair.h"
 #include "lib/pool.h"
 #include "net/arp.h"
 #include "net/eth.h"
@@ -101,10 +102,23 @@ static unsigned worker_output(struct worker *w)
 	return count;
 }
 
+/* The impairment of a port is this worker's own on its queue. */
+static void worker_count_impaired(struct worker *w, const struct netif *n)
+{
+	_Static_assert(CNT_impair_corrupted - CNT_impair_lost == IMPAIR_CORRUPTED,
+		       "counters.def has them in the same order");
+	port_impair_take_counters(n->port, n->queue, &w->counter[CNT_impair_lost]);
+}
+
 static void worker_transmit(struct worker *w)
 {
-	for (uint16_t i = 0; i < w->netif_count; i++)
-		eth_tx_flush(w, w->netif[i]);
+	for (uint16_t i = 0; i < w->netif_count; i++) {
+		struct netif *n = w->netif[i];
+
+		eth_tx_flush(w, n);
+		if (unlikely(n->port->impair != NULL) && n->polls)
+			worker_count_impaired(w, n);
+	}
 }
 
 unsigned worker_poll(struct worker *w)
@@ -119,6 +133,7 @@ unsigned worker_poll(struct worker *w)
 	work += chunks_take_returned(w);
 	work += channels_poll(w);
 	work += wheel_run(&w->wheel, w->now_ms);
+	work += calendar_run(&w->calendar, w->now_us, w);
 	work += worker_output(w);
 	channels_publish(w);
 	worker_transmit(w);
@@ -197,6 +212,8 @@ static int worker_create_tables(struct worker *w)
 	w->routes = route_table_create(w->id, c->socket_id);
 	w->neighbours = neigh_table_create(w, NEIGH_TABLE_MAX);
 	w->sleep = worker_sleep_create();
+	if (calendar_init(&w->calendar, c->max_socks, c->socket_id) != 0)
+		return -ENOMEM;
 	if (w->mbufs == NULL || w->inbox == NULL || w->steered == NULL || w->listeners == NULL ||
 	    w->credits == NULL || w->socks_by_flow == NULL || w->ports == NULL ||
 	    w->routes == NULL || w->neighbours == NULL || w->sleep == NULL)
@@ -327,6 +344,7 @@ void worker_destroy(struct worker *w)
 		rte_pktmbuf_free_bulk(w->netif[i]->tx, w->netif[i]->tx_count);
 		rte_free(w->netif[i]);
 	}
+	calendar_free(&w->calendar);
 	route_table_free(w->routes);
 	port_table_free(w->ports);
 	sock_table_free(w->socks_by_flow);

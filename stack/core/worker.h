@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "lib/assert.h"
+#include "lib/calendar.h"
 #include "lib/counters.h"
 #include "lib/random.h"
 #include "lib/siphash.h"
@@ -50,6 +51,13 @@ struct worker_env {
 	void *arg;
 };
 
+/* Explicit congestion notification (RFC 3168). */
+enum ecn_mode {
+	ECN_ACCEPT, /* when the peer asks for it */
+	ECN_REQUEST, /* ask for it, too */
+	ECN_OFF,
+};
+
 struct worker_config {
 	uint16_t id; /* 0 .. workers - 1 */
 	uint16_t workers; /* in this stack */
@@ -58,12 +66,14 @@ struct worker_config {
 	uint32_t max_listeners;
 	uint32_t max_requests; /* half-open connections */
 	uint32_t max_time_wait;
+	uint32_t max_flight_records; /* of what TCP has in flight; without one, they get coarser */
 	uint32_t mbufs;
 	uint32_t rcvbuf_bytes; /* default of SO_RCVBUF */
 	uint32_t sndbuf_bytes; /* default of SO_SNDBUF */
-	uint32_t rcvbuf_max_bytes;
+	uint32_t rcvbuf_max_bytes; /* to which it may grow by itself or be set */
 	uint32_t sndbuf_max_bytes;
 	uint32_t copybreak_bytes; /* sends shorter than this are copied into the mbuf */
+	uint8_t ecn; /* enum ecn_mode */
 	uint32_t idle_us; /* sleep after so long without work; 0: never */
 	const char *name; /* unique prefix of pool names; NULL: "leat" */
 };
@@ -71,10 +81,10 @@ struct worker_config {
 #define WORKER_CONFIG_DEFAULT                                                                     \
 	{                                                                                         \
 		.id = 0, .workers = 1, .socket_id = -1, .max_socks = 32768, .max_listeners = 256, \
-		.max_requests = 16384, .max_time_wait = 16384, .mbufs = 16384,                    \
-		.rcvbuf_bytes = 1u << 20, .sndbuf_bytes = 1u << 20, .rcvbuf_max_bytes = 6u << 20, \
-		.sndbuf_max_bytes = 4u << 20, .copybreak_bytes = 256, .idle_us = 0,               \
-		.name = "leat",                                                                   \
+		.max_requests = 16384, .max_time_wait = 16384, .max_flight_records = 131072,      \
+		.mbufs = 16384, .rcvbuf_bytes = 1u << 20, .sndbuf_bytes = 1u << 20,               \
+		.rcvbuf_max_bytes = 32u << 20, .sndbuf_max_bytes = 32u << 20,                     \
+		.copybreak_bytes = 256, .idle_us = 0, .name = "leat",                             \
 	}
 
 /* Run on a worker's thread on behalf of another one. */
@@ -134,6 +144,7 @@ struct worker {
 
 	/* timers and randomness */
 	struct wheel wheel;
+	struct calendar calendar; /* of paced sends */
 	struct random random;
 	struct siphash_key flow_key; /* sock_table */
 	struct siphash_key secret_key; /* sequence numbers, ports */

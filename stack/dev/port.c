@@ -8,6 +8,7 @@
 #include <rte_ethdev.h>
 #include <stdio.h>
 
+#include "dev/port_impair.h"
 #include "dev/port_rss.h"
 
 #define PORT_RX_DESCRIPTORS 1024
@@ -93,7 +94,7 @@ static bool device_reads_any_memory(const struct rte_eth_dev_info *info)
 static void port_decide_offloads(struct port *port, const struct port_config *config,
 				 const struct rte_eth_dev_info *info, struct rte_eth_conf *conf)
 {
-	bool offload = !config->software_checksum;
+	bool offload = !config->software_checksum && config->impair == NULL;
 	uint64_t rx = info->rx_offload_capa;
 	uint64_t tx = info->tx_offload_capa;
 
@@ -241,6 +242,8 @@ int port_open(struct port *port, const struct port_config *config)
 		err = port_learn_address(port, &info);
 	if (err == 0)
 		err = rte_eth_dev_start(port->id);
+	if (err == 0 && config->impair != NULL)
+		err = port_impair_open(port, config);
 	if (err != 0)
 		return err;
 	/* Virtual devices have no such filter and refuse. */
@@ -254,6 +257,7 @@ void port_close(struct port *port)
 {
 	if (port->ops == NULL || port->ops == &closed_ops)
 		return;
+	port_impair_close(port);
 	(void)rte_eth_dev_stop(port->id);
 	(void)rte_eth_dev_close(port->id);
 	port->ops = &closed_ops;

@@ -19,7 +19,9 @@
 #define PORT_RSS_KEY_BYTES 40
 #define PORT_RETA_MAX      512
 
+struct impair_config;
 struct port;
+struct port_impair;
 
 struct port_ops {
 	/* Up to n received frames; the caller owns them. */
@@ -30,6 +32,7 @@ struct port_ops {
 
 struct port {
 	const struct port_ops *ops;
+	struct port_impair *impair; /* NULL: packets pass as they are */
 	void *link; /* the test link's own */
 	uint16_t id; /* DPDK's port id */
 	uint16_t
@@ -64,6 +67,11 @@ struct port_config {
 	uint16_t rx_descriptors; /* 0: default */
 	uint16_t tx_descriptors;
 	bool software_checksum; /* use no checksum or segmentation offload */
+	/* What happens to its packets, each way; NULL: nothing.  Then no offload is used, so that
+	 * these are packets as on the wire, and the clock, the workers' own, says when one is due. */
+	const struct impair_config *impair;
+	uint64_t (*clock_us)(void *arg);
+	void *clock_arg;
 	/* One mempool per worker, for its receive queue (queue q is filled from pools[q]). */
 	struct rte_mempool *pools[LEAT_MAX_WORKERS];
 };

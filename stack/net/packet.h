@@ -13,6 +13,11 @@
 #include "lib/counters.h"
 #include "net/addr.h"
 
+/* The low bits of traffic_class: RFC 3168 section 5. */
+#define ECN_MASK 3u
+#define ECN_ECT0 2u /* the transport is capable */
+#define ECN_CE   3u /* congestion experienced */
+
 struct worker;
 struct netif;
 

@@ -101,9 +101,11 @@ int sock_setsockopt(struct worker *w, struct sock *sk, const struct leat_option 
 		return 0;
 	case SO_RCVBUF:
 		sk->rcvbuf_bytes = buffer_bytes(sk, value, w->config.rcvbuf_max_bytes);
+		sk->flags |= SOCK_RCVBUF_SET;
 		return 0;
 	case SO_SNDBUF:
 		sk->sndbuf_bytes = buffer_bytes(sk, value, w->config.sndbuf_max_bytes);
+		sk->flags |= SOCK_SNDBUF_SET;
 		return 0;
 	default:
 		return -ENOPROTOOPT;

@@ -68,6 +68,8 @@ enum sock_flag {
 	SOCK_OFFERED = 1u << 10, /* offered to a context, not known to be claimed */
 	SOCK_BOUND_PORT = 1u << 11, /* the port was asked for by bind, not chosen */
 	SOCK_TELL_IDLE = 1u << 12, /* LEAT_CQE_IDLE is to be published */
+	SOCK_RCVBUF_SET = 1u << 13, /* by the application: it does not grow by itself */
+	SOCK_SNDBUF_SET = 1u << 14,
 };
 
 struct sock {

@@ -1,32 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Step 5 of segment arrival: what the ACK field says about what we sent, about
- * the peer's window, about the path's round trip and about losses (NewReno
- * fast recovery, RFC 5681 and RFC 6582).
+ * Step 5 of segment arrival: what the ACK field and the SACK option say about
+ * what we sent, about the peer's window and about the path's round trip.
+ * What follows from losses is recovery.c's.
  */
 #include "shm/ring.h"
 #include "tcp/segment.h"
 #include "tcp/tcp_sock.h"
 
-/* ---- measurement and window ------------------------------------------------ */
-
-void tcp_measure_rtt(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg)
-{
-	if (tp->flags & TCP_SOCK_TIMING) {
-		if (seq_lt(seg->ack, tp->rtt_seq))
-			return;
-		tp->flags &= (uint16_t)~TCP_SOCK_TIMING;
-		rtt_sample(&tp->rtt, (uint32_t)w->now_us - tp->rtt_start_us);
-		return;
-	}
-	/* After a retransmission only the echoed timestamp tells which copy was acknowledged. */
-	if (tp->flags & TCP_SOCK_TIMESTAMPS && seg->has_timestamp && seg->ts_echo != 0) {
-		uint32_t elapsed_ms = w->now_ms + tp->ts_offset - seg->ts_echo;
-
-		if (elapsed_ms < RTO_MAX_MS)
-			rtt_sample(&tp->rtt, elapsed_ms * 1000);
-	}
-}
+/* ---- the window ----------------------------------------------------------- */
 
 void tcp_update_window(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg)
 {
@@ -51,88 +33,74 @@ void tcp_update_window(struct worker *w, struct tcp_sock *tp, const struct tcp_s
 	tp->snd_wnd_max = RTE_MAX(tp->snd_wnd_max, window);
 }
 
-/* ---- loss ------------------------------------------------------------------ */
-
-static void recovery_enter(struct worker *w, struct tcp_sock *tp)
+/* The window was shut over what is in flight (or a probe): the peer did not take it. */
+static void window_opened(struct worker *w, struct tcp_sock *tp)
 {
-	struct congestion *c = &tp->congestion;
-
-	tp->congestion_ops->loss(c, tp->snd_max - tp->snd_una);
-	c->cwnd_bytes += TCP_DUPACK_LIMIT * c->mss_bytes;
-	tp->recover = tp->snd_max;
-	tp->flags &= (uint16_t)~TCP_SOCK_PARTIAL_ACK;
-	tp->flags |= TCP_SOCK_RECOVERY | TCP_SOCK_RETRANSMIT;
-	worker_count(w, CNT_tcp_fast_retransmit);
-}
-
-/* RFC 6582 section 3.2, steps 3 and 4: new data is acknowledged during recovery. */
-static void recovery_ack(struct tcp_sock *tp, uint32_t acked_bytes)
-{
-	struct congestion *c = &tp->congestion;
-
-	if (seq_ge(tp->snd_una, tp->recover)) {
-		uint32_t flight = tp->snd_max - tp->snd_una;
-		uint32_t most = RTE_MAX(flight, c->mss_bytes) + c->mss_bytes;
-
-		c->cwnd_bytes = RTE_MIN(c->ssthresh_bytes, most);
-		tp->flags &= (uint16_t)~TCP_SOCK_RECOVERY;
-		tp->dupacks = 0;
+	if (tp->snd_una == tp->snd_nxt)
 		return;
-	}
-	/* A partial acknowledgment: the next hole is lost too. */
-	c->cwnd_bytes -= RTE_MIN(acked_bytes, c->cwnd_bytes);
-	if (acked_bytes >= c->mss_bytes)
-		c->cwnd_bytes += c->mss_bytes;
-	c->cwnd_bytes = RTE_MAX(c->cwnd_bytes, c->mss_bytes);
-	tp->flags |= TCP_SOCK_RETRANSMIT;
-}
-
-static void duplicate_ack(struct worker *w, struct tcp_sock *tp)
-{
-	if (tp->dupacks < UINT8_MAX)
-		tp->dupacks++;
-	if (tp->flags & TCP_SOCK_RECOVERY) /* a segment left the network */
-		tp->congestion.cwnd_bytes += tp->congestion.mss_bytes;
-	else if (tp->dupacks == TCP_DUPACK_LIMIT && seq_gt(tp->snd_una, tp->recover))
-		recovery_enter(w, tp);
-	else
-		return;
+	tp->backoff = 0;
+	tp->probes = 0;
+	flight_mark_all_lost(&tp->flight, &w->tcp->flights, false);
+	tcp_timer_set_retransmit(w, tp);
 	sock_want_output(w, tcp_sock_sk(tp));
 }
 
-/* RFC 5681 section 2.  Behind a shut window it answers a probe. */
-static bool is_duplicate_ack(const struct tcp_sock *tp, const struct tcp_segment *seg,
-			     uint32_t old_window)
+/* ---- measurement ------------------------------------------------------------ */
+
+/* When the segment that caused this ACK was sent, by its echoed timestamp. */
+static bool read_echo(const struct tcp_sock *tp, const struct tcp_segment *seg, uint32_t *echo_ms)
 {
-	return seg->ack == tp->snd_una && tp->snd_una != tp->snd_max && seg->length == 0 &&
-	       !(seg->flags & TCP_FLAG_FIN) && tp->snd_wnd == old_window && old_window != 0;
+	*echo_ms = seg->ts_echo - tp->ts_offset;
+	return tp->flags & TCP_SOCK_TIMESTAMPS && seg->has_timestamp && seg->ts_echo != 0;
 }
 
-/* ---- new data acknowledged --------------------------------------------------- */
-
-static void restart_retransmit_timer(struct worker *w, struct tcp_sock *tp)
+static void take_rtt(struct worker *w, struct tcp_sock *tp, uint32_t sample_us)
 {
-	if (tp->snd_una == tp->snd_max) {
-		tcp_timer_stop(tp, TCP_TIMER_RETRANSMIT);
-		return;
+	rtt_sample(&tp->rtt, sample_us);
+	tp->flags |= TCP_SOCK_RTT_TAKEN;
+	(void)w;
+}
+
+void tcp_measure_syn(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg)
+{
+	uint32_t echo_ms;
+
+	if (!(tp->flags & TCP_SOCK_SYN_RESENT)) {
+		uint32_t sample_us = (uint32_t)w->now_us - tp->syn_us;
+
+		take_rtt(w, tp, sample_us);
+		min_rtt_sample(&tp->min_rtt, sample_us, w->now_ms);
+	} else if (read_echo(tp, seg, &echo_ms) && w->now_ms - echo_ms < RTO_MAX_MS) {
+		take_rtt(w, tp, (w->now_ms - echo_ms) * 1000);
 	}
-	/* RFC 6582 section 3.2 step 3: in recovery only the first partial ACK restarts it. */
-	if (tp->flags & TCP_SOCK_RECOVERY && tp->flags & TCP_SOCK_PARTIAL_ACK)
-		return;
-	if (tp->flags & TCP_SOCK_RECOVERY)
-		tp->flags |= TCP_SOCK_PARTIAL_ACK;
-	tcp_timer_set_retransmit(w, tp);
 }
 
-void tcp_ack_advance(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg)
+/*
+ * RFC 6298 section 3 with Karn's rule: only what was sent once tells, the
+ * oldest of it for the timeout (the peer's delay counts), the newest for the
+ * path.  After a retransmission the echoed timestamp does (RFC 7323).
+ */
+static void measure_rtt(struct worker *w, struct tcp_sock *tp, const struct tcp_ack *a)
+{
+	const struct flight_delivery *d = &a->delivered;
+
+	if (d->original && !d->resent)
+		take_rtt(w, tp, (uint32_t)w->now_us - d->oldest_original_us);
+	else if (a->advanced && d->has_echo && w->now_ms - d->echo_ms < RTO_MAX_MS)
+		take_rtt(w, tp, (w->now_ms - d->echo_ms) * 1000);
+	if (d->any && !(d->newest.flags & FLIGHT_EVER_RESENT))
+		min_rtt_sample(&tp->min_rtt, (uint32_t)w->now_us - d->newest.sent_us, w->now_ms);
+}
+
+/* ---- what is acknowledged ------------------------------------------------------ */
+
+static void take_cumulative(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a)
 {
 	struct sock *sk = tcp_sock_sk(tp);
-	uint32_t flight = tp->snd_max - tp->snd_una;
-	uint32_t acked_bytes = seg->ack - tp->snd_una;
+	uint32_t acked_bytes = a->segment->ack - tp->snd_una;
 
-	tcp_measure_rtt(w, tp, seg);
-	tp->snd_una = seg->ack;
-	tp->snd_nxt = seq_max(tp->snd_nxt, tp->snd_una);
+	flight_ack(&tp->flight, &w->tcp->flights, a->segment->ack, &a->delivered);
+	tp->snd_una = a->segment->ack;
 	if (tp->snd_wnd != 0) /* a byte taken from a probe does not hasten the next one */
 		tp->backoff = 0;
 	tp->soft_error = 0;
@@ -143,19 +111,181 @@ void tcp_ack_advance(struct worker *w, struct tcp_sock *tp, const struct tcp_seg
 		tx_ring_done(w, &sk->ring, sk->ring.tx_head + acked_bytes);
 		sock_raise(w, sk, 0);
 	}
-	if (tp->flags & TCP_SOCK_RECOVERY) {
-		recovery_ack(tp, acked_bytes);
-	} else {
-		tp->dupacks = 0;
-		if (seq_gt(tp->snd_una, tp->recover)) /* or it would lie ahead after 2 GiB */
-			tp->recover = tp->snd_una - 1;
-		/* A window that was not in use proves nothing about a larger one. */
-		if (flight >= tp->congestion.cwnd_bytes / 2)
-			tp->congestion_ops->acked(&tp->congestion, acked_bytes);
+}
+
+/* RFC 2883 section 4: the first block tells of a duplicate when it lies below the ACK or inside
+ * the second one. */
+static bool first_is_dsack(const struct tcp_segment *seg)
+{
+	if (seq_lt(seg->sack[0].start, seg->ack))
+		return seq_le(seg->sack[0].end, seg->ack);
+	return seg->sack_count > 1 && seq_ge(seg->sack[0].start, seg->sack[1].start) &&
+	       seq_le(seg->sack[0].end, seg->sack[1].end);
+}
+
+/* Of what was sent again in this recovery, these bytes were not needed. */
+static void take_dsack(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a)
+{
+	uint32_t start = a->segment->sack[0].start;
+	uint32_t end = a->segment->sack[0].end;
+
+	if (!seq_lt(start, end) || seq_gt(end, tp->snd_nxt) ||
+	    end - start > RTE_MAX(tp->snd_wnd_max, TCP_WINDOW_MAX))
+		return; /* it cannot be about what we sent */
+	a->dsack = true;
+	worker_count(w, CNT_tcp_dsack);
+	if (seq_ge(start, tp->undo_start)) /* else the network doubled something older */
+		tp->undo_bytes -= RTE_MIN(tp->undo_bytes, end - start);
+}
+
+static void take_sacks(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a)
+{
+	const struct tcp_segment *seg = a->segment;
+	unsigned first = 0;
+
+	if (first_is_dsack(seg)) {
+		take_dsack(w, tp, a);
+		first = 1;
 	}
-	restart_retransmit_timer(w, tp);
-	if (tp->flags & TCP_SOCK_RETRANSMIT || tcp_has_unsent(tp))
-		sock_want_output(w, sk);
+	for (unsigned i = first; i < seg->sack_count; i++) {
+		uint32_t start = seg->sack[i].start;
+		uint32_t end = seg->sack[i].end;
+
+		/* Old blocks and nonsense say nothing. */
+		if (seq_lt(start, end) && seq_gt(start, tp->snd_una) && seq_le(end, tp->snd_nxt))
+			flight_sack(&tp->flight, &w->tcp->flights, start, end, &a->delivered);
+	}
+}
+
+/* Without SACK a duplicate ACK says that some segment has left the network (RFC 5681); when the
+ * hole is filled, those segments are acknowledged for the second time (RFC 6937 section 2). */
+static void count_duplicates(struct tcp_sock *tp, struct tcp_ack *a)
+{
+	uint32_t mss_bytes = tp->congestion.mss_bytes;
+
+	if (a->duplicate) {
+		tp->dupacks++;
+		a->delivered.acked_bytes = mss_bytes;
+		tp->flight.delivered += mss_bytes;
+	} else if (a->advanced && tp->dupacks > 0) {
+		uint32_t acked = a->delivered.acked_bytes / mss_bytes;
+		/* The one that filled the hole is new. */
+		uint32_t known = RTE_MIN(tp->dupacks, acked - (acked > 0));
+
+		tp->dupacks = tp->recovery == RECOVERY_FAST ? tp->dupacks - known : 0;
+		a->delivered.acked_bytes -= known * mss_bytes;
+		tp->flight.delivered -= known * mss_bytes;
+	}
+}
+
+/* ---- congestion control ---------------------------------------------------------- */
+
+/* Only what is acknowledged in order makes the window larger, and only one that was in use. */
+static bool window_was_used(const struct tcp_sock *tp, const struct tcp_ack *a)
+{
+	const struct congestion *c = &tp->congestion;
+
+	if (!a->advanced)
+		return false;
+	/* In slow start half is enough: it doubles in a round trip. */
+	return tp->flags & TCP_SOCK_CWND_LIMITED ||
+	       (c->cwnd_bytes < c->ssthresh_bytes && a->prior_in_flight >= c->cwnd_bytes / 2);
+}
+
+/* The BBR draft's section 4.1.2.3, GenerateRateSample. */
+static void fill_rate_sample(struct tcp_sock *tp, const struct tcp_ack *a, struct congestion_ack *c)
+{
+	const struct flight_record *r = &a->delivered.newest;
+	struct flight *f = &tp->flight;
+	uint32_t interval_us;
+
+	if (f->app_limited != 0 && f->delivered > f->app_limited)
+		f->app_limited = 0;
+	if (!a->delivered.any)
+		return;
+	interval_us = RTE_MAX(r->sent_us - r->first_sent_us, f->delivered_us - r->delivered_us);
+	c->app_limited = (r->flags & FLIGHT_APP_LIMITED) != 0;
+	c->delivered_bytes = (uint32_t)f->delivered - r->delivered;
+	c->prior_delivered = f->delivered - c->delivered_bytes;
+	c->tx_in_flight_bytes = r->in_flight;
+	c->lost_since_sent_bytes = (uint32_t)f->lost - r->lost;
+	if (interval_us >= tp->min_rtt.us)
+		c->interval_us = interval_us;
+}
+
+static void tell_congestion_control(struct worker *w, struct tcp_sock *tp, const struct tcp_ack *a)
+{
+	const struct flight_delivery *d = &a->delivered;
+	struct congestion_ack c = {
+		.now_us = w->now_us,
+		.snd_una = tp->snd_una,
+		.snd_max = tp->snd_nxt,
+		.acked_bytes = d->acked_bytes,
+		.lost_bytes = (uint32_t)(tp->flight.lost - a->prior_lost),
+		.in_flight_bytes = tcp_in_flight(tp),
+		.prior_in_flight_bytes = a->prior_in_flight,
+		.rtt_us = d->any && !(d->newest.flags & FLIGHT_EVER_RESENT)
+				  ? RTE_MAX((uint32_t)w->now_us - d->newest.sent_us, 1u)
+				  : 0,
+		.srtt_us = rtt_smoothed_us(&tp->rtt),
+		.ce_bytes = a->segment->flags & TCP_FLAG_ECE ? d->acked_bytes : 0,
+		.cwnd_limited = window_was_used(tp, a),
+		.in_recovery = tp->recovery != RECOVERY_NONE,
+		.delivered_total = tp->flight.delivered,
+	};
+
+	fill_rate_sample(tp, a, &c);
+	tp->congestion_ops->acked(&tp->congestion, &c);
+	if (c.cwnd_limited)
+		tcp_tune_sndbuf(w, tp);
+}
+
+/* ---- an ACK that says something ----------------------------------------------------- */
+
+static void restart_timers(struct worker *w, struct tcp_sock *tp, const struct tcp_ack *a)
+{
+	if (tp->snd_una == tp->snd_nxt) {
+		tcp_timer_stop(tp, TCP_TIMER_RETRANSMIT);
+		tcp_timer_stop(tp, TCP_TIMER_LOSS);
+		return;
+	}
+	if (!a->advanced)
+		return;
+	tcp_timer_set_retransmit(w, tp); /* RFC 6298 (5.3) */
+	tcp_probe_schedule(w, tp);
+}
+
+void tcp_ack_take(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg,
+		  bool duplicate)
+{
+	struct tcp_ack a = {
+		.segment = seg,
+		.delivered.now_us = w->now_us,
+		.delivered.min_rtt_us = tp->min_rtt.us,
+		.prior_una = tp->snd_una,
+		.prior_in_flight = tcp_in_flight(tp),
+		.prior_lost = tp->flight.lost,
+		.advanced = seg->ack != tp->snd_una,
+		.duplicate = duplicate,
+	};
+
+	a.delivered.has_echo = read_echo(tp, seg, &a.delivered.echo_ms);
+	if (a.advanced)
+		take_cumulative(w, tp, &a);
+	if (seg->sack_count > 0 && tcp_has_sack(tp))
+		take_sacks(w, tp, &a);
+	else if (!tcp_has_sack(tp))
+		count_duplicates(tp, &a);
+	measure_rtt(w, tp, &a);
+	restart_timers(w, tp, &a);
+	tcp_recovery_ack(w, tp, &a);
+	/* Recovery ended: from now on probes are due again. */
+	if (a.advanced && !tcp_timer_armed(tp, TCP_TIMER_LOSS))
+		tcp_probe_schedule(w, tp);
+	if (a.delivered.acked_bytes > 0)
+		tell_congestion_control(w, tp, &a);
+	if (tp->flight.lost_bytes > 0 || tcp_has_unsent(tp))
+		sock_want_output(w, tcp_sock_sk(tp));
 }
 
 /* ---- the step ------------------------------------------------------------------ */
@@ -163,7 +293,7 @@ void tcp_ack_advance(struct worker *w, struct tcp_sock *tp, const struct tcp_seg
 /* In SYN-RECEIVED after a simultaneous open. */
 static enum counter ack_opens(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg)
 {
-	tcp_measure_rtt(w, tp, seg);
+	tcp_measure_syn(w, tp, seg);
 	tp->snd_una = tp->snd_nxt = seg->ack;
 	worker_count(w, CNT_tcp_active_open);
 	tcp_established(w, tp);
@@ -195,28 +325,41 @@ static enum counter ack_closes(struct worker *w, struct tcp_sock *tp)
 	}
 }
 
+/* RFC 5681 section 2.  Behind a shut window it answers a probe.  A loss probe's duplicate may come
+ * when all is acknowledged (RFC 8985 section 7.4.2). */
+static bool is_duplicate_ack(const struct tcp_sock *tp, const struct tcp_segment *seg,
+			     uint32_t old_window)
+{
+	return seg->ack == tp->snd_una &&
+	       (tp->snd_una != tp->snd_nxt || tp->flags & TCP_SOCK_PROBE_SENT) &&
+	       seg->length == 0 && !(seg->flags & TCP_FLAG_FIN) && tp->snd_wnd == old_window &&
+	       old_window != 0;
+}
+
 enum counter tcp_rx_ack(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg)
 {
 	uint32_t old_window = tp->snd_wnd;
+	bool duplicate;
 
 	if (!(seg->flags & TCP_FLAG_ACK))
 		return CNT_tcp_no_ack;
 	if (tcp_state(tp) == TCP_SYN_RECV) {
-		if (seq_gt(seg->ack, tp->snd_una) && seq_le(seg->ack, tp->snd_max))
+		if (seq_gt(seg->ack, tp->snd_una) && seq_le(seg->ack, tp->snd_nxt))
 			return ack_opens(w, tp, seg);
 		return CNT_tcp_ack; /* the caller answers with RST */
 	}
 	/* RFC 5961 section 5.2: neither the future nor the distant past. */
-	if (seq_gt(seg->ack, tp->snd_max) || seq_lt(seg->ack, tp->snd_una - tp->snd_wnd_max)) {
+	if (seq_gt(seg->ack, tp->snd_nxt) || seq_lt(seg->ack, tp->snd_una - tp->snd_wnd_max)) {
 		tcp_challenge_ack(w, tp);
 		return CNT_tcp_ack;
 	}
 	if (seq_lt(seg->ack, tp->snd_una)) /* an old one: nothing new in it, but maybe text */
 		return TCP_GO_ON;
 	tcp_update_window(w, tp, seg);
-	if (seg->ack != tp->snd_una)
-		tcp_ack_advance(w, tp, seg);
-	else if (is_duplicate_ack(tp, seg, old_window))
-		duplicate_ack(w, tp);
+	duplicate = is_duplicate_ack(tp, seg, old_window);
+	if (seg->ack != tp->snd_una || duplicate || seg->sack_count > 0)
+		tcp_ack_take(w, tp, seg, duplicate);
+	if (old_window == 0 && tp->snd_wnd != 0)
+		window_opened(w, tp);
 	return ack_closes(w, tp);
 }

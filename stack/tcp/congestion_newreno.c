@@ -1,69 +1,66 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Slow start and congestion avoidance (RFC 5681) with byte counting (RFC 3465). */
-#include "tcp/congestion.h"
+/*
+ * Slow start and congestion avoidance (RFC 5681) with byte counting (RFC 3465);
+ * what RFC 6582 says of the window in recovery is PRR's (RFC 9937) here.
+ */
+#include "tcp/congestion_steps.h"
 
-#define ABC_LIMIT_SEGMENTS 2u /* RFC 3465 section 2.2: L, growth in slow start per ACK */
-#define CWND_MAX_BYTES     (1u << 30)
-
-static uint32_t min_u32(uint32_t a, uint32_t b)
+static struct newreno *newreno(struct congestion *c)
 {
-	return a < b ? a : b;
+	return (struct newreno *)c->private.words;
 }
 
-static uint32_t max_u32(uint32_t a, uint32_t b)
+static void newreno_init(struct congestion *c, uint64_t now_us, bool handshake_lost)
 {
-	return a > b ? a : b;
+	(void)now_us;
+	congestion_begin(c, handshake_lost);
 }
 
-static void newreno_init(struct congestion *c, uint32_t mss_bytes, bool handshake_lost)
+void newreno_acked(struct congestion *c, const struct congestion_ack *ack)
 {
-	c->mss_bytes = mss_bytes;
-	c->acked_bytes = 0;
-	c->ssthresh_bytes = SSTHRESH_INFINITE;
-	/* RFC 6928 section 2: one segment when SYN or SYN-ACK was lost. */
-	c->cwnd_bytes = handshake_lost ? mss_bytes : congestion_initial_window(mss_bytes);
-}
-
-static void newreno_acked(struct congestion *c, uint32_t bytes)
-{
-	if (c->cwnd_bytes >= CWND_MAX_BYTES)
+	if (ack->in_recovery && newreno(c)->last != CONGESTION_TIMEOUT)
+		return; /* PRR's */
+	if (!ack->cwnd_limited)
 		return;
-	if (c->cwnd_bytes < c->ssthresh_bytes) {
-		c->cwnd_bytes += min_u32(bytes, ABC_LIMIT_SEGMENTS * c->mss_bytes);
-		return;
-	}
-	/* One segment for each window's worth acknowledged. */
-	c->acked_bytes = min_u32(c->acked_bytes + bytes, 2 * c->cwnd_bytes);
-	if (c->acked_bytes >= c->cwnd_bytes) {
-		c->acked_bytes -= c->cwnd_bytes;
-		c->cwnd_bytes += c->mss_bytes;
-	}
+	if (c->cwnd_bytes >= c->ssthresh_bytes)
+		congestion_avoid(c, ack->acked_bytes);
+	else
+		congestion_slow_start(c, ack->acked_bytes, ack->in_recovery);
 }
 
-static void newreno_loss(struct congestion *c, uint32_t flight_bytes)
+void newreno_reduce(struct congestion *c, enum congestion_event why, uint32_t in_flight_bytes,
+		    uint64_t now_us)
 {
-	c->ssthresh_bytes = max_u32(flight_bytes / 2, 2 * c->mss_bytes);
-	c->cwnd_bytes = c->ssthresh_bytes;
-	c->acked_bytes = 0;
+	(void)now_us;
+	congestion_remember(c);
+	congestion_reduce_to(c, in_flight_bytes / 2, why); /* RFC 5681 equation 4 */
+	newreno(c)->last = why;
 }
 
-static void newreno_timeout(struct congestion *c, uint32_t flight_bytes)
+void newreno_recovered(struct congestion *c, uint32_t in_flight_bytes, uint64_t now_us)
 {
-	newreno_loss(c, flight_bytes);
-	c->cwnd_bytes = c->mss_bytes;
+	(void)in_flight_bytes;
+	(void)now_us;
+	congestion_recover(c, newreno(c)->last);
 }
 
-static void newreno_restart(struct congestion *c)
+static void newreno_undo(struct congestion *c)
 {
-	/* RFC 5681 section 4.1 */
-	c->cwnd_bytes = min_u32(c->cwnd_bytes, congestion_initial_window(c->mss_bytes));
+	congestion_restore(c);
+}
+
+void newreno_restart(struct congestion *c, uint32_t idle_us, uint32_t rto_us, uint64_t now_us)
+{
+	(void)now_us;
+	congestion_restart(c, idle_us, rto_us);
 }
 
 const struct congestion_ops congestion_newreno = {
 	.name = "newreno",
 	.init = newreno_init,
 	.acked = newreno_acked,
-	.loss = newreno_loss,
-	.timeout = newreno_timeout,
+	.reduce = newreno_reduce,
+	.recovered = newreno_recovered,
+	.undo = newreno_undo,
 	.restart = newreno_restart,
 };

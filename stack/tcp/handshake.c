@@ -25,6 +25,17 @@ static uint16_t peer_mss_bytes(const struct tcp_segment *syn)
 	return RTE_MAX(syn->mss, TCP_MSS_MIN_BYTES);
 }
 
+/* RFC 3168 section 6.1.1: a SYN asks with both bits, a SYN-ACK agrees with ECE alone. */
+bool tcp_ecn_agreed(const struct worker *w, const struct congestion_ops *ops, uint16_t flags)
+{
+	uint16_t both = flags & (TCP_FLAG_ECE | TCP_FLAG_CWR);
+
+	if (flags & TCP_FLAG_ACK)
+		return both == TCP_FLAG_ECE && (w->config.ecn == ECN_REQUEST || ops->wants_ecn);
+	return both == (TCP_FLAG_ECE | TCP_FLAG_CWR) &&
+	       (w->config.ecn != ECN_OFF || ops->wants_ecn);
+}
+
 /* The window of a SYN is not scaled. */
 static uint32_t syn_window(const struct sock *sk)
 {
@@ -89,10 +100,11 @@ static void request_tx_synack(struct worker *w, struct request_sock *req)
 	struct tcp_segment seg = {
 		.seq = req->iss,
 		.ack = req->irs + 1,
-		.flags = TCP_FLAG_SYN | TCP_FLAG_ACK,
+		.flags = TCP_FLAG_SYN | TCP_FLAG_ACK | (req->ecn ? TCP_FLAG_ECE : 0),
 		.window = (uint16_t)req->rcv_window,
 		.mss = tcp_advertised_mss(req->listener, req->dst.mtu),
 		.window_scale = req->snd_scale >= 0 ? (int8_t)req->rcv_scale : -1,
+		.sack_permitted = req->sack,
 		.has_timestamp = req->timestamps,
 		.ts_value = w->now_ms + req->ts_offset,
 		.ts_echo = req->ts_recent,
@@ -155,6 +167,8 @@ static void request_init(struct worker *w, struct request_sock *req, struct tcp_
 		.snd_scale = syn->window_scale,
 		.rcv_scale = scales ? tcp_window_scale(w, tcp_sock_sk(listener)) : 0,
 		.timestamps = syn->has_timestamp,
+		.sack = syn->sack_permitted,
+		.ecn = tcp_ecn_agreed(w, listener->congestion_ops, syn->flags),
 	};
 }
 
@@ -218,11 +232,14 @@ static void child_inherit(struct tcp_sock *child, const struct tcp_sock *listene
 
 	sk->rcvbuf_bytes = from->rcvbuf_bytes;
 	sk->sndbuf_bytes = from->sndbuf_bytes;
-	sk->flags |= from->flags & (SOCK_KEEPALIVE | SOCK_REUSEADDR | SOCK_REUSEPORT);
+	sk->flags |= from->flags & (SOCK_KEEPALIVE | SOCK_REUSEADDR | SOCK_REUSEPORT |
+				    SOCK_RCVBUF_SET | SOCK_SNDBUF_SET);
 	child->ics.inet.ttl = listener->ics.inet.ttl;
 	child->ics.inet.traffic_class = listener->ics.inet.traffic_class;
 	child->flags |= listener->flags & TCP_SOCK_NODELAY;
 	child->linger_s = listener->linger_s;
+	child->congestion_ops = listener->congestion_ops;
+	child->max_pacing_rate = listener->max_pacing_rate;
 	child->user_mss_bytes = listener->user_mss_bytes;
 	child->user_timeout_ms = listener->user_timeout_ms;
 	child->keep_idle_s = listener->keep_idle_s;
@@ -235,7 +252,7 @@ static void child_init(struct worker *w, struct tcp_sock *child, const struct re
 	child_inherit(child, req->listener);
 	child->ics.inet.flow = req->flow;
 	child->ics.inet.dst = req->dst;
-	child->snd_una = child->snd_nxt = child->snd_max = req->iss + 1;
+	child->snd_una = child->snd_nxt = req->iss + 1;
 	child->snd_wl1 = req->irs;
 	child->snd_wl2 = req->iss + 1;
 	child->snd_wnd = child->snd_wnd_max = req->window;
@@ -249,10 +266,13 @@ static void child_init(struct worker *w, struct tcp_sock *child, const struct re
 	child->peer_mss_bytes = req->peer_mss_bytes;
 	if (req->timestamps)
 		child->flags |= TCP_SOCK_TIMESTAMPS;
+	if (req->sack)
+		child->flags |= TCP_SOCK_SACK;
+	if (req->ecn)
+		child->flags |= TCP_SOCK_ECN;
+	child->syn_us = (uint32_t)req->sent_us;
 	if (req->retries > 0)
 		child->flags |= TCP_SOCK_SYN_RESENT;
-	else
-		rtt_sample(&child->rtt, (uint32_t)(w->now_us - req->sent_us));
 	tcp_update_mss(child, req->dst.mtu);
 }
 
@@ -273,6 +293,7 @@ static enum counter request_complete(struct worker *w, struct request_sock *req,
 			   sock_entry_make(child, SOCK_ENTRY_SOCK));
 	tcp_sock_sk(child)->flags |= SOCK_HASHED;
 	request_free(w, req);
+	tcp_measure_syn(w, child, &p->tcp);
 	tcp_established(w, child);
 	if (listener_add(w, &listener->ics, &child->ics) != 0) {
 		tcp_abort(w, child);
@@ -355,7 +376,7 @@ static void connect_init(struct worker *w, struct tcp_sock *tp)
 		sk->state_events = 0;
 		sock_raise(w, sk, 0);
 	}
-	tp->snd_una = tp->snd_nxt = tp->snd_max = tcp_initial_sequence(w, flow);
+	tp->snd_una = tp->snd_nxt = tcp_initial_sequence(w, flow);
 	tp->rcv_nxt = tp->rcv_acked = 0;
 	tp->rcv_edge = syn_window(sk);
 	tp->rcv_scale = tcp_window_scale(w, sk);
@@ -363,6 +384,7 @@ static void connect_init(struct worker *w, struct tcp_sock *tp)
 	tp->ts_offset = tcp_timestamp_offset(w, flow);
 	tp->ts_recent = 0;
 	tp->rtt = (struct rtt){0};
+	tp->min_rtt = (struct min_rtt){0};
 	tp->backoff = tp->probes = 0;
 	tp->soft_error = 0;
 	tp->progress_ms = w->now_ms;
@@ -434,6 +456,10 @@ static void take_syn(struct worker *w, struct tcp_sock *tp, const struct tcp_seg
 		tp->flags |= TCP_SOCK_TIMESTAMPS;
 		tp->ts_recent = syn->ts_value;
 	}
+	if (syn->sack_permitted)
+		tp->flags |= TCP_SOCK_SACK;
+	if (tcp_ecn_agreed(w, tp->congestion_ops, syn->flags))
+		tp->flags |= TCP_SOCK_ECN;
 	tcp_update_mss(tp, tp->ics.inet.dst.mtu);
 }
 
@@ -444,7 +470,7 @@ enum counter tcp_rx_syn_sent(struct worker *w, struct tcp_sock *tp, struct packe
 	bool acks = (seg->flags & TCP_FLAG_ACK) != 0;
 
 	/* First, the ACK bit. */
-	if (acks && (seq_le(seg->ack, tp->snd_una) || seq_gt(seg->ack, tp->snd_max))) {
+	if (acks && (seq_le(seg->ack, tp->snd_una) || seq_gt(seg->ack, tp->snd_nxt))) {
 		tcp_tx_reset_unknown(w, p);
 		return CNT_tcp_ack;
 	}
@@ -466,7 +492,7 @@ enum counter tcp_rx_syn_sent(struct worker *w, struct tcp_sock *tp, struct packe
 		sock_want_output(w, tcp_sock_sk(tp));
 		return TCP_ACCEPTED;
 	}
-	tcp_measure_rtt(w, tp, seg);
+	tcp_measure_syn(w, tp, seg);
 	tp->snd_una = seg->ack;
 	worker_count(w, CNT_tcp_active_open);
 	tcp_established(w, tp);

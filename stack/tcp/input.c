@@ -60,35 +60,88 @@ static struct reassembly *reassembly_of(struct worker *w, struct tcp_sock *tp)
 	return tp->reassembly;
 }
 
-static void reassembly_release(struct worker *w, struct tcp_sock *tp)
+void tcp_reassembly_free(struct worker *w, struct tcp_sock *tp)
 {
-	if (tp->reassembly == NULL || !reassembly_is_empty(tp->reassembly))
+	struct reassembly *r = tp->reassembly;
+
+	if (r == NULL)
 		return;
-	pool_put(w->tcp->reassemblies, tp->reassembly);
+	if (reassembly_is_expanded(r))
+		pool_put(w->tcp->many_ranges, r->range);
+	pool_put(w->tcp->reassemblies, r);
 	tp->reassembly = NULL;
 }
 
+static void reassembly_release(struct worker *w, struct tcp_sock *tp)
+{
+	if (tp->reassembly != NULL && reassembly_is_empty(tp->reassembly))
+		tcp_reassembly_free(w, tp);
+}
+
+/* One more range, in a larger set if need be; what there is no room for the peer sends again. */
+static enum counter reassembly_note(struct worker *w, struct reassembly *r, uint32_t start,
+				    uint32_t end)
+{
+	struct seq_range *many;
+
+	if (reassembly_add(r, start, end) == 0)
+		return TCP_GO_ON;
+	if (reassembly_is_expanded(r))
+		return CNT_tcp_reassembly;
+	many = pool_get(w->tcp->many_ranges);
+	if (many == NULL)
+		return CNT_tcp_reassembly;
+	reassembly_expand(r, many);
+	return reassembly_add(r, start, end) == 0 ? TCP_GO_ON : CNT_tcp_reassembly;
+}
+
+/* [start, end) came once more: the next ACK tells (RFC 2883). */
+static void note_duplicate(struct worker *w, struct tcp_sock *tp, uint32_t start, uint32_t end)
+{
+	worker_count(w, CNT_tcp_duplicate);
+	if (!tcp_has_sack(tp) || !seq_lt(start, end))
+		return;
+	if (tp->flags & TCP_SOCK_DSACK) /* each is of one packet */
+		tcp_tx_ack(w, tp);
+	tp->flags |= TCP_SOCK_DSACK;
+	tp->dsack_start = start;
+	tp->dsack_end = end;
+}
+
 /* length bytes at seq, beyond rcv_nxt: to their place in the ring, and remembered. */
-static enum counter text_out_of_order(struct worker *w, struct tcp_sock *tp, struct packet *p,
+static enum counter keep_out_of_order(struct worker *w, struct tcp_sock *tp, struct packet *p,
 				      uint32_t seq, uint32_t skip, uint32_t length)
 {
 	struct sock *sk = tcp_sock_sk(tp);
 	struct reassembly *r;
 
-	worker_count(w, CNT_tcp_out_of_order);
-	/* RFC 5681 section 4.2: a duplicate ACK, at once, and one each, for the peer counts them. */
-	tcp_tx_ack(w, tp);
 	if (sk->flags & SOCK_RX_SHUT)
 		return CNT_tcp_reassembly;
 	r = reassembly_of(w, tp);
 	if (r == NULL)
 		return CNT_tcp_reassembly;
+	if (reassembly_covers(r, seq, seq + length)) {
+		note_duplicate(w, tp, seq, seq + length);
+		(void)reassembly_add(r, seq, seq + length); /* its range comes first now */
+		return TCP_GO_ON;
+	}
 	if (rx_ring_write(w, &sk->ring, sk->ring.rx_tail + (seq - tp->rcv_nxt), p->m, skip,
 			  length) != 0) {
 		reassembly_release(w, tp);
 		return CNT_tcp_rx_ring;
 	}
-	return reassembly_add(r, seq, seq + length) == 0 ? TCP_GO_ON : CNT_tcp_reassembly;
+	return reassembly_note(w, r, seq, seq + length);
+}
+
+static enum counter text_out_of_order(struct worker *w, struct tcp_sock *tp, struct packet *p,
+				      uint32_t seq, uint32_t skip, uint32_t length)
+{
+	enum counter verdict = keep_out_of_order(w, tp, p, seq, skip, length);
+
+	worker_count(w, CNT_tcp_out_of_order);
+	/* RFC 5681 section 4.2: a duplicate ACK, at once, and one each, for the peer counts them. */
+	tcp_tx_ack(w, tp);
+	return verdict;
 }
 
 /* What waited and is in order now goes to the application too. */
@@ -126,7 +179,7 @@ static enum counter rx_text(struct worker *w, struct tcp_sock *tp, struct packet
 	}
 	if (length == 0) { /* a duplicate, or beyond a shut window: say where we are */
 		if (p->tcp.length > 0) {
-			worker_count(w, CNT_tcp_duplicate);
+			note_duplicate(w, tp, p->tcp.seq, seq_min(seq, tp->rcv_nxt));
 			tcp_ack_now(w, tp);
 		}
 		return TCP_GO_ON;
@@ -147,9 +200,7 @@ static enum counter take_fin(struct worker *w, struct tcp_sock *tp)
 	struct sock *sk = tcp_sock_sk(tp);
 
 	tp->rcv_nxt++;
-	if (tp->reassembly != NULL)
-		pool_put(w->tcp->reassemblies, tp->reassembly);
-	tp->reassembly = NULL;
+	tcp_reassembly_free(w, tp);
 	sk->flags |= SOCK_RX_EOF;
 	sock_raise(w, sk,
 		   LEAT_EV_RDHUP | LEAT_EV_IN |
@@ -224,6 +275,34 @@ enum counter tcp_rx_text_and_fin(struct worker *w, struct tcp_sock *tp, struct p
 	return rx_fin(w, tp, seg);
 }
 
+/* ---- ECN ------------------------------------------------------------------------------ */
+
+/*
+ * RFC 3168 section 6.1.3: a mark is told in each ACK until the peer says it
+ * has heard.  DCTCP (RFC 8257 section 3.2) tells exactly what was marked: when
+ * that changes, what came before is acknowledged first.
+ */
+static void rx_ecn(struct worker *w, struct tcp_sock *tp, const struct packet *p)
+{
+	bool marked = (p->traffic_class & ECN_MASK) == ECN_CE;
+	bool echoing = (tp->flags & TCP_SOCK_ECN_ECHO) != 0;
+
+	if (tp->congestion_ops->wants_ecn) {
+		if (p->tcp.length == 0 || marked == echoing)
+			return;
+		if (tp->rcv_nxt != tp->rcv_acked)
+			tcp_tx_ack(w, tp);
+		tp->flags ^= TCP_SOCK_ECN_ECHO;
+		return;
+	}
+	if (p->tcp.flags & TCP_FLAG_CWR)
+		tp->flags &= ~(uint32_t)TCP_SOCK_ECN_ECHO;
+	if (marked) {
+		tp->flags |= TCP_SOCK_ECN_ECHO;
+		tcp_ack_now(w, tp);
+	}
+}
+
 /* ---- steps 1 to 4 ------------------------------------------------------------------ */
 
 /* RFC 7323 section 5.3, R1: is the segment older than what we have? */
@@ -275,7 +354,7 @@ static enum counter rx_sequence(struct worker *w, struct tcp_sock *tp,
 	/* Text sent again is answered always: the peer waits for that ACK.  What could bounce
 	 * between two confused ends is limited. */
 	if (seg->length > 0 && !(seg->flags & TCP_FLAG_SYN)) {
-		worker_count(w, CNT_tcp_duplicate);
+		note_duplicate(w, tp, seg->seq, seq_min(seg->seq + seg->length, tp->rcv_nxt));
 		tcp_ack_now(w, tp);
 	} else {
 		tcp_challenge_ack(w, tp);
@@ -343,6 +422,8 @@ static enum counter rx_spine(struct worker *w, struct tcp_sock *tp, struct packe
 	take_timestamp(tp, seg);
 	tp->rcv_time_ms = w->now_ms;
 	tp->probes = 0;
+	if (tp->flags & TCP_SOCK_ECN)
+		rx_ecn(w, tp, p);
 	verdict = tcp_rx_ack(w, tp, seg); /* fifth */
 	if (verdict == CNT_tcp_ack && tcp_state(tp) == TCP_SYN_RECV)
 		tcp_tx_reset_unknown(w, p);
@@ -359,18 +440,22 @@ static inline bool timestamp_is_plain(const struct tcp_sock *tp, const struct tc
 }
 
 /* Is it what an established connection sees all day: the next text, or an ACK of ours? */
-static inline bool is_plain(const struct tcp_sock *tp, const struct tcp_segment *seg)
+static inline bool is_plain(const struct tcp_sock *tp, const struct packet *p)
 {
+	const struct tcp_segment *seg = &p->tcp;
 	const struct sock *sk = &tp->ics.inet.sk;
 
 	return sk->state == TCP_ESTABLISHED && /* open both ways? */
 	       (seg->flags & ~TCP_FLAG_PSH) == TCP_FLAG_ACK && /* no control bit? */
+	       (p->traffic_class & ECN_MASK) != ECN_CE && /* not marked? */
+	       !(tp->flags & TCP_SOCK_ECN_ECHO) && /* nor the last one? */
 	       seg->seq == tp->rcv_nxt && /* in order? */
 	       seg->length <= tp->rcv_edge - tp->rcv_nxt && /* inside the window? */
-	       seg->ack - tp->snd_una <= tp->snd_max - tp->snd_una && /* acknowledges sent? */
+	       seg->ack - tp->snd_una <= tp->snd_nxt - tp->snd_una && /* acknowledges sent? */
 	       (seg->length > 0 || seg->ack != tp->snd_una) && /* says something? */
 	       tp->reassembly == NULL && /* no gap before it? */
-	       tp->dupacks == 0 && /* no loss suspected? */
+	       seg->sack_count == 0 && tp->recovery == RECOVERY_NONE && /* no loss suspected? */
+	       tp->dupacks == 0 && tp->snd_wnd != 0 && /* nothing held back? */
 	       timestamp_is_plain(tp, seg) && /* not old? */
 	       !(sk->flags & SOCK_RX_SHUT); /* does anybody read? */
 }
@@ -379,14 +464,14 @@ enum counter tcp_rx_segment(struct worker *w, struct tcp_sock *tp, struct packet
 {
 	const struct tcp_segment *seg = &p->tcp;
 
-	if (unlikely(!is_plain(tp, seg)))
+	if (unlikely(!is_plain(tp, p)))
 		return rx_spine(w, tp, p);
 	take_timestamp(tp, seg);
 	tp->rcv_time_ms = w->now_ms;
 	tp->probes = 0;
 	tcp_update_window(w, tp, seg);
 	if (seg->ack != tp->snd_una)
-		tcp_ack_advance(w, tp, seg);
+		tcp_ack_take(w, tp, seg, false);
 	if (seg->length > 0) {
 		enum counter verdict = text_in_order(w, tp, p, 0, seg->length);
 

@@ -80,7 +80,7 @@ static int get_socket(struct tcp_sock *tp, struct leat_option *option)
 
 static int set_nodelay(struct worker *w, struct tcp_sock *tp, int on)
 {
-	tp->flags &= (uint16_t)~TCP_SOCK_NODELAY;
+	tp->flags &= ~(uint32_t)TCP_SOCK_NODELAY;
 	if (on) {
 		tp->flags |= TCP_SOCK_NODELAY;
 		sock_want_output(w, tcp_sock_sk(tp)); /* what Nagle holds back goes now */
@@ -128,13 +128,20 @@ static int set_tcp(struct worker *w, struct tcp_sock *tp, const struct leat_opti
 /* The first 24 bytes of Linux's struct tcp_info, which is what an option holds. */
 static int get_info(struct tcp_sock *tp, struct leat_option *option)
 {
+	static const uint8_t ca_state[] = {
+		[RECOVERY_NONE] = TCP_CA_Open,
+		[RECOVERY_ECN] = TCP_CA_CWR,
+		[RECOVERY_FAST] = TCP_CA_Recovery,
+		[RECOVERY_TIMEOUT] = TCP_CA_Loss,
+	};
 	struct tcp_info info = {
 		.tcpi_state = tcp_state(tp),
-		.tcpi_ca_state = tp->flags & TCP_SOCK_RECOVERY ? TCP_CA_Recovery : TCP_CA_Open,
+		.tcpi_ca_state = ca_state[tp->recovery],
 		.tcpi_retransmits = tp->backoff,
 		.tcpi_probes = tp->probes,
 		.tcpi_backoff = tp->backoff,
 		.tcpi_options = (tp->flags & TCP_SOCK_TIMESTAMPS ? TCPI_OPT_TIMESTAMPS : 0) |
+				(tcp_has_sack(tp) ? TCPI_OPT_SACK : 0) |
 				(tp->snd_scale | tp->rcv_scale ? TCPI_OPT_WSCALE : 0),
 		.tcpi_snd_wscale = tp->snd_scale & 15,
 		.tcpi_rcv_wscale = tp->rcv_scale & 15,

@@ -21,20 +21,38 @@ static void fill_timestamp(const struct worker *w, const struct tcp_sock *tp,
 	seg->ts_echo = seg->flags & TCP_FLAG_ACK ? tp->ts_recent : 0;
 }
 
-/* Bookkeeping for a segment that occupies sequence numbers [seq, end). */
-static void note_sent(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t end)
+/* RFC 2018 section 4: what has arrived beyond a gap, the latest first; a duplicate before all. */
+static void fill_sack(const struct tcp_sock *tp, struct tcp_segment *seg)
 {
-	if (seq_lt(seq, tp->snd_max)) {
-		worker_count(w, CNT_tcp_retransmit);
-		tp->flags &= (uint16_t)~TCP_SOCK_TIMING; /* Karn: ambiguous now */
-	} else if (!(tp->flags & TCP_SOCK_TIMING)) {
-		tp->flags |= TCP_SOCK_TIMING;
-		tp->rtt_seq = end;
-		tp->rtt_start_us = (uint32_t)w->now_us;
+	unsigned room = tp->flags & TCP_SOCK_TIMESTAMPS ? TCP_SACK_BLOCKS - 1 : TCP_SACK_BLOCKS;
+
+	if (tp->flags & TCP_SOCK_DSACK) {
+		seg->sack[0].start = tp->dsack_start;
+		seg->sack[0].end = tp->dsack_end;
+		seg->sack_count = 1;
 	}
-	if (tp->snd_una == tp->snd_max)
+	if (tp->reassembly == NULL)
+		return;
+	while (seg->sack_count < room) {
+		unsigned i = seg->sack_count - ((tp->flags & TCP_SOCK_DSACK) != 0);
+
+		if (!reassembly_recent(tp->reassembly, i, &seg->sack[seg->sack_count].start,
+				       &seg->sack[seg->sack_count].end))
+			return;
+		seg->sack_count++;
+	}
+}
+
+static bool has_sack_to_send(const struct tcp_sock *tp)
+{
+	return tcp_has_sack(tp) && (tp->reassembly != NULL || tp->flags & TCP_SOCK_DSACK);
+}
+
+/* Something that occupies sequence numbers left: a timer watches it. */
+static void note_sent(struct worker *w, struct tcp_sock *tp)
+{
+	if (tp->snd_una == tp->snd_nxt)
 		tp->progress_ms = w->now_ms;
-	tp->snd_max = seq_max(tp->snd_max, end);
 	tp->sent_ms = w->now_ms;
 	if (!tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT)) /* RFC 6298 (5.1) */
 		tcp_timer_set_retransmit(w, tp);
@@ -44,22 +62,49 @@ static void note_sent(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint3
 static void note_acked(struct worker *w, struct tcp_sock *tp)
 {
 	tp->rcv_acked = tp->rcv_nxt;
-	tp->flags &= (uint16_t)~TCP_SOCK_ACK_NOW;
+	tp->flags &= ~(uint32_t)(TCP_SOCK_ACK_NOW | TCP_SOCK_DSACK);
 	tcp_timer_stop(tp, TCP_TIMER_DELACK);
 	tcp_window_watch(w, tp);
 }
 
+/* RFC 3168 section 6.1: new data is ECN-capable, nothing else; RFC 8257 section 3.1 asks for it on
+ * everything. */
+static uint8_t ecn_codepoint(const struct tcp_sock *tp, uint32_t seq, uint32_t length)
+{
+	if (likely(!(tp->flags & TCP_SOCK_ECN)))
+		return 0;
+	if (tp->congestion_ops->wants_ecn || (length > 0 && seq == tp->snd_nxt))
+		return ECN_ECT0;
+	return 0;
+}
+
+/* RFC 3168 section 6.1.2 and 6.1.3: what we saw, and that we have heard. */
+static uint16_t ecn_flags(struct tcp_sock *tp, uint32_t seq, uint32_t length)
+{
+	uint16_t flags = 0;
+
+	if (likely(!(tp->flags & TCP_SOCK_ECN)))
+		return 0;
+	if (tp->flags & TCP_SOCK_ECN_ECHO)
+		flags |= TCP_FLAG_ECE;
+	if (tp->flags & TCP_SOCK_ECN_CWR && length > 0 && seq == tp->snd_nxt) {
+		tp->flags &= ~(uint32_t)TCP_SOCK_ECN_CWR;
+		flags |= TCP_FLAG_CWR;
+	}
+	return flags;
+}
+
+/* mss: payload of one segment, if the port is to cut it; 0 until the peer's SYN told. */
 static int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
-		     uint32_t payload_bytes)
+		     uint32_t payload_bytes, uint32_t mss, uint8_t ecn)
 {
 	struct ip_tx how = {
 		.dst = &tp->ics.inet.dst,
 		.flow = &tp->ics.inet.flow,
 		.ttl = tp->ics.inet.ttl,
-		.traffic_class = tp->ics.inet.traffic_class,
+		.traffic_class = tp->ics.inet.traffic_class | ecn,
 		.dont_fragment = true,
 	};
-	uint32_t mss = tp->congestion.mss_bytes; /* 0 until the peer's SYN told */
 	uint32_t segments = 1;
 
 	if (mss != 0 && payload_bytes > mss) {
@@ -83,13 +128,16 @@ static int tx_segment(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint3
 		.seq = seq, .ack = tp->rcv_nxt, .flags = flags, .window_scale = -1};
 	struct netif *n = w->netif[tp->ics.inet.dst.netif];
 	struct rte_mbuf *m = worker_mbuf(w);
-	uint32_t header_bytes, end;
+	uint32_t header_bytes;
 
 	if (unlikely(m == NULL))
 		return -ENOBUFS;
 	seg.window = tcp_window_field(w, tp);
+	seg.flags |= ecn_flags(tp, seq, length);
 	if (tp->flags & TCP_SOCK_TIMESTAMPS)
 		fill_timestamp(w, tp, &seg);
+	if (unlikely(has_sack_to_send(tp)))
+		fill_sack(tp, &seg);
 	header_bytes = tcp_segment_header_bytes(&seg);
 	tcp_segment_write(&seg, &tp->ics.inet.flow,
 			  (uint8_t *)rte_pktmbuf_append(m, (uint16_t)header_bytes));
@@ -99,12 +147,24 @@ static int tx_segment(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint3
 		rte_pktmbuf_free(m);
 		return -ENOBUFS;
 	}
-	end = seq + length + ((flags & TCP_FLAG_FIN) != 0);
-	if (end != seq)
-		note_sent(w, tp, seq, end);
+	if (length > 0 || flags & TCP_FLAG_FIN)
+		note_sent(w, tp);
 	note_acked(w, tp);
-	(void)hand_down(w, tp, m, length);
+	/* Each piece carries the SACK blocks: their room goes off it. */
+	(void)hand_down(w, tp, m, length, tp->congestion.mss_bytes - tcp_sack_bytes(seg.sack_count),
+			ecn_codepoint(tp, seq, length));
 	return 0;
+}
+
+/* RFC 3168 section 6.1.1; a SYN that had no answer is repeated without (6.1.1.1): some middlebox may
+ * not let it pass. */
+static uint16_t syn_ecn_flags(const struct worker *w, const struct tcp_sock *tp, bool first)
+{
+	bool wanted = w->config.ecn == ECN_REQUEST || tp->congestion_ops->wants_ecn;
+
+	if (!first)
+		return tp->flags & TCP_SOCK_ECN ? TCP_FLAG_ECE : 0;
+	return wanted && !(tp->flags & TCP_SOCK_SYN_RESENT) ? TCP_FLAG_ECE | TCP_FLAG_CWR : 0;
 }
 
 /* The SYN, or the SYN-ACK of a simultaneous open. */
@@ -122,17 +182,23 @@ static void tx_syn(struct worker *w, struct tcp_sock *tp)
 	};
 	struct rte_mbuf *m = worker_mbuf(w);
 
-	tp->flags &= (uint16_t)~TCP_SOCK_SEND_SYN;
+	tp->flags &= ~(uint32_t)TCP_SOCK_SEND_SYN;
 	if (first || tp->flags & TCP_SOCK_TIMESTAMPS)
 		fill_timestamp(w, tp, &seg);
-	note_sent(w, tp, tp->snd_una, tp->snd_una + 1);
-	tp->snd_nxt = tp->snd_max;
+	seg.sack_permitted = first || tcp_has_sack(tp);
+	seg.flags |= syn_ecn_flags(w, tp, first);
+	if (tp->snd_nxt == tp->snd_una)
+		tp->syn_us = (uint32_t)w->now_us;
+	else
+		worker_count(w, CNT_tcp_retransmit);
+	note_sent(w, tp);
+	tp->snd_nxt = tp->snd_una + 1;
 	if (unlikely(m == NULL))
 		return; /* the timer sends it again */
 	tcp_segment_write(
 		&seg, &tp->ics.inet.flow,
 		(uint8_t *)rte_pktmbuf_append(m, (uint16_t)tcp_segment_header_bytes(&seg)));
-	(void)hand_down(w, tp, m, 0);
+	(void)hand_down(w, tp, m, 0, 0, 0);
 }
 
 /* ---- what to send -------------------------------------------------------- */
@@ -163,11 +229,21 @@ bool tcp_has_unsent(const struct tcp_sock *tp)
 	return fin_is_unsent(tp) || unsent_bytes(tp) > 0;
 }
 
+/* Payload of a full segment now: SACK blocks take their room from it. */
+static uint32_t payload_limit(const struct tcp_sock *tp)
+{
+	struct tcp_segment sack = {.sack_count = 0};
+
+	if (likely(!has_sack_to_send(tp)))
+		return tp->congestion.mss_bytes;
+	fill_sack(tp, &sack);
+	return tp->congestion.mss_bytes - tcp_sack_bytes(sack.sack_count);
+}
+
 /* The most one call of tx_segment takes: whole segments if the port cuts them. */
-static uint32_t segment_limit(const struct worker *w, const struct tcp_sock *tp)
+static uint32_t segment_limit(const struct worker *w, const struct tcp_sock *tp, uint32_t mss)
 {
 	const struct port *port = w->netif[tp->ics.inet.dst.netif]->port;
-	uint32_t mss = tp->congestion.mss_bytes;
 	uint32_t segments;
 
 	if (!port->tso)
@@ -178,10 +254,18 @@ static uint32_t segment_limit(const struct worker *w, const struct tcp_sock *tp)
 	return RTE_MAX(segments, 1u) * mss;
 }
 
+/* What the congestion window has room for. */
+static uint32_t cwnd_room(const struct tcp_sock *tp)
+{
+	uint32_t in_flight = tcp_in_flight(tp);
+
+	return tp->congestion.cwnd_bytes > in_flight ? tp->congestion.cwnd_bytes - in_flight : 0;
+}
+
 /* Asked of both ends: after 2 GiB without one, snd_small would seem to lie ahead of snd_una. */
 static bool small_in_flight(const struct tcp_sock *tp)
 {
-	return seq_gt(tp->snd_small, tp->snd_una) && seq_le(tp->snd_small, tp->snd_max);
+	return seq_gt(tp->snd_small, tp->snd_una) && seq_le(tp->snd_small, tp->snd_nxt);
 }
 
 /*
@@ -191,26 +275,34 @@ static bool small_in_flight(const struct tcp_sock *tp)
  */
 static bool small_may_go(const struct tcp_sock *tp, uint32_t length, bool all)
 {
-	if (tp->flags & TCP_SOCK_FORCE || seq_lt(tp->snd_nxt, tp->snd_max))
+	if (tp->flags & TCP_SOCK_FORCE)
 		return true;
 	if (all)
 		return tp->flags & (TCP_SOCK_NODELAY | TCP_SOCK_FIN_QUEUED) || !small_in_flight(tp);
 	return length >= tp->snd_wnd_max / 2;
 }
 
-/* How many bytes to send from snd_nxt on now; 0: none. */
-static uint32_t next_length(const struct worker *w, const struct tcp_sock *tp)
+/* Is the byte at seq inside the peer's window? */
+static bool peer_takes(const struct tcp_sock *tp, uint32_t seq)
 {
-	uint32_t window = RTE_MIN(tp->congestion.cwnd_bytes, tp->snd_wnd);
+	return seq_lt(seq, tp->snd_una + tp->snd_wnd);
+}
+
+/* How many bytes to send from snd_nxt on now; 0: none. */
+static uint32_t next_length(struct worker *w, struct tcp_sock *tp, uint32_t mss)
+{
 	uint32_t flight = tp->snd_nxt - tp->snd_una;
+	uint32_t window = tp->snd_wnd > flight ? tp->snd_wnd - flight : 0;
+	uint32_t cwnd = cwnd_room(tp);
 	uint32_t unsent = unsent_bytes(tp);
-	uint32_t mss = tp->congestion.mss_bytes;
 	uint32_t length, rest;
 
-	if (window <= flight)
-		return 0;
-	length = RTE_MIN(unsent, window - flight);
-	length = RTE_MIN(length, segment_limit(w, tp));
+	length = RTE_MIN(unsent, window);
+	if (cwnd < length) {
+		tp->flags |= TCP_SOCK_CWND_LIMITED;
+		length = cwnd;
+	}
+	length = RTE_MIN(length, segment_limit(w, tp, mss));
 	rest = length % mss;
 	if (rest != 0 && !small_may_go(tp, rest, length == unsent))
 		length -= rest;
@@ -224,61 +316,190 @@ static bool fin_goes_with(const struct tcp_sock *tp, uint32_t length)
 	       (length > 0 || seq_lt(tp->write_end, tp->snd_una + tp->snd_wnd));
 }
 
+/* ---- pacing ------------------------------------------------------------------ */
+
+static void paced_fire(void *context, struct appointment *a)
+{
+	struct tcp_sock *tp = container_of(a, struct tcp_sock, paced);
+
+	sock_want_output(context, tcp_sock_sk(tp));
+}
+
+/* May a segment go now?  If not, output comes by again when it may. */
+static bool pace_allows(struct worker *w, struct tcp_sock *tp)
+{
+	uint64_t rate = tcp_pacing_rate(tp);
+	uint64_t next_us;
+
+	if (likely(rate == 0))
+		return true;
+	next_us = pacing_next_us(&tp->pacing, rate, w->now_us);
+	/* With the calendar full it goes early. */
+	return next_us <= w->now_us || !calendar_set(&w->calendar, &tp->paced, next_us, paced_fire);
+}
+
+static void pace_sent(struct worker *w, struct tcp_sock *tp, uint32_t bytes)
+{
+	uint64_t rate = tcp_pacing_rate(tp);
+
+	if (unlikely(rate != 0))
+		pacing_sent(&tp->pacing, rate, tp->congestion.mss_bytes, bytes, w->now_us);
+}
+
+/* [snd_nxt, end) left. */
+static void advance_snd_nxt(struct worker *w, struct tcp_sock *tp, uint32_t end)
+{
+	(void)flight_sent(&tp->flight, &w->tcp->flights, tp->snd_nxt, end, tp->snd_una,
+			  (uint32_t)w->now_us);
+	prr_sent(&tp->prr, end - tp->snd_nxt);
+	pace_sent(w, tp, end - tp->snd_nxt);
+	tp->snd_nxt = end;
+	tp->flags &= ~(uint32_t)TCP_SOCK_FORCE;
+	tp->quick_acks = 0; /* it is a dialogue: ACKs ride on what we send */
+}
+
 /* True: something went out. */
 static bool send_next(struct worker *w, struct tcp_sock *tp)
 {
-	uint32_t length = next_length(w, tp);
+	uint32_t mss = payload_limit(tp);
+	uint32_t length = next_length(w, tp, mss);
 	uint16_t flags = TCP_FLAG_ACK;
 
 	if (fin_goes_with(tp, length))
 		flags |= TCP_FLAG_FIN;
 	else if (length == 0)
 		return false;
+	if (!pace_allows(w, tp) || !flight_has_room(&tp->flight, &w->tcp->flights))
+		return false;
 	if (length == unsent_bytes(tp))
 		flags |= TCP_FLAG_PSH;
 	if (tx_segment(w, tp, tp->snd_nxt, length, flags) != 0)
 		return false;
-	tp->snd_nxt += length;
-	if (length % tp->congestion.mss_bytes != 0)
-		tp->snd_small = tp->snd_nxt;
-	if (flags & TCP_FLAG_FIN)
-		tp->snd_nxt++;
-	tp->flags &= (uint16_t)~TCP_SOCK_FORCE;
-	tp->quick_acks = 0; /* it is a dialogue: ACKs ride on what we send */
+	if (length % mss != 0)
+		tp->snd_small = tp->snd_nxt + length;
+	advance_snd_nxt(w, tp, tp->snd_nxt + length + ((flags & TCP_FLAG_FIN) != 0));
 	return true;
 }
 
-static void send_data(struct worker *w, struct tcp_sock *tp)
+static void send_new(struct worker *w, struct tcp_sock *tp)
 {
-	/* RFC 5681 section 4.1: idle for more than an RTO. */
-	if (tp->snd_una == tp->snd_max && w->now_ms - tp->sent_ms > rtt_rto_ms(&tp->rtt))
-		tp->congestion_ops->restart(&tp->congestion);
+	bool sent = false;
+
+	if (tp->snd_una == tp->snd_nxt && tcp_has_unsent(tp)) {
+		uint32_t idle_ms = RTE_MIN(w->now_ms - tp->sent_ms, TCP_IDLE_MAX_MS);
+
+		tp->congestion_ops->restart(&tp->congestion, idle_ms * 1000,
+					    rtt_rto_ms(&tp->rtt) * 1000, w->now_us);
+	}
 	while (send_next(w, tp))
-		;
+		sent = true;
+	if (sent)
+		tcp_probe_schedule(w, tp);
 	/* What is left waits for an ACK, for the window or for an mbuf; the timer sees to it that
 	 * the wait ends. */
 	if (!tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT) &&
-	    (tp->snd_una != tp->snd_max || tcp_has_unsent(tp))) {
-		if (tp->snd_una == tp->snd_max)
+	    (tp->snd_una != tp->snd_nxt || tcp_has_unsent(tp))) {
+		if (tp->snd_una == tp->snd_nxt)
 			tp->progress_ms = w->now_ms;
 		tcp_timer_set_retransmit(w, tp);
 	}
 }
 
-/* The segment at snd_una once more, whatever was sent since. */
-static void retransmit_head(struct worker *w, struct tcp_sock *tp)
+/* The first length sequence numbers of what this record holds, once more.  False: no mbuf. */
+static bool resend(struct worker *w, struct tcp_sock *tp, uint32_t index, uint32_t length)
 {
-	uint32_t length = RTE_MIN(stream_end(tp) - tp->snd_una, tp->congestion.mss_bytes);
-	uint16_t flags = TCP_FLAG_ACK;
+	uint32_t seq = flight_at(&w->tcp->flights, index)->seq;
+	uint32_t end = seq + length;
+	bool fin = tp->flags & TCP_SOCK_FIN_QUEUED && end == tp->write_end + 1;
 
-	tp->flags &= (uint16_t)~TCP_SOCK_RETRANSMIT;
-	if (tp->snd_una == tp->snd_max)
+	if (tx_segment(w, tp, seq, length - fin, TCP_FLAG_ACK | (fin ? TCP_FLAG_FIN : 0)) != 0)
+		return false;
+	prr_sent(&tp->prr, length);
+	pace_sent(w, tp, length);
+	tcp_recovery_resent(w, tp, index, length);
+	return true;
+}
+
+/* What is lost and has its place in the window goes again. */
+static void send_lost(struct worker *w, struct tcp_sock *tp)
+{
+	uint32_t mss = payload_limit(tp);
+	uint32_t limit = segment_limit(w, tp, mss);
+	uint32_t index;
+
+	while ((index = flight_next_lost(&tp->flight, &w->tcp->flights)) != FLIGHT_NONE) {
+		const struct flight_record *r = flight_at(&w->tcp->flights, index);
+		uint32_t length = RTE_MIN(r->end - r->seq, limit);
+		uint32_t room = cwnd_room(tp);
+		uint32_t whole = RTE_MAX(room / mss, 1u) * mss;
+
+		if (room < RTE_MIN(length, mss) || !peer_takes(tp, r->seq)) {
+			tp->flags |= TCP_SOCK_CWND_LIMITED;
+			return;
+		}
+		if (!pace_allows(w, tp) || !resend(w, tp, index, RTE_MIN(length, whole)))
+			return;
+	}
+}
+
+/* The BBR draft's section 4.1.2.4: the path could have carried more than there was to send. */
+static void note_app_limited(struct tcp_sock *tp)
+{
+	struct flight *f = &tp->flight;
+
+	if (tp->flags & TCP_SOCK_CWND_LIMITED || tcp_has_unsent(tp) ||
+	    f->lost_bytes > f->resent_bytes)
 		return;
-	length = RTE_MIN(length, tp->snd_max - tp->snd_una);
-	if (tp->flags & TCP_SOCK_FIN_QUEUED && tp->snd_una + length == tp->write_end &&
-	    seq_gt(tp->snd_max, tp->write_end))
-		flags |= TCP_FLAG_FIN;
-	(void)tx_segment(w, tp, tp->snd_una, length, flags);
+	f->app_limited = RTE_MAX(f->delivered + tcp_in_flight(tp), UINT64_C(1));
+}
+
+/* F-RTO's question: new data alone, which the next ACK is to tell of.  False: the peer's window or
+ * the sender's own rules let none go, so the question is dropped (RFC 5682 section 2.1, 2 b). */
+static bool send_new_first(struct worker *w, struct tcp_sock *tp)
+{
+	send_new(w, tp);
+	if (seq_gt(tp->snd_nxt, tp->recover))
+		return true;
+	tp->flags &= ~(uint32_t)(TCP_SOCK_FRTO | TCP_SOCK_PREFER_NEW);
+	return false;
+}
+
+static void send_data(struct worker *w, struct tcp_sock *tp)
+{
+	tp->flags &= ~(uint32_t)TCP_SOCK_CWND_LIMITED;
+	if (unlikely(tp->flags & TCP_SOCK_PREFER_NEW) && send_new_first(w, tp))
+		return;
+	if (tp->flight.lost_bytes > 0)
+		send_lost(w, tp);
+	send_new(w, tp);
+	note_app_limited(tp);
+}
+
+void tcp_tx_loss_probe(struct worker *w, struct tcp_sock *tp)
+{
+	uint32_t mss = payload_limit(tp);
+	uint32_t flight = tp->snd_nxt - tp->snd_una;
+	uint32_t window = tp->snd_wnd > flight ? tp->snd_wnd - flight : 0;
+	uint32_t length = RTE_MIN(unsent_bytes(tp), window);
+
+	length = RTE_MIN(length, mss);
+	tp->flags &= ~(uint32_t)TCP_SOCK_PROBE_RESENT;
+	if (length > 0 && flight_has_room(&tp->flight, &w->tcp->flights)) {
+		if (tx_segment(w, tp, tp->snd_nxt, length, TCP_FLAG_ACK | TCP_FLAG_PSH) != 0)
+			return;
+		advance_snd_nxt(w, tp, tp->snd_nxt + length);
+	} else {
+		uint32_t last = flight_tail(&tp->flight, &w->tcp->flights, mss);
+		const struct flight_record *r = flight_at(&w->tcp->flights, last);
+
+		if (!resend(w, tp, last, RTE_MIN(r->end - r->seq, mss)))
+			return;
+		tp->flags |= TCP_SOCK_PROBE_RESENT;
+	}
+	worker_count(w, CNT_tcp_loss_probe);
+	tp->probe_end = tp->snd_nxt;
+	tp->flags |= TCP_SOCK_PROBE_SENT;
+	tp->flags &= ~(uint32_t)TCP_SOCK_RTT_TAKEN;
 }
 
 /* Routes may have changed, and the MTU with them.  One that is gone is ip_tx's to tell. */
@@ -313,8 +534,6 @@ void tcp_output(struct worker *w, struct sock *sk)
 		break;
 	}
 	refresh_route(w, tp);
-	if (tp->flags & TCP_SOCK_RETRANSMIT)
-		retransmit_head(w, tp);
 	send_data(w, tp);
 	if (tp->flags & TCP_SOCK_ACK_NOW)
 		tcp_tx_ack(w, tp);
@@ -329,13 +548,13 @@ void tcp_ack_now(struct worker *w, struct tcp_sock *tp)
 }
 
 /*
- * The sequence number of a segment without data: after all we sent (a timeout
- * takes snd_nxt back), but inside the peer's window, or a peer that closed it
- * over what is in flight (or refused a probe) would not look at the ACK.
+ * The sequence number of a segment without data: after all we sent, but inside
+ * the peer's window, or a peer that closed it over what is in flight (or
+ * refused a probe) would not look at the ACK.
  */
 static uint32_t bare_seq(const struct tcp_sock *tp)
 {
-	return seq_min(tp->snd_max, tp->snd_una + tp->snd_wnd);
+	return seq_min(tp->snd_nxt, tp->snd_una + tp->snd_wnd);
 }
 
 void tcp_tx_ack(struct worker *w, struct tcp_sock *tp)
@@ -374,11 +593,21 @@ void tcp_tx_keepalive(struct worker *w, struct tcp_sock *tp)
 void tcp_tx_window_probe(struct worker *w, struct tcp_sock *tp)
 {
 	bool has_byte = stream_end(tp) != tp->snd_una;
+	uint16_t flags = has_byte ? TCP_FLAG_ACK : TCP_FLAG_ACK | TCP_FLAG_FIN;
 
 	worker_count(w, CNT_tcp_zero_window_probe);
 	/* RFC 9293 section 3.8.6.1: at least one byte of new data, if there is any (MUST-35). */
-	(void)tx_segment(w, tp, tp->snd_una, has_byte ? 1 : 0,
-			 has_byte ? TCP_FLAG_ACK : TCP_FLAG_ACK | TCP_FLAG_FIN);
+	if (tp->snd_una != tp->snd_nxt) {
+		struct flight_pool *pool = &w->tcp->flights;
+
+		/* What the peer had and does not acknowledge it threw away (RFC 2018 section 8). */
+		if (flight_at(pool, tp->flight.first)->flags & FLIGHT_SACKED)
+			flight_mark_all_lost(&tp->flight, pool, true);
+		(void)resend(w, tp, tp->flight.first, 1);
+	} else if (flight_has_room(&tp->flight, &w->tcp->flights) &&
+		   tx_segment(w, tp, tp->snd_una, has_byte ? 1 : 0, flags) == 0) {
+		advance_snd_nxt(w, tp, tp->snd_una + 1);
+	}
 }
 
 void tcp_tx_bare(struct worker *w, const struct flow *flow, struct dst *dst,

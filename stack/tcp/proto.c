@@ -52,8 +52,8 @@ static void path_mtu_shrank(struct worker *w, struct tcp_sock *tp, uint16_t mtu)
 		return;
 	tp->ics.inet.dst.mtu = mtu;
 	tcp_update_mss(tp, mtu);
-	tp->snd_nxt = tp->snd_una;
-	tp->flags &= (uint16_t)~TCP_SOCK_TIMING;
+	/* Not congestion: what was too big goes again in smaller pieces, nothing else changes. */
+	flight_mark_all_lost(&tp->flight, &w->tcp->flights, false);
 	sock_want_output(w, tcp_sock_sk(tp));
 }
 
@@ -71,7 +71,7 @@ static void tcp_error(struct worker *w, const struct flow *flow, uint32_t sequen
 		return;
 	}
 	tp = sock_entry_pointer(entry);
-	if (seq_lt(sequence, tp->snd_una) || seq_ge(sequence, tp->snd_max))
+	if (seq_lt(sequence, tp->snd_una) || seq_ge(sequence, tp->snd_nxt))
 		return;
 	if (error == EMSGSIZE)
 		path_mtu_shrank(w, tp, mtu);
@@ -194,8 +194,14 @@ struct tcp_worker *tcp_worker_create(struct worker *w)
 	 * order is dropped. */
 	tcp->reassemblies = create_pool(w, "ras", RTE_MAX(c->max_socks / 4, 64u),
 					sizeof(struct reassembly));
-	if (tcp->socks == NULL || tcp->requests == NULL || tcp->time_waits == NULL ||
-	    tcp->reassemblies == NULL) {
+	tcp->many_ranges = create_pool(w, "many", RTE_MAX(c->max_socks / 512, 4u),
+				       REASSEMBLY_MANY * sizeof(struct seq_range));
+	/* Few connections use such an algorithm at a time; more get the default one. */
+	tcp->congestions = create_pool(w, "cc", RTE_MAX(c->max_socks / 8, 64u),
+				       congestion_bbr.pooled_bytes);
+	if (flight_pool_init(&tcp->flights, c->max_flight_records, c->socket_id) != 0 ||
+	    tcp->socks == NULL || tcp->congestions == NULL || tcp->requests == NULL ||
+	    tcp->time_waits == NULL || tcp->reassemblies == NULL || tcp->many_ranges == NULL) {
 		tcp_worker_free(w);
 		return NULL;
 	}
@@ -211,6 +217,9 @@ void tcp_worker_free(struct worker *w)
 	rte_mempool_free(tcp->requests);
 	rte_mempool_free(tcp->time_waits);
 	rte_mempool_free(tcp->reassemblies);
+	rte_mempool_free(tcp->congestions);
+	rte_mempool_free(tcp->many_ranges);
+	flight_pool_free(&tcp->flights);
 	rte_free(tcp);
 	w->tcp = NULL;
 }

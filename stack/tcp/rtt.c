@@ -25,14 +25,13 @@ void rtt_sample(struct rtt *r, uint32_t sample_us)
 
 uint32_t rtt_rto_ms(const struct rtt *r)
 {
-	uint32_t variation_us = r->rttvar_us_4 > RTT_CLOCK_US ? r->rttvar_us_4 : RTT_CLOCK_US;
+	uint32_t floor_us = RTO_MIN_MS * 1000; /* G is far below it */
+	uint32_t variation_us = r->rttvar_us_4 > floor_us ? r->rttvar_us_4 : floor_us;
 	uint32_t rto_ms;
 
 	if (r->srtt_us_8 == 0)
 		return RTO_INITIAL_MS;
-	rto_ms = (r->srtt_us_8 / 8 + variation_us + 999) / 1000;
-	if (rto_ms < RTO_MIN_MS)
-		return RTO_MIN_MS;
+	rto_ms = (r->srtt_us_8 / 8 + variation_us + RTT_CLOCK_US / 2) / RTT_CLOCK_US;
 	return rto_ms > RTO_MAX_MS ? RTO_MAX_MS : rto_ms;
 }
 
@@ -41,4 +40,20 @@ uint32_t rtt_backed_off_ms(uint32_t rto_ms, unsigned timeouts)
 	while (timeouts-- > 0 && rto_ms < RTO_MAX_MS)
 		rto_ms *= 2;
 	return rto_ms > RTO_MAX_MS ? RTO_MAX_MS : rto_ms;
+}
+
+void min_rtt_sample(struct min_rtt *m, uint32_t sample_us, uint32_t now_ms)
+{
+	if (sample_us == 0)
+		sample_us = 1;
+	if (m->us != 0 && now_ms - m->start_ms >= MIN_RTT_WINDOW_MS)
+		*m = (struct min_rtt){.us = m->next_us};
+	if (m->next_us == 0) {
+		m->next_us = sample_us;
+		m->start_ms = now_ms;
+	}
+	if (sample_us < m->next_us)
+		m->next_us = sample_us;
+	if (m->us == 0 || sample_us < m->us)
+		m->us = sample_us;
 }

@@ -154,11 +154,50 @@ uint32_t tcp_segment_header_bytes(const struct tcp_segment *seg)
 
 	if (seg->mss != 0)
 		bytes += 4;
+	if (seg->sack_permitted && !seg->has_timestamp)
+		bytes += 4;
 	if (seg->has_timestamp)
 		bytes += TCP_TIMESTAMP_BYTES;
 	if (seg->window_scale >= 0)
 		bytes += 4;
-	return bytes;
+	return bytes + tcp_sack_bytes(seg->sack_count);
+}
+
+/* In Linux's order: MSS, SACK permitted (in the timestamp's padding), timestamp, window scale. */
+static uint8_t *write_options(const struct tcp_segment *seg, uint8_t *at)
+{
+	if (seg->mss != 0) {
+		*at++ = OPTION_MSS;
+		*at++ = 4;
+		at = write_be16(at, seg->mss);
+	}
+	if (seg->sack_permitted)
+		at = write_be16(at, OPTION_SACK_PERMITTED << 8 | 2);
+	if (seg->sack_permitted != seg->has_timestamp)
+		at = write_be16(at, OPTION_NOP << 8 | OPTION_NOP);
+	if (seg->has_timestamp) {
+		at = write_be16(at, OPTION_TIMESTAMP << 8 | 10);
+		at = write_be32(at, seg->ts_value);
+		at = write_be32(at, seg->ts_echo);
+	}
+	if (seg->window_scale >= 0) {
+		*at++ = OPTION_NOP;
+		*at++ = OPTION_WINDOW_SCALE;
+		*at++ = 3;
+		*at++ = (uint8_t)seg->window_scale;
+	}
+	return at;
+}
+
+static void write_sack(const struct tcp_segment *seg, uint8_t *at)
+{
+	at = write_be16(at, OPTION_NOP << 8 | OPTION_NOP);
+	*at++ = OPTION_SACK;
+	*at++ = (uint8_t)(2 + 8 * seg->sack_count);
+	for (unsigned i = 0; i < seg->sack_count; i++) {
+		at = write_be32(at, seg->sack[i].start);
+		at = write_be32(at, seg->sack[i].end);
+	}
 }
 
 void tcp_segment_write(const struct tcp_segment *seg, const struct flow *flow, uint8_t *out)
@@ -174,22 +213,9 @@ void tcp_segment_write(const struct tcp_segment *seg, const struct flow *flow, u
 	at = write_be16(at, seg->window);
 	at = write_be16(at, 0);
 	at = write_be16(at, seg->urgent);
-	if (seg->mss != 0) {
-		*at++ = OPTION_MSS;
-		*at++ = 4;
-		at = write_be16(at, seg->mss);
-	}
-	if (seg->has_timestamp) {
-		at = write_be32(at, 0x0101080au);
-		at = write_be32(at, seg->ts_value);
-		at = write_be32(at, seg->ts_echo);
-	}
-	if (seg->window_scale >= 0) {
-		*at++ = OPTION_NOP;
-		*at++ = OPTION_WINDOW_SCALE;
-		*at++ = 3;
-		*at = (uint8_t)seg->window_scale;
-	}
+	at = write_options(seg, at);
+	if (seg->sack_count > 0)
+		write_sack(seg, at);
 }
 
 enum counter tcp_parse(struct worker *w, struct packet *p)

@@ -24,6 +24,7 @@
 #define TCP_HEADER_MAX_BYTES 60u
 #define TCP_TIMESTAMP_BYTES  12u /* the option with its padding */
 #define TCP_SCALE_MAX        14 /* RFC 7323 section 2.3 */
+#define TCP_SACK_BLOCKS      4u /* RFC 2018 section 3: what the option space holds; 3 with timestamps */
 
 /*
  * Reads the header at data, of which available bytes lie in one piece, of a
@@ -37,8 +38,14 @@ enum counter tcp_segment_read(const uint8_t *data, uint32_t available, uint32_t 
 /* Bytes the header of seg takes, options included. */
 uint32_t tcp_segment_header_bytes(const struct tcp_segment *seg);
 
-/* Writes that header, checksum 0, with the ports of flow; SACK blocks are not written. */
+/* Writes that header, checksum 0, with the ports of flow. */
 void tcp_segment_write(const struct tcp_segment *seg, const struct flow *flow, uint8_t *out);
+
+/* Bytes a SACK option of so many blocks takes, with its padding. */
+static inline uint32_t tcp_sack_bytes(unsigned blocks)
+{
+	return blocks == 0 ? 0 : 4 + 8 * blocks;
+}
 
 /* The handler of ip_protocol.parse. */
 enum counter tcp_parse(struct worker *w, struct packet *p);

@@ -33,7 +33,8 @@ struct tcp_sock *tcp_sock_create(struct worker *w, uint8_t family)
 	tp->ics.inet.flow.family = family;
 	tp->ics.inet.flow.protocol = IPPROTO_TCP;
 	tp->ics.inet.ttl = IP_TTL_DEFAULT;
-	tp->congestion_ops = &congestion_newreno;
+	flight_init(&tp->flight);
+	tp->congestion_ops = &congestion_cubic;
 	tp->keep_idle_s = TCP_KEEP_IDLE_S;
 	tp->keep_interval_s = TCP_KEEP_INTERVAL_S;
 	tp->keep_count = TCP_KEEP_COUNT;
@@ -59,6 +60,57 @@ void tcp_update_mss(struct tcp_sock *tp, uint16_t mtu)
 	tp->congestion.cwnd_bytes = RTE_MAX(tp->congestion.cwnd_bytes, mss_bytes);
 }
 
+/* ---- congestion control ------------------------------------------------------- */
+
+/* The state of an algorithm that does not fit into the connection; without one left it falls back
+ * to the default. */
+static void congestion_take_state(struct worker *w, struct tcp_sock *tp)
+{
+	if (tp->congestion_ops->pooled_bytes == 0)
+		return;
+	tp->congestion.private.pooled = pool_get(w->tcp->congestions);
+	if (tp->congestion.private.pooled == NULL)
+		tp->congestion_ops = &congestion_cubic;
+}
+
+static void congestion_drop_state(struct worker *w, struct tcp_sock *tp)
+{
+	if (tp->congestion_ops->pooled_bytes != 0 && tp->congestion.private.pooled != NULL)
+		pool_put(w->tcp->congestions, tp->congestion.private.pooled);
+	memset(&tp->congestion.private, 0, sizeof(tp->congestion.private));
+}
+
+static void congestion_start(struct worker *w, struct tcp_sock *tp)
+{
+	tp->congestion = (struct congestion){.mss_bytes = tp->congestion.mss_bytes};
+	congestion_take_state(w, tp);
+	tp->congestion_ops->init(&tp->congestion, w->now_us,
+				 (tp->flags & TCP_SOCK_SYN_RESENT) != 0);
+}
+
+int tcp_set_congestion(struct worker *w, struct tcp_sock *tp, const struct congestion_ops *ops)
+{
+	void *state = NULL;
+
+	if (ops == tp->congestion_ops)
+		return 0;
+	if (!tcp_state_in(tp, TCP_STATES_KNOWN)) {
+		tp->congestion_ops = ops;
+		return 0;
+	}
+	if (ops->pooled_bytes != 0) {
+		state = pool_get(w->tcp->congestions);
+		if (state == NULL)
+			return -ENOBUFS;
+	}
+	congestion_drop_state(w, tp);
+	if (state != NULL)
+		tp->congestion.private.pooled = state;
+	tp->congestion_ops = ops;
+	ops->init(&tp->congestion, w->now_us, false);
+	return 0;
+}
+
 void tcp_established(struct worker *w, struct tcp_sock *tp)
 {
 	tcp_set_state(tp, TCP_ESTABLISHED);
@@ -68,8 +120,9 @@ void tcp_established(struct worker *w, struct tcp_sock *tp)
 	tp->quick_acks = TCP_QUICK_ACKS;
 	tp->rcv_mss_bytes = TCP_MSS_DEFAULT_BYTES;
 	tcp_timer_stop(tp, TCP_TIMER_RETRANSMIT);
-	tp->congestion_ops->init(&tp->congestion, tp->congestion.mss_bytes,
-				 (tp->flags & TCP_SOCK_SYN_RESENT) != 0);
+	rack_init(&tp->rack, tp->snd_una);
+	congestion_start(w, tp);
+	tp->read_round.start_us = (uint32_t)w->now_us;
 	tcp_timer_set_idle(w, tp);
 	sock_raise(w, tcp_sock_sk(tp), LEAT_EV_CONNECTED | LEAT_EV_OUT);
 }
@@ -93,9 +146,12 @@ void tcp_done(struct worker *w, struct tcp_sock *tp)
 	if (sk->flags & SOCK_HASHED)
 		sock_table_delete(w->socks_by_flow, &inet->flow);
 	sk->flags &= ~(uint32_t)SOCK_HASHED;
-	if (tp->reassembly != NULL)
-		pool_put(w->tcp->reassemblies, tp->reassembly);
-	tp->reassembly = NULL;
+	tcp_reassembly_free(w, tp);
+	flight_clear(&tp->flight, &w->tcp->flights);
+	congestion_drop_state(w, tp);
+	calendar_cancel(&w->calendar, &tp->paced);
+	tp->recovery = RECOVERY_NONE;
+	tp->dupacks = 0;
 	tp->flags &= TCP_SOCK_NODELAY;
 	tcp_set_state(tp, TCP_CLOSE);
 	listener_remove(w, &tp->ics);

@@ -52,31 +52,38 @@ void tcp_set_state(struct tcp_sock *tp, uint8_t state)
 	tp->ics.inet.sk.state = state;
 }
 
-static bool tcp_sender_is_sane(const struct tcp_sock *tp)
+static bool tcp_sender_is_sane(const struct worker *w, const struct tcp_sock *tp)
 {
-	if (seq_gt(tp->snd_una, tp->snd_nxt) || seq_gt(tp->snd_nxt, tp->snd_max))
+	/* A SYN has no record. */
+	uint32_t una = tcp_state_in(tp, TCP_STATE(TCP_SYN_SENT) | TCP_STATE(TCP_SYN_RECV))
+			       ? tp->snd_nxt
+			       : tp->snd_una;
+
+	if (seq_gt(tp->snd_una, tp->snd_nxt))
 		return false;
-	if (tp->flags & TCP_SOCK_FIN_QUEUED && seq_gt(tp->snd_max, tp->write_end + 1))
+	if (!flight_is_sane(&tp->flight, &w->tcp->flights, una, tp->snd_nxt))
+		return false;
+	if (tp->flags & TCP_SOCK_FIN_QUEUED && seq_gt(tp->snd_nxt, tp->write_end + 1))
 		return false;
 	/* Something in flight is watched by a timer. */
-	return tp->snd_una == tp->snd_max || tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT) ||
+	return tp->snd_una == tp->snd_nxt || tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT) ||
 	       tp->ics.inet.sk.flags & SOCK_ON_OUTPUT;
 }
 
-bool tcp_sock_is_sane(const struct tcp_sock *tp)
+bool tcp_sock_is_sane(const struct worker *w, const struct tcp_sock *tp)
 {
 	const struct sock *sk = &tp->ics.inet.sk;
 
 	switch (sk->state) {
 	case TCP_CLOSE:
 		return !(sk->flags & (SOCK_HASHED | SOCK_LISTENER)) && tp->timers == 0 &&
-		       !tp->ics.timer.armed;
+		       !tp->ics.timer.armed && tp->flight.records == 0;
 	case TCP_LISTEN:
 		return sk->flags & SOCK_LISTENER && sk->flags & SOCK_BOUND;
 	case TCP_TIME_WAIT:
 		return false;
 	case TCP_SYN_SENT:
-		return sk->flags & SOCK_HASHED && tcp_sender_is_sane(tp);
+		return sk->flags & SOCK_HASHED && tcp_sender_is_sane(w, tp);
 	default:
 		break;
 	}
@@ -85,5 +92,5 @@ bool tcp_sock_is_sane(const struct tcp_sock *tp)
 		return false;
 	if (tp->timers != 0 && !tp->ics.timer.armed)
 		return false;
-	return sk->flags & SOCK_HASHED && tcp_sender_is_sane(tp);
+	return sk->flags & SOCK_HASHED && tcp_sender_is_sane(w, tp);
 }

@@ -20,6 +20,10 @@
 #include "net/packet.h"
 #include "sock/connection.h"
 #include "tcp/congestion.h"
+#include "tcp/flight.h"
+#include "tcp/pacing.h"
+#include "tcp/prr.h"
+#include "tcp/rack.h"
 #include "tcp/reassembly.h"
 #include "tcp/rtt.h"
 
@@ -37,16 +41,20 @@
 #define TCP_DELACK_MS         40 /* RFC 9293 section 3.8.6.3: less than 500 ms */
 #define TCP_QUICK_ACKS        16 /* at once at the start, so that the peer's slow start is not held up */
 #define TCP_DUPACK_LIMIT      3
-#define TCP_PERSIST_MAX_MS    60000u
-#define TCP_ORPHAN_MS         100000u /* R2 of a connection no application holds */
-#define TCP_FIN_TIMEOUT_MS    60000u /* FIN-WAIT-2 without an application */
-#define TCP_TIME_WAIT_MS      60000u /* 2 MSL */
-#define TCP_PAWS_IDLE_MS      (24u * 24 * 3600 * 1000) /* RFC 7323 section 5.5 */
-#define TCP_CHALLENGE_LIMIT   10 /* RFC 5961 section 7: challenge ACKs of a connection ... */
-#define TCP_CHALLENGE_MS      5000u /* ... in so much time */
-#define TCP_KEEP_IDLE_S       7200
-#define TCP_KEEP_INTERVAL_S   75
-#define TCP_KEEP_COUNT        9
+#define TCP_PROBE_SLACK_MS    2u /* the peer's clock ticks, and ours */
+#define TCP_PROBE_ACK_DELAY_MS \
+	200u /* RFC 8985's TLP.max_ack_delay: a lone segment's ACK may wait */
+#define TCP_PERSIST_MAX_MS  60000u
+#define TCP_ORPHAN_MS       100000u /* R2 of a connection no application holds */
+#define TCP_FIN_TIMEOUT_MS  60000u /* FIN-WAIT-2 without an application */
+#define TCP_TIME_WAIT_MS    60000u /* 2 MSL */
+#define TCP_PAWS_IDLE_MS    (24u * 24 * 3600 * 1000) /* RFC 7323 section 5.5 */
+#define TCP_CHALLENGE_LIMIT 10 /* RFC 5961 section 7: challenge ACKs of a connection ... */
+#define TCP_CHALLENGE_MS    5000u /* ... in so much time */
+#define TCP_IDLE_MAX_MS     4000000u /* of what is told to congestion control: 32 bits of us */
+#define TCP_KEEP_IDLE_S     7200
+#define TCP_KEEP_INTERVAL_S 75
+#define TCP_KEEP_COUNT      9
 
 /* ---- verdicts of input steps ---------------------------------------------- */
 
@@ -58,21 +66,58 @@
 
 /* ---- structs --------------------------------------------------------------- */
 
-enum tcp_timer { TCP_TIMER_RETRANSMIT, TCP_TIMER_DELACK, TCP_TIMER_IDLE, TCP_TIMERS };
+/* In the order in which those that are due at one time run. */
+enum tcp_timer {
+	TCP_TIMER_LOSS, /* RACK's reordering timer or, with TCP_SOCK_PROBE_DUE, TLP's */
+	TCP_TIMER_RETRANSMIT, /* RTO, or zero-window probes */
+	TCP_TIMER_DELACK,
+	TCP_TIMER_IDLE, /* keepalive, or FIN-WAIT-2 without an application */
+	TCP_TIMERS
+};
 
 enum tcp_sock_flag {
 	TCP_SOCK_ACK_NOW = 1u << 0, /* output sends at least an ACK */
 	TCP_SOCK_SEND_SYN = 1u << 1, /* output sends the SYN or SYN-ACK */
-	TCP_SOCK_RETRANSMIT = 1u << 2, /* output sends the segment at snd_una again */
-	TCP_SOCK_FORCE = 1u << 3, /* output sends one segment whatever Nagle and SWS say */
-	TCP_SOCK_FIN_QUEUED = 1u << 4, /* the stream ends at write_end */
-	TCP_SOCK_RECOVERY = 1u << 5, /* fast recovery, until recover is acknowledged */
-	TCP_SOCK_PARTIAL_ACK = 1u << 6, /* recovery saw its first partial acknowledgment */
-	TCP_SOCK_TIMING = 1u << 7, /* rtt_seq is being timed */
-	TCP_SOCK_TIMESTAMPS = 1u << 8, /* negotiated */
-	TCP_SOCK_SYN_RESENT = 1u << 9, /* the handshake needed a retransmission */
-	TCP_SOCK_NODELAY = 1u << 10,
-	TCP_SOCK_WINDOW_ASKED = 1u << 11, /* the application will tell when it has read */
+	TCP_SOCK_FORCE = 1u << 2, /* output sends one segment whatever Nagle and SWS say */
+	TCP_SOCK_FIN_QUEUED = 1u << 3, /* the stream ends at write_end */
+	TCP_SOCK_SYN_RESENT = 1u << 4, /* the handshake needed a retransmission */
+	TCP_SOCK_NODELAY = 1u << 5,
+	TCP_SOCK_WINDOW_ASKED = 1u << 6, /* the application will tell when it has read */
+	TCP_SOCK_CWND_LIMITED = 1u << 7, /* the last output ended because cwnd was used up */
+
+	/* negotiated */
+	TCP_SOCK_TIMESTAMPS = 1u << 8,
+	TCP_SOCK_SACK = 1u << 9,
+	TCP_SOCK_ECN = 1u << 10,
+
+	/* recovery */
+	TCP_SOCK_RTT_TAKEN = 1u << 11, /* a round trip was measured since the last loss probe */
+	TCP_SOCK_PROBE_DUE = 1u << 12, /* TCP_TIMER_LOSS sends a loss probe */
+	TCP_SOCK_PROBE_SENT = 1u << 13, /* until probe_end is acknowledged */
+	TCP_SOCK_PROBE_RESENT = 1u << 14, /* it was old data */
+	TCP_SOCK_UNDO = 1u << 15, /* the reduction of this recovery may be taken back */
+	TCP_SOCK_FRTO = 1u << 16, /* after a timeout: was it spurious? (RFC 5682) */
+	TCP_SOCK_PREFER_NEW = 1u << 17, /* output sends new data before what is lost (RFC 5682) */
+
+	/* ECN, RFC 3168 section 6.1 */
+	TCP_SOCK_ECN_ECHO = 1u << 18, /* the ACKs we send carry ECE */
+	TCP_SOCK_ECN_CWR = 1u << 19, /* the next new data carries CWR */
+	TCP_SOCK_DSACK = 1u << 20, /* the next ACK tells of a duplicate, dsack_start to dsack_end */
+};
+
+/* Why the window is being reduced. */
+enum tcp_recovery {
+	RECOVERY_NONE,
+	RECOVERY_ECN, /* the path said so: nothing is lost */
+	RECOVERY_FAST,
+	RECOVERY_TIMEOUT,
+};
+
+/* What the application read in a round trip. */
+struct tcp_round {
+	uint64_t offset; /* in the stream, where it began */
+	uint32_t start_us;
+	uint32_t bytes; /* of the best round so far */
 };
 
 struct tcp_sock {
@@ -80,14 +125,12 @@ struct tcp_sock {
 
 	/* hot: sender */
 	uint32_t snd_una; /* oldest unacknowledged; stream offset ring.tx_head after the SYN */
-	uint32_t snd_nxt; /* next to send; goes back to snd_una on a timeout */
-	uint32_t snd_max; /* after the highest ever sent */
+	uint32_t snd_nxt; /* after the highest ever sent */
 	uint32_t snd_wnd; /* peer's window in bytes */
 	uint32_t snd_wl1; /* seq and ... */
 	uint32_t snd_wl2; /* ... ack of the segment that set it */
 	uint32_t snd_small; /* after the last segment below a full one (Minshall's Nagle) */
 	uint32_t write_end; /* TCP_SOCK_FIN_QUEUED: sequence number of our FIN */
-	struct congestion congestion;
 
 	/* hot: receiver */
 	uint32_t rcv_nxt; /* next expected; stream offset ring.rx_tail until the FIN */
@@ -96,11 +139,11 @@ struct tcp_sock {
 	uint32_t rcv_time_ms; /* when the last segment came */
 	uint32_t ts_recent; /* RFC 7323 */
 	uint32_t ts_offset; /* of our timestamp clock */
-	uint16_t flags; /* enum tcp_sock_flag */
+	uint32_t flags; /* enum tcp_sock_flag */
 	uint16_t rcv_mss_bytes; /* largest segment received: what counts as a full one */
 	uint8_t snd_scale;
 	uint8_t rcv_scale;
-	uint8_t dupacks;
+	uint8_t recovery; /* enum tcp_recovery */
 	uint8_t quick_acks; /* so many more ACKs are not delayed */
 	union {
 		struct reassembly *reassembly; /* NULL: nothing out of order */
@@ -114,14 +157,31 @@ struct tcp_sock {
 	uint8_t probes; /* keepalive or zero-window probes nobody answered */
 	uint8_t keep_count;
 
-	/* cold: measurement and loss */
+	/* what may be in flight, and what is */
+	struct congestion congestion;
 	struct rtt rtt;
-	uint32_t rtt_seq; /* TCP_SOCK_TIMING: when this is acknowledged ... */
-	uint32_t rtt_start_us; /* ... that much was sent at this time (low 32 bits) */
-	uint32_t recover; /* RFC 6582 */
+	struct min_rtt min_rtt;
+	struct flight flight;
+	struct rack rack;
+	struct prr prr;
+	struct pacing pacing;
+	struct appointment paced; /* output goes on then */
+	uint64_t max_pacing_rate; /* SO_MAX_PACING_RATE, bytes per second; 0: none */
+	uint32_t dupacks; /* duplicate ACKs in a row, of a peer without SACK */
+	uint32_t recover; /* recovery ends when this is acknowledged */
+	uint32_t probe_end; /* TCP_SOCK_PROBE_SENT: snd_nxt when the loss probe was sent */
+	uint32_t undo_start; /* TCP_SOCK_UNDO: snd_una when first something was sent again */
+	uint32_t
+		undo_bytes; /* TCP_SOCK_UNDO: sent again in this recovery, not known to be needless */
+	uint32_t
+		resent_ms; /* TCP_SOCK_UNDO: when first something was sent again in this recovery */
+	uint32_t syn_us; /* when the SYN was sent */
 	uint32_t sent_ms; /* when data was last sent */
 	uint32_t progress_ms; /* since when the oldest byte waits to be acknowledged or sent */
+	struct tcp_round read_round;
 	uint32_t snd_wnd_max; /* largest window the peer ever offered */
+	uint32_t dsack_start; /* TCP_SOCK_DSACK */
+	uint32_t dsack_end;
 	const struct congestion_ops *congestion_ops;
 
 	/* cold: options and limits */
@@ -135,8 +195,8 @@ struct tcp_sock {
 	uint16_t keep_interval_s;
 	int16_t linger_s; /* -1: SO_LINGER is off */
 };
-_Static_assert(sizeof(struct tcp_sock) <= 9 * RTE_CACHE_LINE_SIZE, "nine lines, parents included");
-_Static_assert((offsetof(struct tcp_sock, rtt) - 1) / RTE_CACHE_LINE_SIZE ==
+_Static_assert(sizeof(struct tcp_sock) <= 15 * RTE_CACHE_LINE_SIZE, "parents included");
+_Static_assert((offsetof(struct tcp_sock, congestion) - 1) / RTE_CACHE_LINE_SIZE ==
 		       offsetof(struct tcp_sock, snd_una) / RTE_CACHE_LINE_SIZE + 1,
 	       "sender, receiver and timers lie in two adjacent lines");
 
@@ -159,6 +219,8 @@ struct request_sock {
 	uint8_t rcv_scale;
 	uint8_t retries;
 	bool timestamps;
+	bool sack;
+	bool ecn;
 };
 
 /* What is left of a connection for 2 MSL: in sock_table and in the FIFO. */
@@ -182,6 +244,9 @@ struct tcp_worker {
 	struct rte_mempool *requests;
 	struct rte_mempool *time_waits;
 	struct rte_mempool *reassemblies;
+	struct rte_mempool *many_ranges; /* for the few that have very many gaps */
+	struct rte_mempool *congestions; /* state of algorithms that keep much */
+	struct flight_pool flights; /* records of what is in flight */
 	struct time_wait_queue time_wait_queue; /* oldest first */
 	struct timer time_wait_timer;
 };
@@ -213,7 +278,7 @@ static inline bool tcp_state_in(const struct tcp_sock *tp, unsigned states)
 
 /* Every change of state; asserts that it is a legal one. */
 void tcp_set_state(struct tcp_sock *tp, uint8_t state);
-bool tcp_sock_is_sane(const struct tcp_sock *tp);
+bool tcp_sock_is_sane(const struct worker *w, const struct tcp_sock *tp);
 
 /* ---- sock.c: life and death ---- */
 
@@ -229,6 +294,8 @@ int tcp_shutdown(struct worker *w, struct sock *sk, int how);
 void tcp_close(struct worker *w, struct sock *sk, bool abort);
 /* The connection is established: SYN sent and acknowledged, peer's SYN received. */
 void tcp_established(struct worker *w, struct tcp_sock *tp);
+/* Chooses how congestion is controlled, now or later; 0 or -ENOBUFS: no state left. */
+int tcp_set_congestion(struct worker *w, struct tcp_sock *tp, const struct congestion_ops *ops);
 /* Payload of a full segment, from the peer's MSS, the path's MTU and our options. */
 void tcp_update_mss(struct tcp_sock *tp, uint16_t mtu);
 /* What is advertised to a peer behind this MTU. */
@@ -271,16 +338,55 @@ static inline bool tcp_seq_acceptable(uint32_t seq, uint32_t start, uint32_t win
 	return seq - start <= window;
 }
 
+/* Forgets what is out of order. */
+void tcp_reassembly_free(struct worker *w, struct tcp_sock *tp);
+
 /* ---- ack.c ---- */
+
+/* What one ACK told, for the steps that look at it. */
+struct tcp_ack {
+	const struct tcp_segment *segment;
+	struct flight_delivery delivered;
+	uint32_t prior_una;
+	uint32_t prior_in_flight;
+	uint64_t prior_lost; /* flight.lost */
+	bool advanced; /* acknowledges something new cumulatively */
+	bool duplicate; /* a duplicate ACK by RFC 5681's definition */
+	bool dsack;
+};
 
 /* Step 5: the ACK field. */
 enum counter tcp_rx_ack(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
 /* Takes the window a segment offers, when it is newer than the one we have. */
 void tcp_update_window(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
-/* seg acknowledges something new. */
-void tcp_ack_advance(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
-/* A round trip ended, when seg acknowledges what was timed. */
-void tcp_measure_rtt(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
+/* seg acknowledges something new, or selectively. */
+void tcp_ack_take(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg,
+		  bool duplicate);
+/* The SYN's round trip ended. */
+void tcp_measure_syn(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
+
+/* ---- recovery.c: losses and what follows from them ---- */
+
+/* Bytes believed to be in the network. */
+uint32_t tcp_in_flight(const struct tcp_sock *tp);
+/* An ACK was taken: finds losses, begins and ends recovery, moves the window during it. */
+void tcp_recovery_ack(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a);
+/* The retransmission timer ran out; again: not for the first time in a row. */
+void tcp_recovery_timeout(struct worker *w, struct tcp_sock *tp, bool again);
+/* TCP_TIMER_LOSS ran out. */
+void tcp_recovery_timer(struct worker *w, struct tcp_sock *tp);
+/* A segment that was sent before is sent again. */
+void tcp_recovery_resent(struct worker *w, struct tcp_sock *tp, uint32_t index, uint32_t length);
+/* Arms the loss probe (RFC 8985 section 7.2) where one is due. */
+void tcp_probe_schedule(struct worker *w, struct tcp_sock *tp);
+
+/* Do the flags of a SYN or SYN-ACK, from a peer we may use it with, agree to ECN? */
+bool tcp_ecn_agreed(const struct worker *w, const struct congestion_ops *ops, uint16_t flags);
+
+static inline bool tcp_has_sack(const struct tcp_sock *tp)
+{
+	return (tp->flags & TCP_SOCK_SACK) != 0;
+}
 
 /* ---- window.c: the window we offer ---- */
 
@@ -292,9 +398,25 @@ void tcp_window_watch(struct worker *w, struct tcp_sock *tp);
 void tcp_window_reopen(struct worker *w, struct tcp_sock *tp);
 uint8_t tcp_window_scale(const struct worker *w, const struct sock *sk);
 
+/* ---- buffer.c: how large the buffers are ---- */
+
+/* The receive ring was synced: has the application read more in this round trip than before? */
+void tcp_tune_rcvbuf(struct worker *w, struct tcp_sock *tp);
+/* The congestion window may have grown. */
+void tcp_tune_sndbuf(struct worker *w, struct tcp_sock *tp);
+
 /* ---- output.c ---- */
 
 void tcp_output(struct worker *w, struct sock *sk);
+/* Bytes per second that may be sent; 0: not paced. */
+static inline uint64_t tcp_pacing_rate(const struct tcp_sock *tp)
+{
+	uint64_t rate = tp->congestion.pacing_rate;
+
+	if (tp->max_pacing_rate == 0)
+		return rate;
+	return rate == 0 ? tp->max_pacing_rate : RTE_MIN(rate, tp->max_pacing_rate);
+}
 /* An ACK at the next output. */
 void tcp_ack_now(struct worker *w, struct tcp_sock *tp);
 /* An ACK at once, for who is about to forget the sock. */
@@ -302,6 +424,8 @@ void tcp_tx_ack(struct worker *w, struct tcp_sock *tp);
 /* RFC 5961: an ACK as answer to a suspicious segment, within the connection's limit. */
 void tcp_challenge_ack(struct worker *w, struct tcp_sock *tp);
 void tcp_tx_reset(struct worker *w, struct tcp_sock *tp);
+/* RFC 8985 section 7.3: a segment of new data, else the last one sent once more. */
+void tcp_tx_loss_probe(struct worker *w, struct tcp_sock *tp);
 /* A keepalive probe, or one byte (or the FIN) into a closed window. */
 void tcp_tx_keepalive(struct worker *w, struct tcp_sock *tp);
 void tcp_tx_window_probe(struct worker *w, struct tcp_sock *tp);

@@ -69,7 +69,7 @@ void tcp_time_wait(struct worker *w, struct tcp_sock *tp)
 		*tw = (struct time_wait){
 			.flow = tp->ics.inet.flow,
 			.dst = tp->ics.inet.dst,
-			.snd_nxt = tp->snd_max,
+			.snd_nxt = tp->snd_nxt,
 			.rcv_nxt = tp->rcv_nxt,
 			.window = tcp_window_field(w, tp),
 			.ts_recent = tp->ts_recent,

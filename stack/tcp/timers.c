@@ -30,7 +30,7 @@ static uint32_t retransmit_delay_ms(const struct tcp_sock *tp)
 static bool is_persisting(const struct tcp_sock *tp)
 {
 	return !tcp_state_in(tp, TCP_STATE(TCP_SYN_SENT) | TCP_STATE(TCP_SYN_RECV)) &&
-	       (tp->snd_una == tp->snd_max || tp->snd_wnd == 0);
+	       (tp->snd_una == tp->snd_nxt || tp->snd_wnd == 0);
 }
 
 /* How long a byte may wait: RFC 5482, and a bound for what no application holds; 0: as long as
@@ -94,7 +94,7 @@ static void back_off(struct worker *w, struct tcp_sock *tp)
  * likes (RFC 9293 section 3.8.6.1), unless no application is left to wait. */
 static bool persist_fire(struct worker *w, struct tcp_sock *tp)
 {
-	if (!tcp_has_unsent(tp) && tp->snd_una == tp->snd_max)
+	if (!tcp_has_unsent(tp) && tp->snd_una == tp->snd_nxt)
 		return true;
 	if (tp->probes >= TCP_RETRIES || wait_is_over(w, tp))
 		return give_up(w, tp);
@@ -120,20 +120,18 @@ static bool retransmit_fire(struct worker *w, struct tcp_sock *tp)
 	if (tp->backoff >= retry_limit(tp) || wait_is_over(w, tp))
 		return give_up(w, tp);
 	worker_count(w, CNT_tcp_rto);
-	if (opening) {
+	if (opening)
 		tp->flags |= TCP_SOCK_SEND_SYN | TCP_SOCK_SYN_RESENT;
-	} else {
-		/* RFC 5681 section 3.1: ssthresh stays for the second timeout in a row. */
-		if (tp->backoff == 0)
-			tp->congestion_ops->timeout(&tp->congestion, tp->snd_max - tp->snd_una);
-		tp->recover = tp->snd_max;
-		tp->snd_nxt = tp->snd_una;
-		tp->flags &= (uint16_t) ~(TCP_SOCK_RECOVERY | TCP_SOCK_RETRANSMIT);
-	}
-	tp->dupacks = 0;
-	tp->flags &= (uint16_t)~TCP_SOCK_TIMING;
+	else
+		tcp_recovery_timeout(w, tp, tp->backoff > 0);
 	back_off(w, tp);
 	sock_want_output(w, tcp_sock_sk(tp));
+	return true;
+}
+
+static bool loss_fire(struct worker *w, struct tcp_sock *tp)
+{
+	tcp_recovery_timer(w, tp);
 	return true;
 }
 
@@ -184,7 +182,7 @@ static bool idle_fire(struct worker *w, struct tcp_sock *tp)
 	if (!wants_keepalive(tp))
 		return true;
 	/* While something waits to be acknowledged the retransmissions are the question. */
-	if (tp->snd_una != tp->snd_max || tcp_has_unsent(tp)) {
+	if (tp->snd_una != tp->snd_nxt || tcp_has_unsent(tp)) {
 		tcp_timer_set(w, tp, TCP_TIMER_IDLE, tp->keep_idle_s * 1000u);
 		return true;
 	}
@@ -205,6 +203,7 @@ static bool idle_fire(struct worker *w, struct tcp_sock *tp)
 /* ---- the wheel's entry ----------------------------------------------------- */
 
 static bool (*const timer_handlers[TCP_TIMERS])(struct worker *w, struct tcp_sock *tp) = {
+	[TCP_TIMER_LOSS] = loss_fire,
 	[TCP_TIMER_RETRANSMIT] = retransmit_fire,
 	[TCP_TIMER_DELACK] = delack_fire,
 	[TCP_TIMER_IDLE] = idle_fire,

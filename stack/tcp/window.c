@@ -58,6 +58,7 @@ uint16_t tcp_window_field(struct worker *w, struct tcp_sock *tp)
 		int32_t gain;
 
 		(void)rx_ring_sync(w, &tcp_sock_sk(tp)->ring);
+		tcp_tune_rcvbuf(w, tp);
 		gain = window_gain(tp);
 		if (gain > 0 &&
 		    (uint32_t)gain >= RTE_MIN(tp->congestion.mss_bytes, window_limit(tp) / 2))
@@ -71,7 +72,7 @@ uint16_t tcp_window_field(struct worker *w, struct tcp_sock *tp)
 
 static void window_stop_watch(struct worker *w, struct tcp_sock *tp)
 {
-	tp->flags &= (uint16_t)~TCP_SOCK_WINDOW_ASKED;
+	tp->flags &= ~(uint32_t)TCP_SOCK_WINDOW_ASKED;
 	rx_ring_ask(w, &tcp_sock_sk(tp)->ring, LEAT_NO_OFFSET);
 }
 

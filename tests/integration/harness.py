@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -97,12 +98,12 @@ class Namespace:
         os.close(self.fd)
 
 
-def run(*argv, seconds=30, **options):
-    """Runs a command to its end; its output.  A Failure when it fails."""
+def run(*argv, seconds=30, good=(0,), **options):
+    """Runs a command to its end; its output.  A Failure when its status is not a good one."""
     done = subprocess.run(
         [str(a) for a in argv], capture_output=True, timeout=seconds, text=True, check=False,
         **options)
-    if done.returncode != 0:
+    if done.returncode not in good:
         raise Failure(f"{' '.join(map(str, argv))}: status {done.returncode}\n"
                       f"{done.stdout}{done.stderr}")
     return done.stdout
@@ -203,6 +204,103 @@ class Telemetry:
         self.socket.close()
 
 
+def make_veth(one, one_namespace, other, other_namespace, mtu=1500):
+    with one_namespace:
+        run("ip", "link", "add", one, "mtu", mtu, "type", "veth", "peer", "name", other,
+            "mtu", mtu, "netns", other_namespace.path())
+        run("ip", "link", "set", one, "up")
+    with other_namespace:
+        run("ip", "link", "set", other, "up")
+
+
+def offloads_off(interface):
+    """Nothing completes checksums or cuts segments on the way to a packet socket."""
+    run("ethtool", "-K", interface, "tx", "off", "tso", "off", "gso", "off", "gro", "off")
+
+
+def packet_device(name, interface, mtu=1500):
+    """EAL's argument for a packet socket whose rings hold bursts: 16 MiB each."""
+    frame, count = (2048, 8192) if mtu <= 1500 else (9216, 2048)
+    return (f"--vdev={name},iface={interface},framesz={frame},blocksz={frame * 32},"
+            f"framecnt={count},qdisc_bypass=1")
+
+
+class Bridge:
+    """impair_bridge between two interfaces it makes, one in each of two namespaces.
+
+    forward, backward: what happens on the way from the first to the second, and back.
+    """
+
+    _count = 0
+
+    def __init__(self, one, one_namespace, other, other_namespace, forward="", backward="",
+                 mtu=1500):
+        Bridge._count += 1
+        self.ends = ((one, one_namespace), (other, other_namespace))
+        self.options = [f"--{way}={text}"
+                        for way, text in (("forward", forward), ("backward", backward)) if text]
+        self.options.append(f"--mtu={mtu}")
+        self.mtu = mtu
+        self.prefix = f"leat-bridge-{os.getpid()}-{Bridge._count}"
+        self.directory = None
+        self.hop = None  # a namespace of its own
+        self.process = None
+
+    def __enter__(self):
+        self.directory = tempfile.mkdtemp(prefix="leat-bridge-")
+        try:
+            self.hop = Namespace()
+            for i, (name, namespace) in enumerate(self.ends):
+                make_veth(name, namespace, f"hop{i}", self.hop, self.mtu)
+                with namespace:
+                    offloads_off(name)
+                with self.hop:
+                    offloads_off(f"hop{i}")
+            self._start()
+        except BaseException:
+            self.__exit__(True, None, None)
+            raise
+        return self
+
+    def _start(self):
+        argv = [os.path.join(BUILD, "tests/support/impair_bridge"), "-l", "0", "--no-pci",
+                "--no-huge", "--no-shconf", "--no-telemetry", "-m", "1024", "--file-prefix",
+                self.prefix, *(packet_device(f"net_af_packet{i}", f"hop{i}", self.mtu)
+                               for i in range(2)), "--", *self.options]
+        with self.hop:
+            self.process = Process(argv, os.path.join(self.directory, "bridge.log"))
+        # It is to run wherever there is room, like any other process.
+        wait_for(self._bridges, 30, "the bridge bridges")
+        for task in os.listdir(f"/proc/{self.process.pid}/task"):
+            os.sched_setaffinity(int(task), os.sched_getaffinity(0))
+
+    def _bridges(self):
+        check(self.process.running(), f"the bridge ended at its start:\n{self.process.output()}")
+        return "bridging" in self.process.output()
+
+    def stop(self):
+        """Ends it; what it says it did: {"forward": {...}, "backward": {...}}."""
+        self.process.signal(signal.SIGTERM)
+        self.process.finish(5)
+        done = {}
+        for line in self.process.output().splitlines():
+            way, _, text = line.partition(": ")
+            if way in ("forward", "backward"):
+                done[way] = {what.strip(): int(number) for number, what in
+                             re.findall(r"(\d+) ([a-z ]+)", text)}
+        return done
+
+    def __exit__(self, kind, *_):
+        if self.process is not None:
+            if kind is not None:
+                print(f"---- the bridge\n{self.process.output()[-4000:]}", flush=True)
+            self.process.kill()
+        if self.hop is not None:
+            self.hop.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+        shutil.rmtree(os.path.join("/var/run/dpdk", self.prefix), ignore_errors=True)
+
+
 class Lab:
     """One leatd and the link between it and the Linux stack.
 
@@ -211,12 +309,14 @@ class Lab:
     beside: another lab, whose kernel end of the veth this lab's leatd serves too.
     start:  False: without link and leatd, for tests that start them.
     loss_percent: of the frames get lost, each way (af_packet).
+    bridge: {"forward": ..., "backward": ...}, either or both: a Bridge between the two, forward
+            being from the Linux stack to leat (af_packet).
     """
 
     _count = 0
 
     def __init__(self, driver="tap", lcores="0", config=None, beside=None, address=STACK,
-                 start=True, loss_percent=0):
+                 start=True, loss_percent=0, bridge=None):
         Lab._count += 1
         self.driver = driver
         self.directory = tempfile.mkdtemp(prefix="leat-test-")
@@ -228,6 +328,8 @@ class Lab:
         self.address = address
         self.start_at_once = start
         self.loss_percent = loss_percent
+        self.bridge_options = bridge
+        self.bridge = None
         self.processes = []
         self.kernel = None  # the namespace of the Linux stack under test
         self.outside = None  # af_packet: leatd's own
@@ -257,6 +359,8 @@ class Lab:
             process.kill()
         if self.telemetry is not None:
             self.telemetry.close()
+        if self.bridge is not None:
+            self.bridge.__exit__(kind)
         if self.kernel is not None:
             self.kernel.__exit__()
             if self.beside is None:
@@ -277,28 +381,21 @@ class Lab:
         if self.driver == "tap" or self.beside is not None:
             return
         self.outside = Namespace()
-        if self.loss_percent == 0:
-            self._make_veth("leat0", self.kernel, "leat1", self.outside)
+        if self.bridge_options is not None:
+            bridge = Bridge("leat0", self.kernel, "leat1", self.outside, **self.bridge_options)
+            self.bridge = bridge.__enter__()
+        elif self.loss_percent == 0:
+            make_veth("leat0", self.kernel, "leat1", self.outside)
         else:
             self._make_lossy_link()
-        # Nothing completes checksums or cuts segments on the way to a packet socket.
-        run("ethtool", "-K", "leat0", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
+        offloads_off("leat0")
         run("ip", "addr", "add", f"{KERNEL}/24", "dev", "leat0")
-
-    @staticmethod
-    def _make_veth(one, one_namespace, other, other_namespace):
-        with one_namespace:
-            run("ip", "link", "add", one, "type", "veth", "peer", "name", other,
-                "netns", other_namespace.path())
-            run("ip", "link", "set", one, "up")
-        with other_namespace:
-            run("ip", "link", "set", other, "up")
 
     def _make_lossy_link(self):
         """A hop in the middle passes frames on, or not, and neither end's stack knows."""
         self.hop = Namespace()
-        self._make_veth("leat0", self.kernel, "hop0", self.hop)
-        self._make_veth("hop1", self.hop, "leat1", self.outside)
+        make_veth("leat0", self.kernel, "hop0", self.hop)
+        make_veth("hop1", self.hop, "leat1", self.outside)
         rules = "table netdev hop {\n"
         for there, back in (("hop0", "hop1"), ("hop1", "hop0")):
             rules += (f"chain {there} {{ type filter hook ingress device {there} priority 0;\n"
@@ -312,8 +409,11 @@ class Lab:
 
     def eal_arguments(self):
         interface = "leat1" if self.outside else "leat0"
+        device = f"--vdev={self.device()},iface={interface}"
+        if self.bridge is not None:
+            device = packet_device(self.device(), interface)
         return ["-l", self.lcores, "--no-pci", "--no-huge", "--no-shconf", "-m", "1024",
-                "--file-prefix", self.prefix, f"--vdev={self.device()},iface={interface}"]
+                "--file-prefix", self.prefix, device]
 
     def write_config(self, sections=None):
         """A configuration file: the lab's own, with `sections` ({name: {key: value}}) over it."""

@@ -158,6 +158,18 @@ void build_tcp_sack_permitted(struct build *b)
 	build_tcp_option(b, option, sizeof(option));
 }
 
+void build_tcp_sack(struct build *b, const uint32_t (*blocks)[2], unsigned count)
+{
+	uint8_t option[4] = {1, 1, 5, (uint8_t)(2 + 8 * count)};
+
+	build_tcp_option(b, option, sizeof(option));
+	for (unsigned i = 0; i < count; i++) {
+		uint32_t block[2] = {htonl(blocks[i][0]), htonl(blocks[i][1])};
+
+		build_tcp_option(b, block, sizeof(block));
+	}
+}
+
 static void begin_payload(struct build *b)
 {
 	if (b->payload != 0 || b->transport == 0)

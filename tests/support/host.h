@@ -56,6 +56,7 @@ struct host_config {
 	bool tx_multi_segs;
 	bool external_buffers;
 	bool know_peer; /* the neighbour is resolved from the start */
+	bool check_seldom; /* invariants once in a while, for tests that poll millions of times */
 	bool answer_arp; /* requests for peer_address are answered, and not captured */
 };
 
@@ -72,6 +73,7 @@ struct host {
 	struct host_config config;
 	uint16_t index;
 	unsigned bells;
+	uint32_t polls;
 	unsigned condemned; /* times session_condemned was called */
 	const char *condemned_reason;
 	unsigned drained; /* arenas that arena_drained told about */

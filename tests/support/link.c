@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#define TRANSPORT_OFFSET 34u /* Ethernet and IPv4 headers */
+
 struct host_config link_peer_config(void)
 {
 	struct host_config c = host_config_default();
@@ -86,12 +88,31 @@ static void way_fly(struct link_way *way, struct frame *f)
 		TAILQ_INSERT_AFTER(&way->flying, before, f, link);
 }
 
+/* When the frame has passed the bottleneck; false: its queue is full. */
+static bool way_pass_bottleneck(struct link_way *way, const struct frame *f, uint64_t *at_us)
+{
+	uint64_t now_ns = clock_us * 1000;
+	uint64_t begin_ns = way->free_ns > now_ns ? way->free_ns : now_ns;
+
+	*at_us = clock_us;
+	if (way->rate_bps == 0)
+		return true;
+	if ((begin_ns - now_ns) * way->rate_bps / 8000000000ull > way->queue_bytes) {
+		way->overflowed++;
+		return false;
+	}
+	way->free_ns = begin_ns + f->length * 8000000000ull / way->rate_bps;
+	*at_us = way->free_ns / 1000;
+	return true;
+}
+
 static void way_send(struct link *l, struct link_way *way, struct frame *f)
 {
 	uint64_t index = way->count++;
 	bool lose = chance(l, way->loss_per_mille);
 	bool duplicate = chance(l, way->duplicate_per_mille);
 	uint32_t extra_us = chance(l, way->reorder_per_mille) ? way->reorder_us : 0;
+	uint64_t at_us;
 
 	for (uint32_t i = 0; i < way->script_count; i++) {
 		if (way->script[i].index != index)
@@ -105,7 +126,15 @@ static void way_send(struct link *l, struct link_way *way, struct frame *f)
 		free(f);
 		return;
 	}
-	f->at_us = clock_us + way->delay_us + extra_us;
+	if (!way_pass_bottleneck(way, f, &at_us)) {
+		free(f);
+		return;
+	}
+	if (chance(l, way->corrupt_per_mille) && f->length > TRANSPORT_OFFSET)
+		f->data[TRANSPORT_OFFSET +
+			clock_random_next(&l->random) % (f->length - TRANSPORT_OFFSET)] ^=
+			(uint8_t)(1u << clock_random_next(&l->random) % 8);
+	f->at_us = at_us + way->delay_us + extra_us;
 	if (duplicate) {
 		struct frame *again = frame_new(f->data, f->length);
 
@@ -153,6 +182,7 @@ static uint64_t link_next_us(const struct link *l, uint64_t end_us)
 		uint64_t timer_us = clock_us + host_next_ms(l->way[i].from, 10000) * 1000ull;
 
 		timer_us = timer_us / 1000 * 1000;
+		timer_us = RTE_MIN(timer_us, calendar_next_us(&l->way[i].from->w->calendar));
 		next_us = timer_us < next_us ? timer_us : next_us;
 		if (f != NULL && f->at_us < next_us)
 			next_us = f->at_us;

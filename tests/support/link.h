@@ -34,6 +34,12 @@ struct link_way {
 	uint32_t reorder_per_mille; /* of the frames are delayed by reorder_us more */
 	uint32_t reorder_us;
 	uint32_t duplicate_per_mille;
+	uint32_t corrupt_per_mille; /* one bit of the transport's bytes is flipped */
+	/* the bottleneck */
+	uint64_t rate_bps; /* bits per second; 0: no bound */
+	uint32_t queue_bytes; /* what may wait for it; more is lost */
+	uint64_t free_ns; /* when it will have sent all that waits */
+	uint64_t overflowed; /* frames lost there */
 };
 
 struct link {

@@ -47,6 +47,8 @@ void peer_build(const struct peer *p, struct build *b, uint8_t flags, uint32_t s
 	} else if (p->send_timestamps && !(flags & TH_RST)) {
 		build_tcp_timestamp(b, peer_clock(p), p->ts_recent);
 	}
+	if (!(flags & TH_SYN) && p->sack_count > 0)
+		build_tcp_sack(b, p->sack, p->sack_count);
 }
 
 void peer_inject(const struct peer *p, uint8_t flags, uint32_t seq, uint32_t ack, const void *data,

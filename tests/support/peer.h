@@ -30,6 +30,9 @@ struct peer {
 	bool send_timestamps;
 	uint32_t ts_offset; /* of its clock, which counts milliseconds */
 	uint32_t ts_recent; /* the last it saw */
+	/* what its segments but the SYN say of what came out of order */
+	uint32_t sack[4][2];
+	unsigned sack_count;
 };
 
 /* A fresh port, MSS 1460, no scale, no timestamps, window 65535. */

@@ -51,6 +51,7 @@ static void the_least_is_one_port(void)
 	CHECK_EQ(config.ports[0].prefix_length, 24);
 	CHECK(inet_addr_is_any(&config.ports[0].gateway));
 	CHECK_EQ(config.ports[0].mtu, 0);
+	CHECK_EQ(config.ports[0].impair.limit, 0);
 	CHECK_EQ(config.ports[0].device_line, 2);
 }
 
@@ -63,6 +64,7 @@ static void every_option_is_taken(void)
 		      "chunks_per_worker=1000\nchunk_size=32K\nhuge_pages=no\n"
 		      "[access]\nuid=1, 2,3\ngid = 7\nlow_ports_uid=4\n" PORT0
 		      "gateway=198.18.0.1\nmtu=9000\nsoftware_checksum=yes\n"
+		      "impair = loss=1.5%,delay=20ms,limit=512\n"
 		      "[route3]\nprefix=192.0.2.0/25\ngateway=198.18.0.9\nport=0\n"),
 		 0);
 	CHECK(strcmp(config.socket, "/tmp/x.sock") == 0);
@@ -93,6 +95,9 @@ static void every_option_is_taken(void)
 	v4_is(&config.ports[0].gateway, "198.18.0.1");
 	CHECK_EQ(config.ports[0].mtu, 9000);
 	CHECK(config.ports[0].software_checksum);
+	CHECK_EQ(config.ports[0].impair.loss_ppm, 15000);
+	CHECK_EQ(config.ports[0].impair.delay_us, 20000);
+	CHECK_EQ(config.ports[0].impair.limit, 512);
 	REQUIRE_EQ(config.route_count, 1);
 	v4_is(&config.routes[0].prefix, "192.0.2.0");
 	CHECK_EQ(config.routes[0].prefix_length, 25);
@@ -186,7 +191,7 @@ static const struct mistake {
 	{"[leatd]\nmax_socks=99999999999999999999\n" PORT0, 2, "[leatd]", "max_socks", "16 to"},
 	{"[leatd]\nchunk_size=5000\n" PORT0, 2, "[leatd]", "chunk_size", "power of two"},
 	{"[leatd]\nrcvbuf=99999999999G\n" PORT0, 2, "[leatd]", "rcvbuf", "K, M or G"},
-	{"[leatd]\nrcvbuf=8M\n" PORT0, 2, "[leatd]", "rcvbuf", "above rcvbuf_max"},
+	{"[leatd]\nrcvbuf=64M\n" PORT0, 2, "[leatd]", "rcvbuf", "above rcvbuf_max"},
 	{"[leatd]\nsndbuf_max=64K\n" PORT0, 0, "[leatd]", "sndbuf", "above sndbuf_max"},
 	{"[leatd]\nsocket=leatd.sock\n" PORT0, 2, "[leatd]", "socket", "absolute"},
 	{"[leatd]\nhuge_pages=maybe\n" PORT0, 2, "[leatd]", "huge_pages", "yes or no"},
@@ -205,6 +210,14 @@ static const struct mistake {
 	{PORT0 "gateway=198.18.0.2\n", 4, "[port0]", "gateway", "another"},
 	{PORT0 "gateway=nowhere\n", 4, "[port0]", "gateway", "IPv4 address"},
 	{PORT0 "mtu=70000\n", 4, "[port0]", "mtu", "576 to 65535"},
+	{PORT0 "impair=loss=1\n", 4, "[port0]", "impair", "0% to 100%"},
+	{PORT0 "impair=lost=1%\n", 4, "[port0]", "impair", "there are loss, reorder"},
+	{PORT0 "impair=loss=1%,loss=2%\n", 4, "[port0]", "impair", "twice"},
+	{PORT0 "impair=yes\n", 4, "[port0]", "impair", "name=value"},
+	{PORT0 "impair=limit=5000\n", 4, "[port0]", "impair", "at least 20000"},
+	{PORT0 "impair=limit=2048\n[port1]\ndevice=net_tap1\naddress=198.18.1.2/24\n"
+	       "impair=limit=2049\n",
+	 8, "[port1]", "impair", "at least 16388"},
 	{PORT0 "[port1]\ndevice=net_tap0\naddress=198.18.1.2/24\n", 5, "[port1]", "device",
 	 "[port0]"},
 	{PORT0 "[port1]\ndevice=net_tap1\naddress=198.18.0.2/24\n", 6, "[port1]", "address",

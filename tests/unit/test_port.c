@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "dev/port_impair.h"
 #include "lib/pool.h"
+#include "support/clock.h"
 #include "support/test.h"
 
 static struct flow flow_v4(const char *remote, uint16_t remote_port, const char *local,
@@ -182,6 +184,114 @@ static void a_ring_carries_packets(void)
 	end();
 }
 
+/* ---- impairment ---- */
+
+/* Each test has a device of its own: the ring of a closed one stays. */
+static void begin_impaired(const char *device, const char *text, struct impair_config *impair)
+{
+	char error[256];
+
+	begin(device, 1);
+	REQUIRE_EQ(impair_parse(text, impair, error, sizeof(error)), 0);
+	config.impair = impair;
+	config.clock_us = clock_read;
+	REQUIRE_EQ(port_open(port, &config), 0);
+	CHECK(port->impair != NULL);
+	CHECK(!port->tx_checksum && !port->rx_checksum && !port->tso);
+}
+
+static void send_packets(unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(config.pools[0]);
+
+		REQUIRE(m != NULL);
+		rte_pktmbuf_append(m, 60);
+		REQUIRE_EQ(port_tx_burst(port, 0, &m, 1), 1);
+	}
+}
+
+static unsigned receive_packets(void)
+{
+	struct rte_mbuf *got[PORT_BURST];
+	uint16_t count = port_rx_burst(port, 0, got, PORT_BURST);
+
+	rte_pktmbuf_free_bulk(got, count);
+	return count;
+}
+
+/* What this port sends it receives. */
+static void an_impaired_port_delays_each_way(void)
+{
+	struct impair_config impair;
+
+	begin_impaired("net_ring10", "delay=10ms", &impair);
+	CHECK_EQ(port_impair_next_us(port, 0), UINT64_MAX);
+	send_packets(1);
+	CHECK_EQ(port_impair_next_us(port, 0), clock_us + 10000);
+	clock_us += 9999;
+	CHECK_EQ(receive_packets(), 0);
+	clock_us += 1;
+	CHECK_EQ(receive_packets(), 0); /* sent now */
+	CHECK_EQ(receive_packets(), 0); /* and on its way in */
+	CHECK_EQ(port_impair_next_us(port, 0), clock_us + 10000);
+	clock_us += 9999;
+	CHECK_EQ(receive_packets(), 0);
+	clock_us += 1;
+	CHECK_EQ(receive_packets(), 1);
+	port_close(port);
+	end();
+}
+
+static void an_impaired_port_counts_both_ways_once(void)
+{
+	uint64_t sums[IMPAIR_COUNTERS] = {0};
+	struct impair_config impair;
+	unsigned received = 0;
+
+	begin_impaired("net_ring11", "loss=20%", &impair);
+	for (unsigned i = 0; i < 1000; i++) {
+		send_packets(1);
+		received += receive_packets();
+	}
+	port_impair_take_counters(port, 0, sums);
+	CHECK_EQ(sums[IMPAIR_LOST], 1000 - received);
+	CHECK_RANGE(received, 640 - 60, 640 + 60); /* the two ways decide for themselves */
+	port_impair_take_counters(port, 0, sums);
+	CHECK_EQ(sums[IMPAIR_LOST], 1000 - received);
+	port_close(port);
+	end();
+}
+
+/* The ring takes 1023. */
+static void what_the_device_has_no_room_for_is_sent_later(void)
+{
+	struct impair_config impair;
+	unsigned received = 0, count;
+
+	begin_impaired("net_ring12", "limit=2000", &impair);
+	send_packets(1500);
+	CHECK(port_impair_next_us(port, 0) <= clock_us);
+	while ((count = receive_packets()) > 0)
+		received += count;
+	CHECK_EQ(received, 1500);
+	CHECK_EQ(port_impair_next_us(port, 0), UINT64_MAX);
+	port_close(port);
+	end();
+}
+
+static void a_closed_port_gives_back_what_was_on_its_way(void)
+{
+	struct impair_config impair;
+
+	begin_impaired("net_ring13", "delay=1s,reorder=50%", &impair);
+	send_packets(500);
+	port_close(port);
+	CHECK(port->impair == NULL);
+	CHECK_EQ(receive_packets(), 0);
+	end();
+}
+
 static void an_mtu_that_fits_no_mbuf_is_refused(void)
 {
 	begin("net_null7", 1);
@@ -199,5 +309,9 @@ TEST_SUITE(port)
 	TEST(one_worker_owns_everything);
 	TEST(a_missing_device_is_refused);
 	TEST(a_ring_carries_packets);
+	TEST(an_impaired_port_delays_each_way);
+	TEST(an_impaired_port_counts_both_ways_once);
+	TEST(what_the_device_has_no_room_for_is_sent_later);
+	TEST(a_closed_port_gives_back_what_was_on_its_way);
 	TEST(an_mtu_that_fits_no_mbuf_is_refused);
 }

@@ -123,6 +123,89 @@ static void end_of_stream_is_remembered(void)
 	CHECK_EQ(r.stream_end, 500);
 }
 
+static void check_recent(unsigned nth, uint32_t start, uint32_t end)
+{
+	uint32_t at, to;
+
+	REQUIRE(reassembly_recent(&r, nth, &at, &to));
+	CHECK_EQ(at, start);
+	CHECK_EQ(to, end);
+}
+
+static bool has_recent(unsigned nth)
+{
+	uint32_t start, end;
+
+	return reassembly_recent(&r, nth, &start, &end);
+}
+
+/* RFC 2018 section 4: the block of the segment that came last is the first. */
+static void the_range_that_grew_last_comes_first(void)
+{
+	reassembly_init(&r);
+	CHECK(!has_recent(0));
+	reassembly_add(&r, 100, 200);
+	reassembly_add(&r, 500, 600);
+	reassembly_add(&r, 300, 400);
+	check_recent(0, 300, 400);
+	check_recent(1, 500, 600);
+	check_recent(2, 100, 200);
+	CHECK(!has_recent(3));
+	reassembly_add(&r, 600, 700);
+	check_recent(0, 500, 700);
+	check_recent(1, 300, 400);
+	reassembly_add(&r, 100, 150); /* nothing new, and yet what came last */
+	check_recent(0, 100, 200);
+}
+
+/* As many blocks as there are and fit: what is merged or taken keeps no place. */
+static void ranges_that_are_no_more_are_forgotten(void)
+{
+	reassembly_init(&r);
+	for (uint32_t i = 0; i < 4; i++)
+		reassembly_add(&r, 1000 * i + 500, 1000 * i + 600);
+	reassembly_add(&r, 3400, 3500); /* downward, three times */
+	reassembly_add(&r, 3300, 3400);
+	reassembly_add(&r, 3200, 3300);
+	check_recent(0, 3200, 3600);
+	check_recent(1, 2500, 2600);
+	check_recent(2, 1500, 1600);
+	check_recent(3, 500, 600);
+	CHECK_EQ(reassembly_take(&r, 500), 600);
+	CHECK(!has_recent(3));
+	reassembly_add(&r, 5000, 5100);
+	check_recent(0, 5000, 5100);
+	check_recent(3, 1500, 1600);
+	reassembly_add(&r, 1000, 4000);
+	check_recent(0, 1000, 4000);
+	check_recent(1, 5000, 5100);
+	CHECK(!has_recent(2));
+}
+
+static void more_ranges_than_are_remembered_push_out_the_oldest(void)
+{
+	reassembly_init(&r);
+	for (uint32_t i = 0; i < 6; i++)
+		reassembly_add(&r, 1000 * i, 1000 * i + 100);
+	check_recent(0, 5000, 5100);
+	check_recent(3, 2000, 2100);
+	CHECK(!has_recent(4));
+}
+
+static void covers_asks_for_all_of_it(void)
+{
+	reassembly_init(&r);
+	reassembly_add(&r, 0xfffffff0, 0x10);
+	reassembly_add(&r, 0x20, 0x30);
+	CHECK(reassembly_covers(&r, 0xfffffff0, 0x10));
+	CHECK(reassembly_covers(&r, 0, 1));
+	CHECK(reassembly_covers(&r, 0x20, 0x30));
+	CHECK(!reassembly_covers(&r, 0xffffffef, 0));
+	CHECK(!reassembly_covers(&r, 0, 0x11));
+	CHECK(!reassembly_covers(&r, 0, 0x30)); /* a hole in it */
+	CHECK(!reassembly_covers(&r, 0x40, 0x41));
+}
+
 /* Against a plain array of bytes, over the wrap. */
 static void random_ranges_agree_with_a_bitmap(void)
 {
@@ -163,5 +246,9 @@ TEST_SUITE(reassembly)
 	TEST(sequence_numbers_wrap);
 	TEST(full_set_refuses_a_new_range_but_still_merges);
 	TEST(end_of_stream_is_remembered);
+	TEST(the_range_that_grew_last_comes_first);
+	TEST(ranges_that_are_no_more_are_forgotten);
+	TEST(more_ranges_than_are_remembered_push_out_the_oldest);
+	TEST(covers_asks_for_all_of_it);
 	TEST(random_ranges_agree_with_a_bitmap);
 }

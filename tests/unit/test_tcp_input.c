@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "lib/pool.h"
 #include "support/tcp_fixture.h"
 
 static void begin_with(bool timestamps)
@@ -166,17 +167,43 @@ static void text_beyond_the_window_is_cut(void)
 	end();
 }
 
-static void more_gaps_than_can_be_remembered_lose_nothing(void)
+static void gaps_are_remembered_in_hundreds(void)
 {
 	begin();
-	for (uint32_t i = 1; i <= 60; i++) /* every second hundred is missing */
+	for (uint32_t i = 1; i <= 200; i++) /* every second hundred is missing */
+		peer_inject_pattern(&peer, peer.seq + 200 * i, 100);
+	host_settle(h);
+	CHECK_EQ(host_counter(h, CNT_tcp_reassembly), 0);
+	CHECK_EQ(pool_used(h->w->tcp->many_ranges), 1);
+	peer_inject_pattern(&peer, peer.seq, 200 + 100);
+	for (uint32_t i = 1; i <= 200; i++)
+		peer_inject_pattern(&peer, peer.seq + 200 * i + 100, 100);
+	host_settle(h);
+	CHECK_EQ(app_read_pattern(&s, 65000), 201 * 200);
+	CHECK_EQ(pool_used(h->w->tcp->many_ranges), 0);
+	host_drain(h);
+	end();
+}
+
+static void more_gaps_than_can_be_remembered_lose_nothing(void)
+{
+	void *taken[8];
+	uint32_t count = 0;
+
+	begin();
+	while (count < RTE_DIM(taken) &&
+	       (taken[count] = pool_get(h->w->tcp->many_ranges)) != NULL)
+		count++;
+	for (uint32_t i = 1; i <= 90; i++) /* every second hundred is missing */
 		peer_inject_pattern(&peer, peer.seq + 200 * i, 100);
 	host_settle(h);
 	CHECK(host_counter(h, CNT_tcp_reassembly) > 0);
-	for (uint32_t i = 0; i <= 60; i++) /* then all of it, as a retransmission */
+	for (uint32_t i = 0; i <= 90; i++) /* then all of it, as a retransmission */
 		peer_inject_pattern(&peer, peer.seq + 200 * i, 200);
 	host_settle(h);
-	CHECK_EQ(app_read_pattern(&s, 20000), 61 * 200);
+	CHECK_EQ(app_read_pattern(&s, 20000), 91 * 200);
+	while (count > 0)
+		pool_put(h->w->tcp->many_ranges, taken[--count]);
 	host_drain(h);
 	end();
 }
@@ -548,6 +575,7 @@ TEST_SUITE(tcp_input)
 	TEST(overlapping_text_is_delivered_once);
 	TEST(a_duplicate_is_acknowledged_and_dropped);
 	TEST(text_beyond_the_window_is_cut);
+	TEST(gaps_are_remembered_in_hundreds);
 	TEST(more_gaps_than_can_be_remembered_lose_nothing);
 	TEST(without_a_chunk_left_text_is_dropped_and_comes_again);
 	TEST(sequence_numbers_wrap_while_receiving);

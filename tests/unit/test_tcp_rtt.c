@@ -36,14 +36,15 @@ static void later_samples_are_smoothed_by_an_eighth_and_a_quarter(void)
 	CHECK_EQ(rtt_rto_ms(&r), 410 + 4 * 170);
 }
 
-static void steady_samples_bring_the_timeout_to_the_clocks_granularity(void)
+/* As in Linux: the minimum lies above the round trip, for a repair takes another one. */
+static void steady_samples_bring_the_timeout_to_its_minimum_above_the_round_trip(void)
 {
 	struct rtt r = sampled(500000);
 
 	for (int i = 0; i < 200; i++)
 		rtt_sample(&r, 500000);
 	CHECK_EQ(rtt_smoothed_us(&r), 500000);
-	CHECK_RANGE(rtt_rto_ms(&r), 501, 502);
+	CHECK_EQ(rtt_rto_ms(&r), 500 + RTO_MIN_MS);
 }
 
 static void timeout_is_never_below_its_minimum(void)
@@ -74,13 +75,42 @@ static void each_timeout_doubles_up_to_the_maximum(void)
 	CHECK_EQ(rtt_backed_off_ms(RTO_MAX_MS, 255), RTO_MAX_MS);
 }
 
+/* RFC 8985 section 6.2, step 1: a windowed minimum. */
+static void the_shortest_round_trip_is_kept_for_minutes(void)
+{
+	struct min_rtt m = {0};
+	uint32_t now_ms = 0u - 1000; /* over the wrap */
+
+	min_rtt_sample(&m, 5000, now_ms);
+	min_rtt_sample(&m, 3000, now_ms += 10);
+	min_rtt_sample(&m, 9000, now_ms += 10);
+	CHECK_EQ(m.us, 3000);
+	min_rtt_sample(&m, 8000, now_ms += MIN_RTT_WINDOW_MS - 30);
+	CHECK_EQ(m.us, 3000);
+	min_rtt_sample(&m, 0, now_ms); /* faster than the clock */
+	CHECK_EQ(m.us, 1);
+}
+
+static void a_path_that_became_longer_is_noticed(void)
+{
+	struct min_rtt m = {0};
+	uint32_t now_ms = 1000;
+
+	min_rtt_sample(&m, 3000, now_ms);
+	for (uint32_t i = 0; i < 11; i++)
+		min_rtt_sample(&m, 8000 + i, now_ms += 60000);
+	CHECK_RANGE(m.us, 8000, 8010);
+}
+
 TEST_SUITE(tcp_rtt)
 {
 	TEST(before_any_sample_the_timeout_is_one_second);
 	TEST(first_sample_sets_variation_to_half_of_it);
 	TEST(later_samples_are_smoothed_by_an_eighth_and_a_quarter);
-	TEST(steady_samples_bring_the_timeout_to_the_clocks_granularity);
+	TEST(steady_samples_bring_the_timeout_to_its_minimum_above_the_round_trip);
 	TEST(timeout_is_never_below_its_minimum);
 	TEST(timeout_is_never_above_its_maximum);
 	TEST(each_timeout_doubles_up_to_the_maximum);
+	TEST(the_shortest_round_trip_is_kept_for_minutes);
+	TEST(a_path_that_became_longer_is_noticed);
 }

@@ -217,6 +217,53 @@ static void two_workers_share_the_connections(void)
 	host_end(second);
 }
 
+static void lose_on_a_path_of(uint32_t delay_us)
+{
+	begin(delay_us);
+	l.way[0].loss_per_mille = l.way[1].loss_per_mille = 20;
+	CHECK(link_transfer(&l, &client, &server, 4 * MEGABYTE, 3600000000u));
+	CHECK(host_counter(first, CNT_tcp_retransmit) > 40);
+	/* A timeout because an ACK was lost is needless, a fast retransmission never is. */
+	CHECK(host_counter(first, CNT_tcp_rto) <= 3);
+	CHECK(host_counter(first, CNT_tcp_undo) <= host_counter(first, CNT_tcp_rto));
+	l.way[0].loss_per_mille = l.way[1].loss_per_mille = 0;
+	end();
+}
+
+/* RFC 8985: nearly all losses are found without a timeout. */
+static void losses_are_repaired_without_timeouts(void)
+{
+	lose_on_a_path_of(10000);
+}
+
+static void losses_on_a_long_path_are_repaired_without_timeouts(void)
+{
+	lose_on_a_path_of(95000);
+}
+
+/* Records of what is in flight get coarser, then. */
+static void few_flight_records_deliver_every_byte(void)
+{
+	for (uint32_t records = 1; records <= 16; records *= 4) {
+		struct host_config a = host_config_default();
+		struct host_config b = link_peer_config();
+
+		a.worker.max_flight_records = b.worker.max_flight_records = records;
+		begin_with(&a, &b, 2000);
+		for (int way = 0; way < 2; way++) {
+			l.way[way].loss_per_mille = 10;
+			l.way[way].reorder_per_mille = 10;
+			l.way[way].reorder_us = 3000;
+		}
+		CHECK(link_transfer(&l, &client, &server, MEGABYTE / 2, 3600000000u));
+		CHECK(link_transfer(&l, &server, &client, MEGABYTE / 2, 3600000000u));
+		for (int way = 0; way < 2; way++)
+			l.way[way].loss_per_mille = l.way[way].reorder_per_mille = 0;
+		end();
+		test_cleanup();
+	}
+}
+
 TEST_SUITE(tcp_transfer)
 {
 	TEST(a_good_link_needs_no_retransmission);
@@ -229,4 +276,7 @@ TEST_SUITE(tcp_transfer)
 	TEST(offloads_change_nothing_for_the_peer);
 	TEST(small_chunks_and_small_mtus_deliver_every_byte);
 	TEST(two_workers_share_the_connections);
+	TEST(losses_are_repaired_without_timeouts);
+	TEST(losses_on_a_long_path_are_repaired_without_timeouts);
+	TEST(few_flight_records_deliver_every_byte);
 }
