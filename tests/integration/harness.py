@@ -10,6 +10,7 @@ Nothing waits for a fixed time: wait_for() polls a condition until a deadline.
 import atexit
 import contextlib
 import ctypes
+import glob
 import json
 import os
 import re
@@ -156,12 +157,24 @@ class Process:
         with open(self.log, encoding="utf-8", errors="replace") as log:
             return log.read()
 
+    def threads(self):
+        """Where each of its threads is in the kernel."""
+        lines = []
+        for task in sorted(glob.glob(f"/proc/{self.popen.pid}/task/*")):
+            with contextlib.suppress(OSError):
+                with open(f"{task}/comm", encoding="utf-8") as comm:
+                    lines.append(f"    {comm.read().strip()}:")
+                with open(f"{task}/stack", encoding="utf-8") as stack:
+                    lines += [f"        {line.split()[-1]}" for line in stack]
+        return "\n".join(lines)
+
     def wait(self, seconds):
         """Its exit status."""
         try:
             status = self.popen.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise Failure(f"{self.name} did not end within {seconds} s") from None
+            raise Failure(f"{self.name} did not end within {seconds} s; its threads:\n"
+                          f"{self.threads()}") from None
         _living.discard(self)
         return status
 
