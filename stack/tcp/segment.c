@@ -171,10 +171,10 @@ static uint8_t *write_options(const struct tcp_segment *seg, uint8_t *at)
 		*at++ = 4;
 		at = write_be16(at, seg->mss);
 	}
-	if (seg->sack_permitted)
-		at = write_be16(at, OPTION_SACK_PERMITTED << 8 | 2);
 	if (seg->sack_permitted != seg->has_timestamp)
 		at = write_be16(at, OPTION_NOP << 8 | OPTION_NOP);
+	if (seg->sack_permitted)
+		at = write_be16(at, OPTION_SACK_PERMITTED << 8 | 2);
 	if (seg->has_timestamp) {
 		at = write_be16(at, OPTION_TIMESTAMP << 8 | 10);
 		at = write_be32(at, seg->ts_value);
