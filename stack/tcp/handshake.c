@@ -172,7 +172,11 @@ static void request_init(struct worker *w, struct request_sock *req, struct tcp_
 	};
 }
 
-/* RFC 9293 section 3.10.7.2, of a segment without RST and ACK. */
+/*
+ * RFC 9293 section 3.10.7.2, of a segment without RST and ACK.  We differ in
+ * two things: a SYN with FIN comes from scanners alone and is none; and text
+ * that a SYN brings is not queued but left to come again.
+ */
 enum counter tcp_rx_listen(struct worker *w, struct tcp_sock *listener, struct packet *p,
 			   uint32_t iss)
 {
@@ -302,7 +306,11 @@ static enum counter request_complete(struct worker *w, struct request_sock *req,
 	return tcp_rx_segment(w, child, p);
 }
 
-/* RFC 9293 section 3.10.7.4 in SYN-RECEIVED after a passive open. */
+/*
+ * RFC 9293 section 3.10.7.4 in SYN-RECEIVED after a passive open.  A SYN in
+ * the window does not take us back to LISTEN (fourth): it is challenged, as in
+ * the states after this one, or a guess would end a handshake.
+ */
 enum counter tcp_rx_request(struct worker *w, struct request_sock *req, struct packet *p)
 {
 	const struct tcp_segment *seg = &p->tcp;
@@ -316,7 +324,7 @@ enum counter tcp_rx_request(struct worker *w, struct request_sock *req, struct p
 	    (!seg->has_timestamp || seq_lt(seg->ts_value, req->ts_recent)))
 		return CNT_tcp_paws;
 	/* First, the sequence number. */
-	if (!tcp_seq_acceptable(seg->seq, req->irs + 1, req->rcv_window)) {
+	if (!tcp_segment_is_acceptable(seg, req->irs + 1, req->rcv_window)) {
 		if (seg->flags & TCP_FLAG_RST)
 			return CNT_tcp_rst;
 		request_tx_ack(w, req);
@@ -485,7 +493,7 @@ enum counter tcp_rx_syn_sent(struct worker *w, struct tcp_sock *tp, struct packe
 	if (!(seg->flags & TCP_FLAG_SYN))
 		return CNT_tcp_state;
 	take_syn(w, tp, seg);
-	if (!acks) { /* both opened at once */
+	if (!acks) { /* both opened at once; text and FIN, not acknowledged, come again */
 		tcp_set_state(tp, TCP_SYN_RECV);
 		tp->flags |= TCP_SOCK_SEND_SYN;
 		sock_want_output(w, tcp_sock_sk(tp));

@@ -321,11 +321,8 @@ void tcp_request_error(struct worker *w, struct request_sock *req, uint32_t sequ
 enum counter tcp_rx_segment(struct worker *w, struct tcp_sock *tp, struct packet *p);
 /* Steps 6 to 8, of a segment that begins at rcv_nxt or is trimmed to it: text and FIN. */
 enum counter tcp_rx_text_and_fin(struct worker *w, struct tcp_sock *tp, struct packet *p);
-/* Is seq within [start, start + window]? The end too: there an ACK of a full window lies. */
-static inline bool tcp_seq_acceptable(uint32_t seq, uint32_t start, uint32_t window)
-{
-	return seq - start <= window;
-}
+/* Step 1: does seg lie in the window, or touch it? */
+bool tcp_segment_is_acceptable(const struct tcp_segment *seg, uint32_t rcv_nxt, uint32_t window);
 
 /* ---- ack.c ---- */
 
