@@ -200,7 +200,8 @@ static enum counter rx_fin(struct worker *w, struct tcp_sock *tp, const struct t
 
 	if (seg->flags & TCP_FLAG_FIN && seq_gt(fin, tp->rcv_nxt)) {
 		r = reassembly_of(w, tp);
-		tcp_ack_now(w, tp);
+		if (seg->length == 0) /* else its text had its duplicate ACK: one each */
+			tcp_ack_now(w, tp);
 		if (r != NULL)
 			reassembly_set_end(r, fin);
 		return TCP_ACCEPTED;
