@@ -113,7 +113,20 @@ static void request_tx_synack(struct worker *w, struct request_sock *req)
 	tcp_tx_bare(w, &req->flow, &req->dst, &seg);
 }
 
-static void request_tx_ack(struct worker *w, struct request_sock *req)
+/* RFC 5961 section 7: within its limit, as for a connection. */
+static bool request_may_challenge(const struct worker *w, struct request_sock *req)
+{
+	if (w->now_ms - req->challenge_ms >= TCP_CHALLENGE_MS) {
+		req->challenge_ms = w->now_ms;
+		req->challenges = 0;
+	}
+	if (req->challenges == TCP_CHALLENGE_LIMIT)
+		return false;
+	req->challenges++;
+	return true;
+}
+
+static void request_challenge_ack(struct worker *w, struct request_sock *req)
 {
 	struct tcp_segment seg = {
 		.seq = req->iss + 1,
@@ -126,6 +139,8 @@ static void request_tx_ack(struct worker *w, struct request_sock *req)
 		.ts_echo = req->ts_recent,
 	};
 
+	if (!request_may_challenge(w, req))
+		return;
 	worker_count(w, CNT_tcp_challenge_ack);
 	tcp_tx_bare(w, &req->flow, &req->dst, &seg);
 }
@@ -327,7 +342,7 @@ enum counter tcp_rx_request(struct worker *w, struct request_sock *req, struct p
 	if (!tcp_segment_is_acceptable(seg, req->irs + 1, req->rcv_window)) {
 		if (seg->flags & TCP_FLAG_RST)
 			return CNT_tcp_rst;
-		request_tx_ack(w, req);
+		request_challenge_ack(w, req);
 		return CNT_tcp_seq;
 	}
 	/* Second and fourth, RST and SYN (with RFC 5961's answers). */
@@ -337,7 +352,7 @@ enum counter tcp_rx_request(struct worker *w, struct request_sock *req, struct p
 		return TCP_ACCEPTED;
 	}
 	if (seg->flags & (TCP_FLAG_RST | TCP_FLAG_SYN)) {
-		request_tx_ack(w, req);
+		request_challenge_ack(w, req);
 		return seg->flags & TCP_FLAG_RST ? CNT_tcp_rst : CNT_tcp_syn;
 	}
 	/* Fifth, the ACK. */

@@ -208,6 +208,8 @@ struct request_sock {
 	int8_t snd_scale; /* -1: the peer does not scale */
 	uint8_t rcv_scale;
 	uint8_t retries;
+	uint8_t challenges; /* challenge ACKs sent in the interval of TCP_CHALLENGE_MS ... */
+	uint32_t challenge_ms; /* ... that began then */
 	bool timestamps;
 	bool sack;
 	bool ecn;
