@@ -51,6 +51,7 @@
 #define TCP_PAWS_IDLE_MS    (24u * 24 * 3600 * 1000) /* RFC 7323 section 5.5 */
 #define TCP_CHALLENGE_LIMIT 10 /* RFC 5961 section 7: challenge ACKs of a connection ... */
 #define TCP_CHALLENGE_MS    5000u /* ... in so much time */
+#define TCP_COOKIE_LIFE_US  120000000u /* the longest that a SYN cookie is good */
 #define TCP_IDLE_MAX_MS     4000000u /* of what is told to congestion control: 32 bits of us */
 #define TCP_KEEP_IDLE_S     7200
 #define TCP_KEEP_INTERVAL_S 75
@@ -240,6 +241,7 @@ struct tcp_worker {
 	struct flight_pool flights; /* records of what is in flight */
 	struct time_wait_queue time_wait_queue; /* oldest first */
 	struct timer time_wait_timer;
+	uint64_t cookie_us; /* when a SYN cookie was last sent; 0: never */
 };
 
 static inline struct tcp_sock *tcp_sk(struct sock *sk)
@@ -302,6 +304,17 @@ static inline bool tcp_fin_is_acked(const struct tcp_sock *tp)
 
 uint32_t tcp_initial_sequence(const struct worker *w, const struct flow *flow);
 uint32_t tcp_timestamp_offset(const struct worker *w, const struct flow *flow);
+
+/* ---- cookie.c: half-open connections that need no memory ---- */
+
+/* The initial sequence number that tells what req holds, but for what the timestamp tells. */
+uint32_t tcp_cookie_make(const struct worker *w, const struct request_sock *req);
+/* The peer's MSS, if cookie was made of this not long ago; else 0. */
+uint16_t tcp_cookie_check(const struct worker *w, const struct flow *flow, uint32_t irs,
+			  uint32_t cookie);
+/* A timestamp just before now that tells of req's scale, SACK and ECN; and what it told. */
+uint32_t tcp_cookie_timestamp(const struct request_sock *req, uint32_t now);
+void tcp_cookie_read_timestamp(uint32_t echo, struct tcp_segment *syn);
 
 /* ---- handshake.c ---- */
 
