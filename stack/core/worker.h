@@ -74,6 +74,7 @@ struct worker_config {
 	uint32_t sndbuf_max_bytes;
 	uint32_t copybreak_bytes; /* sends shorter than this are copied into the mbuf */
 	uint8_t ecn; /* enum ecn_mode */
+	bool syn_cookies; /* TCP: when there is no room for a half-open connection */
 	uint32_t idle_us; /* sleep after so long without work; 0: never */
 	const char *name; /* unique prefix of pool names; NULL: "leat" */
 };
@@ -84,7 +85,7 @@ struct worker_config {
 		.max_requests = 16384, .max_time_wait = 16384, .max_flight_records = 131072,      \
 		.mbufs = 16384, .rcvbuf_bytes = 1u << 20, .sndbuf_bytes = 1u << 20,               \
 		.rcvbuf_max_bytes = 32u << 20, .sndbuf_max_bytes = 32u << 20,                     \
-		.copybreak_bytes = 256, .idle_us = 0, .name = "leat",                             \
+		.copybreak_bytes = 256, .syn_cookies = true, .idle_us = 0, .name = "leat",        \
 	}
 
 /* Run on a worker's thread on behalf of another one. */

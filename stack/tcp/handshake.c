@@ -4,9 +4,11 @@
  * active and simultaneous open.
  *
  * When there are too many, as in Linux: a SYN is dropped when the listener's
- * half-open connections or its accept queue have reached the backlog; the ACK
- * that would complete a handshake is dropped when the accept queue is full, so
- * the SYN-ACK goes out again and the peer's next ACK gets another chance.
+ * accept queue has reached the backlog, and answered with a cookie (cookie.c),
+ * or dropped if that is not wanted, when its half-open connections have; the
+ * ACK that would complete a handshake is dropped when the accept queue is full,
+ * so the SYN-ACK goes out again (but for a cookie's, which nobody remembers)
+ * and the peer's next segment gets another chance.
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -113,7 +115,20 @@ static void request_tx_synack(struct worker *w, struct request_sock *req)
 	tcp_tx_bare(w, &req->flow, &req->dst, &seg);
 }
 
-static void request_tx_ack(struct worker *w, struct request_sock *req)
+/* RFC 5961 section 7: within its limit, as for a connection. */
+static bool request_may_challenge(const struct worker *w, struct request_sock *req)
+{
+	if (w->now_ms - req->challenge_ms >= TCP_CHALLENGE_MS) {
+		req->challenge_ms = w->now_ms;
+		req->challenges = 0;
+	}
+	if (req->challenges == TCP_CHALLENGE_LIMIT)
+		return false;
+	req->challenges++;
+	return true;
+}
+
+static void request_challenge_ack(struct worker *w, struct request_sock *req)
 {
 	struct tcp_segment seg = {
 		.seq = req->iss + 1,
@@ -126,6 +141,8 @@ static void request_tx_ack(struct worker *w, struct request_sock *req)
 		.ts_echo = req->ts_recent,
 	};
 
+	if (!request_may_challenge(w, req))
+		return;
 	worker_count(w, CNT_tcp_challenge_ack);
 	tcp_tx_bare(w, &req->flow, &req->dst, &seg);
 }
@@ -172,7 +189,37 @@ static void request_init(struct worker *w, struct request_sock *req, struct tcp_
 	};
 }
 
-/* RFC 9293 section 3.10.7.2, of a segment without RST and ACK. */
+/* There is no room to remember the SYN in p: the answer lets the peer do it.  The SYN-ACK is sent
+ * once, so it depends on the peer's SYN coming again. */
+static enum counter tx_cookie(struct worker *w, struct tcp_sock *listener, const struct packet *p)
+{
+	struct request_sock req;
+
+	if (!w->config.syn_cookies)
+		return CNT_tcp_syn_table;
+	request_init(w, &req, listener, p);
+	if (dst_resolve(w, &req.dst, req.flow.family, &req.flow.remote) != 0)
+		return CNT_ip_no_route;
+	if (req.timestamps) {
+		uint32_t now = w->now_ms + req.ts_offset;
+
+		req.ts_offset -= now - tcp_cookie_timestamp(&req, now);
+	} else { /* nowhere to keep them */
+		req.snd_scale = -1;
+		req.sack = req.ecn = false;
+	}
+	req.iss = tcp_cookie_make(w, &req);
+	request_tx_synack(w, &req);
+	w->tcp->cookie_us = w->now_us;
+	worker_count(w, CNT_tcp_cookie_sent);
+	return TCP_ACCEPTED;
+}
+
+/*
+ * RFC 9293 section 3.10.7.2, of a segment without RST and ACK.  We differ in
+ * two things: a SYN with FIN comes from scanners alone and is none; and text
+ * that a SYN brings is not queued but left to come again.
+ */
 enum counter tcp_rx_listen(struct worker *w, struct tcp_sock *listener, struct packet *p,
 			   uint32_t iss)
 {
@@ -184,11 +231,9 @@ enum counter tcp_rx_listen(struct worker *w, struct tcp_sock *listener, struct p
 		return CNT_tcp_state;
 	if (!listener_has_room(w, &listener->ics))
 		return CNT_tcp_backlog;
-	if (l->request_count > l->backlog)
-		return CNT_tcp_syn_table;
-	req = pool_get(w->tcp->requests);
-	if (req == NULL)
-		return CNT_tcp_syn_table;
+	req = l->request_count <= l->backlog ? pool_get(w->tcp->requests) : NULL;
+	if (req == NULL) /* a cookie's sequence number cannot be chosen */
+		return iss == 0 ? tx_cookie(w, listener, p) : CNT_tcp_syn_table;
 	request_init(w, req, listener, p);
 	if (iss != 0)
 		req->iss = iss;
@@ -207,19 +252,6 @@ enum counter tcp_rx_listen(struct worker *w, struct tcp_sock *listener, struct p
 drop:
 	pool_put(w->tcp->requests, req);
 	return why;
-}
-
-enum counter tcp_rx_unknown(struct worker *w, struct packet *p)
-{
-	struct inet_sock *listener;
-
-	if (p->tcp.flags & TCP_FLAG_RST)
-		return CNT_tcp_no_sock;
-	listener = port_find(w, &p->flow, true);
-	if (listener != NULL && !(p->tcp.flags & TCP_FLAG_ACK))
-		return tcp_rx_listen(w, tcp_sk(&listener->sk), p, 0);
-	tcp_tx_reset_unknown(w, p);
-	return CNT_tcp_no_sock;
 }
 
 /* ---- the handshake's third segment ------------------------------------------ */
@@ -276,24 +308,21 @@ static void child_init(struct worker *w, struct tcp_sock *child, const struct re
 	tcp_update_mss(child, req->dst.mtu);
 }
 
-/* The request becomes a connection in its listener's accept queue, and takes the segment. */
-static enum counter request_complete(struct worker *w, struct request_sock *req, struct packet *p)
+static struct tcp_sock *child_create(struct worker *w, const struct request_sock *req)
 {
-	struct tcp_sock *listener = req->listener;
-	struct tcp_sock *child;
+	struct tcp_sock *child = tcp_sock_create(w, req->flow.family);
 
-	if (!listener_has_room(w, &listener->ics))
-		return CNT_tcp_backlog;
-	child = tcp_sock_create(w, req->flow.family);
 	if (child == NULL)
-		return CNT_tcp_sock_pool;
+		return NULL;
 	child_init(w, child, req);
 	tcp_set_state(child, TCP_SYN_RECV);
-	sock_table_replace(w->socks_by_flow, &child->ics.inet.flow,
-			   sock_entry_make(child, SOCK_ENTRY_SOCK));
-	tcp_sock_sk(child)->flags |= SOCK_HASHED;
-	request_free(w, req);
-	tcp_measure_syn(w, child, &p->tcp);
+	return child;
+}
+
+/* The child, found by its flow now, is a connection in the accept queue, and takes the segment. */
+static enum counter child_start(struct worker *w, struct tcp_sock *listener, struct tcp_sock *child,
+				struct packet *p)
+{
 	tcp_established(w, child);
 	if (listener_add(w, &listener->ics, &child->ics) != 0) {
 		tcp_abort(w, child);
@@ -303,7 +332,30 @@ static enum counter request_complete(struct worker *w, struct request_sock *req,
 	return tcp_rx_segment(w, child, p);
 }
 
-/* RFC 9293 section 3.10.7.4 in SYN-RECEIVED after a passive open. */
+/* The request becomes a connection. */
+static enum counter request_complete(struct worker *w, struct request_sock *req, struct packet *p)
+{
+	struct tcp_sock *listener = req->listener;
+	struct tcp_sock *child;
+
+	if (!listener_has_room(w, &listener->ics))
+		return CNT_tcp_backlog;
+	child = child_create(w, req);
+	if (child == NULL)
+		return CNT_tcp_sock_pool;
+	sock_table_replace(w->socks_by_flow, &child->ics.inet.flow,
+			   sock_entry_make(child, SOCK_ENTRY_SOCK));
+	tcp_sock_sk(child)->flags |= SOCK_HASHED;
+	request_free(w, req);
+	tcp_measure_syn(w, child, &p->tcp);
+	return child_start(w, listener, child, p);
+}
+
+/*
+ * RFC 9293 section 3.10.7.4 in SYN-RECEIVED after a passive open.  A SYN in
+ * the window does not take us back to LISTEN (fourth): it is challenged, as in
+ * the states after this one, or a guess would end a handshake.
+ */
 enum counter tcp_rx_request(struct worker *w, struct request_sock *req, struct packet *p)
 {
 	const struct tcp_segment *seg = &p->tcp;
@@ -317,10 +369,10 @@ enum counter tcp_rx_request(struct worker *w, struct request_sock *req, struct p
 	    (!seg->has_timestamp || seq_lt(seg->ts_value, req->ts_recent)))
 		return CNT_tcp_paws;
 	/* First, the sequence number. */
-	if (!tcp_seq_acceptable(seg->seq, req->irs + 1, req->rcv_window)) {
+	if (!tcp_segment_is_acceptable(seg, req->irs + 1, req->rcv_window)) {
 		if (seg->flags & TCP_FLAG_RST)
 			return CNT_tcp_rst;
-		request_tx_ack(w, req);
+		request_challenge_ack(w, req);
 		return CNT_tcp_seq;
 	}
 	/* Second and fourth, RST and SYN (with RFC 5961's answers). */
@@ -330,7 +382,7 @@ enum counter tcp_rx_request(struct worker *w, struct request_sock *req, struct p
 		return TCP_ACCEPTED;
 	}
 	if (seg->flags & (TCP_FLAG_RST | TCP_FLAG_SYN)) {
-		request_tx_ack(w, req);
+		request_challenge_ack(w, req);
 		return seg->flags & TCP_FLAG_RST ? CNT_tcp_rst : CNT_tcp_syn;
 	}
 	/* Fifth, the ACK. */
@@ -341,6 +393,85 @@ enum counter tcp_rx_request(struct worker *w, struct request_sock *req, struct p
 		return CNT_tcp_ack;
 	}
 	return request_complete(w, req, p);
+}
+
+/* ---- the third segment, with a cookie ---------------------------------------- */
+
+/* The SYN that p, which acknowledges a cookie, lets us infer. */
+static void infer_syn(const struct packet *p, uint16_t mss_bytes, struct packet *syn)
+{
+	*syn = *p;
+	syn->tcp.seq--;
+	syn->tcp.flags = TCP_FLAG_SYN;
+	syn->tcp.mss = mss_bytes;
+	if (p->tcp.has_timestamp)
+		tcp_cookie_read_timestamp(p->tcp.ts_echo, &syn->tcp);
+}
+
+/* The round trip of a cookie's SYN-ACK is not known: the first data tells. */
+static enum counter cookie_complete(struct worker *w, struct tcp_sock *listener, struct packet *p,
+				    uint16_t mss_bytes)
+{
+	struct request_sock req;
+	struct packet syn;
+	struct tcp_sock *child;
+
+	infer_syn(p, mss_bytes, &syn);
+	request_init(w, &req, listener, &syn);
+	req.iss = p->tcp.ack - 1;
+	if (dst_resolve(w, &req.dst, req.flow.family, &req.flow.remote) != 0)
+		return CNT_ip_no_route;
+	child = child_create(w, &req);
+	if (child == NULL)
+		return CNT_tcp_sock_pool;
+	if (sock_table_add(w->socks_by_flow, &req.flow, sock_entry_make(child, SOCK_ENTRY_SOCK)) !=
+	    0) {
+		tcp_done(w, child);
+		return CNT_tcp_syn_table;
+	}
+	tcp_sock_sk(child)->flags |= SOCK_HASHED;
+	worker_count(w, CNT_tcp_cookie_accepted);
+	return child_start(w, listener, child, p);
+}
+
+/* Have cookies been sent that may still be good? */
+static bool expects_cookies(const struct worker *w)
+{
+	return w->tcp->cookie_us != 0 && w->now_us - w->tcp->cookie_us < TCP_COOKIE_LIFE_US;
+}
+
+/* A segment with ACK for a listener. */
+static enum counter rx_cookie(struct worker *w, struct tcp_sock *listener, struct packet *p)
+{
+	const struct tcp_segment *seg = &p->tcp;
+	uint16_t mss_bytes;
+
+	if (!expects_cookies(w) || seg->flags & TCP_FLAG_SYN) {
+		tcp_tx_reset_unknown(w, p);
+		return CNT_tcp_no_sock;
+	}
+	mss_bytes = tcp_cookie_check(w, &p->flow, seg->seq - 1, seg->ack - 1);
+	if (mss_bytes == 0) {
+		tcp_tx_reset_unknown(w, p);
+		return CNT_tcp_cookie_failed;
+	}
+	if (!listener_has_room(w, &listener->ics))
+		return CNT_tcp_backlog;
+	return cookie_complete(w, listener, p, mss_bytes);
+}
+
+enum counter tcp_rx_unknown(struct worker *w, struct packet *p)
+{
+	struct inet_sock *listener;
+
+	if (p->tcp.flags & TCP_FLAG_RST)
+		return CNT_tcp_no_sock;
+	listener = port_find(w, &p->flow, true);
+	if (listener != NULL)
+		return p->tcp.flags & TCP_FLAG_ACK ? rx_cookie(w, tcp_sk(&listener->sk), p)
+						   : tcp_rx_listen(w, tcp_sk(&listener->sk), p, 0);
+	tcp_tx_reset_unknown(w, p);
+	return CNT_tcp_no_sock;
 }
 
 void tcp_request_error(struct worker *w, struct request_sock *req, uint32_t sequence, int error)
@@ -486,7 +617,7 @@ enum counter tcp_rx_syn_sent(struct worker *w, struct tcp_sock *tp, struct packe
 	if (!(seg->flags & TCP_FLAG_SYN))
 		return CNT_tcp_state;
 	take_syn(w, tp, seg);
-	if (!acks) { /* both opened at once */
+	if (!acks) { /* both opened at once; text and FIN, not acknowledged, come again */
 		tcp_set_state(tp, TCP_SYN_RECV);
 		tp->flags |= TCP_SOCK_SEND_SYN;
 		sock_want_output(w, tcp_sock_sk(tp));

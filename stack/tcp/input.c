@@ -228,7 +228,8 @@ static enum counter rx_fin(struct worker *w, struct tcp_sock *tp, const struct t
 
 	if (seg->flags & TCP_FLAG_FIN && seq_gt(fin, tp->rcv_nxt)) {
 		r = reassembly_of(w, tp);
-		tcp_ack_now(w, tp);
+		if (seg->length == 0) /* else its text had its duplicate ACK: one each */
+			tcp_ack_now(w, tp);
 		if (r != NULL)
 			reassembly_set_end(r, fin);
 		return TCP_ACCEPTED;
@@ -326,28 +327,29 @@ static void take_timestamp(struct tcp_sock *tp, const struct tcp_segment *seg)
 }
 
 /*
- * 3.10.7.4, first.  The table of RFC 9293 section 3.4, with two allowances: an
- * ACK just beyond the window is looked at (the peer has filled the window and
- * some of it was lost), and text at rcv_nxt before a shut window, of which
- * only the ACK counts.
+ * 3.10.7.4, first.  Table 6 of RFC 9293, with two allowances: an ACK just
+ * beyond the window is looked at (the peer has filled the window and some of
+ * it was lost), but no RST there (RFC 5961 section 3.2); and text at rcv_nxt
+ * before a shut window, of which only the ACK counts.
  */
-static bool sequence_is_acceptable(const struct tcp_sock *tp, const struct tcp_segment *seg)
+bool tcp_segment_is_acceptable(const struct tcp_segment *seg, uint32_t rcv_nxt, uint32_t window)
 {
-	uint32_t window = seq_gt(tp->rcv_edge, tp->rcv_nxt) ? tp->rcv_edge - tp->rcv_nxt : 0;
-	uint32_t last = tcp_segment_end(seg) - 1;
+	uint32_t length = tcp_segment_end(seg) - seg->seq;
 
-	if (tcp_segment_end(seg) == seg->seq)
-		return tcp_seq_acceptable(seg->seq, tp->rcv_nxt, window);
-	return seg->seq == tp->rcv_nxt || seq_in_window(seg->seq, tp->rcv_nxt, window) ||
-	       seq_in_window(last, tp->rcv_nxt, window);
+	if (seg->seq == rcv_nxt || seq_in_window(seg->seq, rcv_nxt, window))
+		return true;
+	if (length > 0)
+		return seq_in_window(seg->seq + length - 1, rcv_nxt, window);
+	return seg->seq == rcv_nxt + window && !(seg->flags & TCP_FLAG_RST);
 }
 
 static enum counter rx_sequence(struct worker *w, struct tcp_sock *tp,
 				const struct tcp_segment *seg)
 {
+	uint32_t window = seq_gt(tp->rcv_edge, tp->rcv_nxt) ? tp->rcv_edge - tp->rcv_nxt : 0;
 	bool old = paws_refuses(w, tp, seg);
 
-	if (!old && sequence_is_acceptable(tp, seg))
+	if (!old && tcp_segment_is_acceptable(seg, tp->rcv_nxt, window))
 		return TCP_GO_ON;
 	if (seg->flags & TCP_FLAG_RST)
 		return CNT_tcp_rst;

@@ -51,6 +51,7 @@
 #define TCP_PAWS_IDLE_MS    (24u * 24 * 3600 * 1000) /* RFC 7323 section 5.5 */
 #define TCP_CHALLENGE_LIMIT 10 /* RFC 5961 section 7: challenge ACKs of a connection ... */
 #define TCP_CHALLENGE_MS    5000u /* ... in so much time */
+#define TCP_COOKIE_LIFE_US  120000000u /* the longest that a SYN cookie is good */
 #define TCP_IDLE_MAX_MS     4000000u /* of what is told to congestion control: 32 bits of us */
 #define TCP_KEEP_IDLE_S     7200
 #define TCP_KEEP_INTERVAL_S 75
@@ -218,6 +219,8 @@ struct request_sock {
 	int8_t snd_scale; /* -1: the peer does not scale */
 	uint8_t rcv_scale;
 	uint8_t retries;
+	uint8_t challenges; /* challenge ACKs sent in the interval of TCP_CHALLENGE_MS ... */
+	uint32_t challenge_ms; /* ... that began then */
 	bool timestamps;
 	bool sack;
 	bool ecn;
@@ -249,6 +252,7 @@ struct tcp_worker {
 	struct flight_pool flights; /* records of what is in flight */
 	struct time_wait_queue time_wait_queue; /* oldest first */
 	struct timer time_wait_timer;
+	uint64_t cookie_us; /* when a SYN cookie was last sent; 0: never */
 };
 
 static inline struct tcp_sock *tcp_sk(struct sock *sk)
@@ -312,6 +316,17 @@ static inline bool tcp_fin_is_acked(const struct tcp_sock *tp)
 uint32_t tcp_initial_sequence(const struct worker *w, const struct flow *flow);
 uint32_t tcp_timestamp_offset(const struct worker *w, const struct flow *flow);
 
+/* ---- cookie.c: half-open connections that need no memory ---- */
+
+/* The initial sequence number that tells what req holds, but for what the timestamp tells. */
+uint32_t tcp_cookie_make(const struct worker *w, const struct request_sock *req);
+/* The peer's MSS, if cookie was made of this not long ago; else 0. */
+uint16_t tcp_cookie_check(const struct worker *w, const struct flow *flow, uint32_t irs,
+			  uint32_t cookie);
+/* A timestamp just before now that tells of req's scale, SACK and ECN; and what it told. */
+uint32_t tcp_cookie_timestamp(const struct request_sock *req, uint32_t now);
+void tcp_cookie_read_timestamp(uint32_t echo, struct tcp_segment *syn);
+
 /* ---- handshake.c ---- */
 
 int tcp_listen(struct worker *w, struct sock *sk, int backlog);
@@ -332,11 +347,8 @@ void tcp_request_error(struct worker *w, struct request_sock *req, uint32_t sequ
 enum counter tcp_rx_segment(struct worker *w, struct tcp_sock *tp, struct packet *p);
 /* Steps 6 to 8, of a segment that begins at rcv_nxt or is trimmed to it: text and FIN. */
 enum counter tcp_rx_text_and_fin(struct worker *w, struct tcp_sock *tp, struct packet *p);
-/* Is seq within [start, start + window]? The end too: there an ACK of a full window lies. */
-static inline bool tcp_seq_acceptable(uint32_t seq, uint32_t start, uint32_t window)
-{
-	return seq - start <= window;
-}
+/* Step 1: does seg lie in the window, or touch it? */
+bool tcp_segment_is_acceptable(const struct tcp_segment *seg, uint32_t rcv_nxt, uint32_t window);
 
 /* Forgets what is out of order. */
 void tcp_reassembly_free(struct worker *w, struct tcp_sock *tp);

@@ -102,10 +102,12 @@ static void time_wait_tx_ack(struct worker *w, struct time_wait *tw)
 	tcp_tx_bare(w, &tw->flow, &tw->dst, &seg);
 }
 
-/* RFC 6191 and RFC 1122 section 4.2.2.13: a SYN that cannot be an old duplicate. */
+/* RFC 6191 and RFC 1122 section 4.2.2.13: a SYN that cannot be an old duplicate, and that a
+ * listener takes. */
 static bool is_newer_syn(const struct time_wait *tw, const struct tcp_segment *seg)
 {
-	if (!(seg->flags & TCP_FLAG_SYN) || seg->flags & (TCP_FLAG_ACK | TCP_FLAG_RST))
+	if (!(seg->flags & TCP_FLAG_SYN) ||
+	    seg->flags & (TCP_FLAG_ACK | TCP_FLAG_RST | TCP_FLAG_FIN))
 		return false;
 	if (tw->timestamps && seg->has_timestamp && seg->ts_value != tw->ts_recent)
 		return seq_gt(seg->ts_value, tw->ts_recent);
@@ -122,7 +124,20 @@ static enum counter time_wait_reuse(struct worker *w, struct time_wait *tw, stru
 	return tcp_rx_listen(w, tcp_sk(&listener->sk), p, iss);
 }
 
-/* RFC 9293 section 3.10.7.4, as far as it concerns TIME-WAIT. */
+/* Is it the peer's FIN again, because our last ACK was lost? */
+static bool is_repeated_fin(const struct time_wait *tw, const struct tcp_segment *seg)
+{
+	const uint16_t both = TCP_FLAG_FIN | TCP_FLAG_ACK;
+
+	return (seg->flags & both) == both && tcp_segment_end(seg) == tw->rcv_nxt;
+}
+
+/*
+ * RFC 9293 section 3.10.7.4, as far as it concerns TIME-WAIT.  Nothing new can
+ * come, so what takes no sequence numbers needs no answer, wherever it lies:
+ * two ends that disagree would bounce ACKs until this one forgets.  All else
+ * gets one, text inside the window too.
+ */
 enum counter tcp_rx_time_wait(struct worker *w, struct time_wait *tw, struct packet *p)
 {
 	const struct tcp_segment *seg = &p->tcp;
@@ -137,16 +152,17 @@ enum counter tcp_rx_time_wait(struct worker *w, struct time_wait *tw, struct pac
 		if (listener != NULL)
 			return time_wait_reuse(w, tw, p, listener);
 	}
-	/* Nothing new can come: a bare ACK needs no answer, all else gets one. */
-	if (seg->length == 0 && !(seg->flags & (TCP_FLAG_SYN | TCP_FLAG_FIN)))
-		return paws ? CNT_tcp_paws : TCP_ACCEPTED;
+	if (seg->length == 0 && !(seg->flags & (TCP_FLAG_SYN | TCP_FLAG_FIN))) {
+		if (paws)
+			return CNT_tcp_paws;
+		return seg->flags & TCP_FLAG_ACK ? TCP_ACCEPTED : CNT_tcp_no_ack;
+	}
 	time_wait_tx_ack(w, tw);
 	if (paws)
 		return CNT_tcp_paws;
-	if (!(seg->flags & TCP_FLAG_FIN) || tcp_segment_end(seg) != tw->rcv_nxt)
+	if (!is_repeated_fin(tw, seg))
 		return CNT_tcp_seq;
-	/* Our last ACK was lost: 2 MSL begin again. */
-	TAILQ_REMOVE(&w->tcp->time_wait_queue, tw, link);
+	TAILQ_REMOVE(&w->tcp->time_wait_queue, tw, link); /* 2 MSL begin again */
 	time_wait_start(w, tw);
 	return TCP_ACCEPTED;
 }

@@ -59,6 +59,7 @@ static void every_option_is_taken(void)
 {
 	CHECK_EQ(load("[leatd]\nsocket = /tmp/x.sock # ours\nidle_us=0\nmax_applications=3\n"
 		      "max_socks=100\nmax_listeners=10\nmax_requests=20\nmax_time_wait=30\n"
+		      "syn_cookies=no\n"
 		      "mbufs=2048\ncopybreak=1K\nrcvbuf=64K\nrcvbuf_max=1M\nsndbuf=128K\n"
 		      "sndbuf_max=2M\ncontexts=5\nqueue_entries=128\nslots_per_worker=99\n"
 		      "chunks_per_worker=1000\nchunk_size=32K\nhuge_pages=no\n"
@@ -74,6 +75,7 @@ static void every_option_is_taken(void)
 	CHECK_EQ(config.worker.max_listeners, 10);
 	CHECK_EQ(config.worker.max_requests, 20);
 	CHECK_EQ(config.worker.max_time_wait, 30);
+	CHECK(!config.worker.syn_cookies);
 	CHECK_EQ(config.worker.mbufs, 2048);
 	CHECK_EQ(config.worker.copybreak_bytes, 1024);
 	CHECK_EQ(config.worker.rcvbuf_bytes, 65536);

@@ -283,7 +283,10 @@ static void the_last_ack_is_dropped_while_the_accept_queue_is_full(void)
 
 static void half_open_connections_are_bounded_by_the_backlog(void)
 {
-	begin();
+	struct host_config config = host_config_default();
+
+	config.worker.syn_cookies = false;
+	begin_unconnected(&config);
 	host_listen(h, 2);
 	for (int i = 0; i < 3; i++) {
 		struct peer p;
@@ -307,6 +310,7 @@ static void without_a_request_left_syns_are_dropped(void)
 	struct host_config config = host_config_default();
 
 	config.worker.max_requests = 2;
+	config.worker.syn_cookies = false;
 	h = host_new(&config);
 	for (int i = 0; i < 2; i++) {
 		peer_init(&peer, h);
