@@ -586,7 +586,7 @@ static void impossible_destinations_are_refused(void)
 	begin();
 	REQUIRE_EQ(app_socket(&h->app, SOCK_STREAM, &s), 0);
 	CHECK_EQ(app_connect(&s, 0x08080808, 80), -ENETUNREACH); /* there is no gateway */
-	CHECK(app_connect(&s, 0xe0000001, 80) != 0); /* multicast: RFC 9293 MUST-63 */
+	CHECK(app_connect(&s, 0xe0000001, 80) != 0); /* multicast: RFC 9293 MUST-46 */
 	CHECK(app_connect(&s, 0xffffffff, 80) != 0);
 	CHECK_EQ(host_state(&s), TCP_CLOSE);
 	HOST_EXPECT_NOTHING(h);
