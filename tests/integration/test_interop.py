@@ -16,6 +16,8 @@ from test_traffic import PORT, digest_from, digest_of, write_blocks
 MIB = 1 << 20
 BYTES = 2 * MIB  # each way, for each setting
 PATH = "loss=1%,reorder=1%,seed=11"
+JUMBO_MTU = 9000
+JUMBO_BYTES = 16 * MIB
 CONNECTIONS = 200
 CONNECTION_BYTES = 50000
 SECONDS = 60  # to give up after
@@ -136,6 +138,28 @@ def test_marks_of_congestion():
         check(info.has(ECN), "ECN is agreed on")
         check(info.delivered_ce > 0, "leat tells Linux of marked segments")
         check(info.has(ECN_SEEN), "leat's segments may be marked")
+        lab.expect_nothing_left()
+
+
+def test_jumbo_frames():
+    """On a packet socket: net_tap takes no MTU above 1500."""
+    config = {"leatd": {"mbufs": 8192, "mbuf_bytes": 9216}, "port0": {"mtu": JUMBO_MTU}}
+    with Lab(driver="af_packet", config=config, mtu=JUMBO_MTU) as lab:
+        for connected in (linux_connects, leat_connects):
+            info = exchange(*connected(lab), JUMBO_BYTES)
+            what = f"{connected.__name__}: {vars(info)}"
+            check(8000 < info.send_mss <= JUMBO_MTU - 40, f"Linux sends large segments; {what}")
+            check(8000 < info.receive_mss <= JUMBO_MTU - 40, f"leat sends large segments; {what}")
+        lab.expect_nothing_left()
+
+
+def test_jumbo_frames_over_a_bad_path():
+    config = {"leatd": {"mbufs": 8192, "mbuf_bytes": 9216},
+              "port0": {"mtu": JUMBO_MTU, "impair": PATH}}
+    with Lab(driver="af_packet", config=config, mtu=JUMBO_MTU) as lab:
+        for connected in (linux_connects, leat_connects):
+            exchange(*connected(lab), JUMBO_BYTES)
+        check(lab.counter("tcp_retransmit") > 0, "segments were sent again")
         lab.expect_nothing_left()
 
 
