@@ -71,6 +71,7 @@ static const struct option leatd_options[] = {
 	{"max_flight_records", OPTION_U32, IN(worker.max_flight_records), 16, 1u << 24, 0},
 	{"syn_cookies", OPTION_BOOL, IN(worker.syn_cookies), 0, 0, 0},
 	{"mbufs", OPTION_U32, IN(worker.mbufs), 1024, 1u << 22, 0},
+	{"mbuf_bytes", OPTION_U16, IN(worker.mbuf_bytes), 2048, 16384, 0},
 	{"copybreak", OPTION_BYTES, IN(worker.copybreak_bytes), 0, 65536, 0},
 	{"rcvbuf", OPTION_BYTES, IN(worker.rcvbuf_bytes), 4096, 1u << 30, 0},
 	{"rcvbuf_max", OPTION_BYTES, IN(worker.rcvbuf_max_bytes), 4096, 1u << 30, 0},

@@ -22,7 +22,6 @@
 #define INBOX_SIZE        1024
 #define STEERED_SIZE      4096
 #define MESSAGES_PER_POLL 64
-#define MBUF_DATA_ROOM    2048
 
 static __thread struct worker *current;
 
@@ -198,7 +197,7 @@ static int worker_create_tables(struct worker *w)
 	const struct worker_config *c = &w->config;
 
 	snprintf(name, sizeof(name), "%s_mbuf_%u", c->name, w->id);
-	w->mbufs = pool_create_mbufs(name, c->mbufs, MBUF_DATA_ROOM, c->socket_id);
+	w->mbufs = pool_create_mbufs(name, c->mbufs, c->mbuf_bytes, c->socket_id);
 	w->inbox = worker_ring(w, "in", INBOX_SIZE);
 	w->steered = worker_ring(w, "st", STEERED_SIZE);
 	w->listeners = worker_pool(w, "ln", c->max_listeners, sizeof(struct listener));

@@ -68,6 +68,7 @@ struct worker_config {
 	uint32_t max_time_wait;
 	uint32_t max_flight_records; /* of what TCP has in flight; without one, they get coarser */
 	uint32_t mbufs;
+	uint16_t mbuf_bytes; /* room in each for a packet, or a part of it */
 	uint32_t rcvbuf_bytes; /* default of SO_RCVBUF */
 	uint32_t sndbuf_bytes; /* default of SO_SNDBUF */
 	uint32_t rcvbuf_max_bytes; /* to which it may grow by itself or be set */
@@ -83,9 +84,10 @@ struct worker_config {
 	{                                                                                         \
 		.id = 0, .workers = 1, .socket_id = -1, .max_socks = 32768, .max_listeners = 256, \
 		.max_requests = 16384, .max_time_wait = 16384, .max_flight_records = 131072,      \
-		.mbufs = 16384, .rcvbuf_bytes = 1u << 20, .sndbuf_bytes = 1u << 20,               \
-		.rcvbuf_max_bytes = 32u << 20, .sndbuf_max_bytes = 32u << 20,                     \
-		.copybreak_bytes = 256, .syn_cookies = true, .idle_us = 0, .name = "leat",        \
+		.mbufs = 16384, .mbuf_bytes = 2048, .rcvbuf_bytes = 1u << 20,                     \
+		.sndbuf_bytes = 1u << 20, .rcvbuf_max_bytes = 32u << 20,                          \
+		.sndbuf_max_bytes = 32u << 20, .copybreak_bytes = 256, .syn_cookies = true,       \
+		.idle_us = 0, .name = "leat",                                                     \
 	}
 
 /* Run on a worker's thread on behalf of another one. */

@@ -119,6 +119,13 @@ static void port_decide_offloads(struct port *port, const struct port_config *co
 
 /* ---- opening ---- */
 
+/* What to tell the device: net_af_packet refuses to be told of more than Ethernet's own, but passes
+ * on what fits into its frames. */
+static uint16_t device_mtu(const struct port *port, const struct rte_eth_dev_info *info)
+{
+	return device_is(info, "net_af_packet") ? RTE_MIN(port->mtu, RTE_ETHER_MTU) : port->mtu;
+}
+
 /* A frame must fit into one mbuf, or the device must be able to spread it over several. */
 static int port_decide_mtu(struct port *port, const struct port_config *config,
 			   const struct rte_eth_dev_info *info, struct rte_eth_conf *conf)
@@ -137,7 +144,7 @@ static int port_decide_mtu(struct port *port, const struct port_config *config,
 			return -EINVAL;
 		conf->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
 	}
-	conf->rxmode.mtu = port->mtu;
+	conf->rxmode.mtu = device_mtu(port, info);
 	return 0;
 }
 
@@ -166,15 +173,15 @@ static int port_setup_queues(struct port *port, const struct port_config *config
 
 /* Asks the device for an MTU that is not its own; one that cannot be told may still be used below
  * what it takes anyway. */
-static int port_set_mtu(const struct port *port)
+static int port_set_mtu(const struct port *port, uint16_t mtu)
 {
 	uint16_t current;
 	int err;
 
-	if (rte_eth_dev_get_mtu(port->id, &current) == 0 && current == port->mtu)
+	if (rte_eth_dev_get_mtu(port->id, &current) == 0 && current == mtu)
 		return 0;
-	err = rte_eth_dev_set_mtu(port->id, port->mtu);
-	return err == -ENOTSUP && port->mtu <= RTE_ETHER_MTU ? 0 : err;
+	err = rte_eth_dev_set_mtu(port->id, mtu);
+	return err == -ENOTSUP && mtu <= RTE_ETHER_MTU ? 0 : err;
 }
 
 static int port_learn_address(struct port *port, const struct rte_eth_dev_info *info)
@@ -212,7 +219,7 @@ static int port_configure(struct port *port, const struct port_config *config,
 	if (err == 0)
 		err = port_setup_queues(port, config, info, &conf);
 	if (err == 0)
-		err = port_set_mtu(port);
+		err = port_set_mtu(port, device_mtu(port, info));
 	return err;
 }
 

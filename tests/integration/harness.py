@@ -25,6 +25,9 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("LEAT_BUILD", os.path.join(ROOT, "build"))
 
+# LEAT_LONG=1: what takes too long to be run each time is run, too.
+LONG = os.environ.get("LEAT_LONG") == "1"
+
 KERNEL = "198.18.0.1"  # the Linux stack's address on each lab's link
 STACK = "198.18.0.2"  # leat's
 
@@ -322,6 +325,7 @@ class Lab:
     beside: another lab, whose kernel end of the veth this lab's leatd serves too.
     start:  False: without link and leatd, for tests that start them.
     loss_percent: of the frames get lost, each way (af_packet).
+    mtu:    of the link that is made; leatd's own is configuration (af_packet).
     bridge: {"forward": ..., "backward": ...}, either or both: a Bridge between the two, forward
             being from the Linux stack to leat (af_packet).
     """
@@ -329,7 +333,7 @@ class Lab:
     _count = 0
 
     def __init__(self, driver="tap", lcores="0", config=None, beside=None, address=STACK,
-                 start=True, loss_percent=0, bridge=None):
+                 start=True, loss_percent=0, mtu=1500, bridge=None):
         Lab._count += 1
         self.driver = driver
         self.directory = tempfile.mkdtemp(prefix="leat-test-")
@@ -341,6 +345,7 @@ class Lab:
         self.address = address
         self.start_at_once = start
         self.loss_percent = loss_percent
+        self.mtu = mtu
         self.bridge_options = bridge
         self.bridge = None
         self.processes = []
@@ -398,7 +403,7 @@ class Lab:
             bridge = Bridge("leat0", self.kernel, "leat1", self.outside, **self.bridge_options)
             self.bridge = bridge.__enter__()
         elif self.loss_percent == 0:
-            make_veth("leat0", self.kernel, "leat1", self.outside)
+            make_veth("leat0", self.kernel, "leat1", self.outside, self.mtu)
         else:
             self._make_lossy_link()
         offloads_off("leat0")
@@ -423,8 +428,8 @@ class Lab:
     def eal_arguments(self):
         interface = "leat1" if self.outside else "leat0"
         device = f"--vdev={self.device()},iface={interface}"
-        if self.bridge is not None:
-            device = packet_device(self.device(), interface)
+        if self.bridge is not None or (self.outside and self.mtu > 1500):
+            device = packet_device(self.device(), interface, self.mtu)
         return ["-l", self.lcores, "--no-pci", "--no-huge", "--no-shconf", "-m", "1024",
                 "--file-prefix", self.prefix, device]
 

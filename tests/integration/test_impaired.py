@@ -5,9 +5,10 @@ import contextlib
 import os
 import re
 import socket
+import time
 
-from harness import (KERNEL, STACK, Bridge, Lab, Namespace, Thread, check, check_equal, connect,
-                     listen, receive_all, run)
+from harness import (KERNEL, LONG, STACK, Bridge, Lab, Namespace, Thread, check, check_equal,
+                     connect, listen, receive_all, run)
 from test_traffic import PORT, digest_from, digest_of, transfer_in, transfer_out, write_blocks
 
 MIB = 1 << 20
@@ -16,6 +17,11 @@ PORT_BYTES = 16 * MIB
 PORT_PATH = "loss=0.5%,reorder=1%,dup=0.5%,corrupt=0.1%,seed=3"
 BRIDGE_BYTES = 16 * MIB
 BRIDGE_PATH = "loss=0.1%,delay=1ms,limit=4000"
+# MiB each way, by percent of loss; with LEAT_LONG=1 so many that the whole takes minutes.
+LOSS_MIB = {0: 256, 1: 256, 5: 32, 10: 8} if LONG else {0: 16, 1: 8, 5: 2, 10: 1}
+LOSS_SECONDS = 600 if LONG else 30  # for each transfer
+REQUESTS = 300
+REQUEST_BYTES = 4000  # some segments, the last of which nothing follows
 
 
 def impaired_lab(text, **options):
@@ -91,6 +97,67 @@ def test_what_is_delayed_when_leatd_ends_is_let_go():
         run("ping", "-c", "20", "-i", "0.01", "-W", "1", STACK, good=(0, 1))
         lab.stop_leatd(15)
         check_equal(lab.leatd.popen.returncode, 0, "leatd's status")
+
+
+def congestion_controls():
+    """Those of the Linux stack."""
+    with open("/proc/sys/net/ipv4/tcp_available_congestion_control", encoding="ascii") as names:
+        return names.read().split()
+
+
+def exact_under_loss(percent):
+    """From Linux with each congestion control it has, and to it with leat's own."""
+    total = LOSS_MIB[percent] * MIB
+    with impaired_lab(f"loss={percent}%,reorder=1%,seed=17") as lab:
+        for congestion in congestion_controls():
+            timed(f"from Linux with {congestion}", lab, total, transfer_in, congestion=congestion)
+        timed("from leat", lab, total, transfer_out)
+        check(lab.counter("impair_reordered") > 0, "packets were reordered")
+        check_equal(lab.counter("impair_lost") > 0, percent > 0, "packets were lost")
+        lab.expect_nothing_left()
+
+
+def timed(what, lab, total, transfer, **options):
+    start = time.monotonic()
+    timeouts = lab.counter("tcp_rto")
+    transfer(lab, total, seconds=LOSS_SECONDS, **options)
+    if LONG:
+        print(f"\n    {what}: {total // MIB} MiB in {time.monotonic() - start:.1f} s, "
+              f"{lab.counter('tcp_rto') - timeouts} timeouts of leat's", end="", flush=True)
+
+
+def test_exact_without_loss():
+    exact_under_loss(0)
+
+
+def test_exact_under_1_percent_of_loss():
+    exact_under_loss(1)
+
+
+def test_exact_under_5_percent_of_loss():
+    exact_under_loss(5)
+
+
+def test_exact_under_10_percent_of_loss():
+    exact_under_loss(10)
+
+
+def test_lost_tails_of_answers():
+    """Nothing follows an answer that would tell of its loss: loss probes and timeouts do."""
+    with impaired_lab("loss=2%,seed=19") as lab:
+        lab.server("leat-echo", PORT)
+        client = connect(PORT, 30)
+        for i in range(REQUESTS):
+            request = i.to_bytes(4, "little") * (REQUEST_BYTES // 4)
+            client.sendall(request)
+            check(receive_all(client, len(request)) == request, "the echo")
+        client.close()
+        probes, timeouts = lab.counter("tcp_loss_probe"), lab.counter("tcp_rto")
+        check(probes > 0, f"leat probes for lost tails: {probes} probes, {timeouts} timeouts")
+        check(timeouts < probes, f"most often in time: {probes} probes, {timeouts} timeouts")
+        shown = lab.leat("stat")
+        check(re.search(rf"tcp_loss_probe\s+{probes}\b", shown), f"leat stat shows it:\n{shown}")
+        lab.expect_nothing_left(applications=1, listeners=1)
 
 
 # ---- the bridge ----

@@ -43,30 +43,32 @@ def write_blocks(write, total):
         write(block)
 
 
-def transfer_in(lab, total):
-    """The Linux stack sends, an application on leat receives."""
+def transfer_in(lab, total, seconds=60, congestion=None):
+    """The Linux stack sends, with such a congestion control, an application on leat receives."""
     receiver = lab.application("leat-nc", "-l", STACK, PORT, stdout=subprocess.PIPE)
     wait_for(lambda: lab.listening(PORT), 10, "leat-nc listens")
     reading = Thread(digest_from, receiver.stdout.read)
     sender = connect(PORT)
-    sender.settimeout(60)
+    sender.settimeout(seconds)
+    if congestion is not None:
+        sender.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, congestion.encode())
     write_blocks(sender.sendall, total)
     sender.shutdown(socket.SHUT_WR)
-    check_equal(reading.result_within(60), (digest_of(total), total), "what arrived")
+    check_equal(reading.result_within(seconds), (digest_of(total), total), "what arrived")
     receiver.finish()
     sender.close()
 
 
-def transfer_out(lab, total):
+def transfer_out(lab, total, seconds=60):
     """An application on leat sends, the Linux stack receives."""
     listener = listen(PORT)
     sender = lab.application("leat-nc", KERNEL, PORT, stdin=subprocess.PIPE)
     receiver, _ = listener.accept()
-    receiver.settimeout(60)
+    receiver.settimeout(seconds)
     reading = Thread(digest_from, receiver.recv)
     write_blocks(sender.stdin.write, total)
     sender.stdin.close()
-    check_equal(reading.result_within(60), (digest_of(total), total), "what arrived")
+    check_equal(reading.result_within(seconds), (digest_of(total), total), "what arrived")
     receiver.close()
     sender.finish()
     listener.close()

@@ -60,7 +60,8 @@ static void every_option_is_taken(void)
 	CHECK_EQ(load("[leatd]\nsocket = /tmp/x.sock # ours\nidle_us=0\nmax_applications=3\n"
 		      "max_socks=100\nmax_listeners=10\nmax_requests=20\nmax_time_wait=30\n"
 		      "syn_cookies=no\n"
-		      "mbufs=2048\ncopybreak=1K\nrcvbuf=64K\nrcvbuf_max=1M\nsndbuf=128K\n"
+		      "mbufs=2048\nmbuf_bytes=9216\ncopybreak=1K\nrcvbuf=64K\nrcvbuf_max="
+		      "1M\nsndbuf=128K\n"
 		      "sndbuf_max=2M\ncontexts=5\nqueue_entries=128\nslots_per_worker=99\n"
 		      "chunks_per_worker=1000\nchunk_size=32K\nhuge_pages=no\n"
 		      "[access]\nuid=1, 2,3\ngid = 7\nlow_ports_uid=4\n" PORT0
@@ -77,6 +78,7 @@ static void every_option_is_taken(void)
 	CHECK_EQ(config.worker.max_time_wait, 30);
 	CHECK(!config.worker.syn_cookies);
 	CHECK_EQ(config.worker.mbufs, 2048);
+	CHECK_EQ(config.worker.mbuf_bytes, 9216);
 	CHECK_EQ(config.worker.copybreak_bytes, 1024);
 	CHECK_EQ(config.worker.rcvbuf_bytes, 65536);
 	CHECK_EQ(config.worker.rcvbuf_max_bytes, 1 << 20);
