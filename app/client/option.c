@@ -29,14 +29,16 @@ static int set_timeout(int64_t *timeout_us, const void *value, socklen_t length)
 
 static int set_remote(struct socket *so, int level, int name, const void *value, socklen_t length)
 {
+	/* Of a longer one nobody looks at more: no option that can be set is longer. */
 	struct leat_option option = {
-		.level = (int16_t)level, .name = (int16_t)name, .length_bytes = length};
+		.level = (int16_t)level,
+		.name = (int16_t)name,
+		.length_bytes = length < LEAT_OPTION_BYTES ? length : LEAT_OPTION_BYTES,
+	};
 
-	if (length > sizeof(option.value))
-		return -EINVAL;
 	if (level != option.level || name != option.name)
 		return -ENOPROTOOPT;
-	memcpy(option.value, value, length);
+	memcpy(option.value, value, option.length_bytes);
 	for (unsigned i = 0; i < socket_count(so); i++) {
 		struct leat_sqe sqe = {
 			.op = LEAT_OP_SETSOCKOPT, .handle = so->socks[i].handle, .option = option};
@@ -91,24 +93,41 @@ static int get_int(int number, void *value, socklen_t *length)
 	return give(value, length, &number, sizeof(number));
 }
 
+/* Asks leatd, through cq; the value is cut to *length. */
+static int ask_remote(struct socket *so, struct leat_cq *cq, struct leat_option option, void *value,
+		      socklen_t *length)
+{
+	unsigned worker = sock_worker(socket_home(so));
+	struct leat_sqe sqe = {
+		.op = LEAT_OP_GETSOCKOPT, .handle = socket_home(so)->handle, .option = option};
+	struct leat_cqe cqe;
+	int r = context_call(cq, worker, &sqe, &cqe);
+
+	if (r != 0)
+		return r;
+	if (cqe.option.length_bytes <= LEAT_OPTION_BYTES)
+		return give(value, length, cqe.option.value, cqe.option.length_bytes);
+	if (cqe.option.length_bytes > LEAT_ANSWER_BYTES)
+		return -EPROTO;
+	return give(value, length, cq->channel[worker].shared->answer, cqe.option.length_bytes);
+}
+
 static int get_remote(struct socket *so, int level, int name, void *value, socklen_t *length)
 {
-	struct leat_option option = {.level = (int16_t)level, .name = (int16_t)name};
-	struct leat_sqe sqe = {.op = LEAT_OP_GETSOCKOPT, .handle = socket_home(so)->handle};
-	struct leat_cqe cqe;
+	struct leat_option option = {
+		.level = (int16_t)level, .name = (int16_t)name, .length_bytes = *length};
+	struct leat_cq *cq = socket_context(so);
 	int r;
 
 	if (level != option.level || name != option.name)
 		return -ENOPROTOOPT;
-	option.length_bytes = *length < sizeof(option.value) ? *length
-							     : (uint32_t)sizeof(option.value);
-	sqe.option = option;
-	r = context_call(socket_context(so), sock_worker(socket_home(so)), &sqe, &cqe);
-	if (r != 0)
-		return r;
-	if (cqe.option.length_bytes > sizeof(cqe.option.value))
-		return -EPROTO;
-	return give(value, length, cqe.option.value, cqe.option.length_bytes);
+	if (*length <= LEAT_OPTION_BYTES)
+		return ask_remote(so, cq, option, value, length);
+	/* One at a time: a context has one place for a long answer of each worker. */
+	pthread_mutex_lock(&cq->answer_lock);
+	r = ask_remote(so, cq, option, value, length);
+	pthread_mutex_unlock(&cq->answer_lock);
+	return r;
 }
 
 int socket_get_option(struct socket *so, int level, int name, void *value, socklen_t *length)

@@ -11,7 +11,30 @@
 
 #define BUFFER_MIN_BYTES 2304 /* Linux's least SO_RCVBUF */
 
-int option_read(const struct leat_option *option, void *value, uint32_t bytes)
+/* ---- between submissions and protocols ---- */
+
+int option_take(const struct leat_option *from, struct sock_option *option)
+{
+	option->level = from->level;
+	option->name = from->name;
+	option->length_bytes = from->length_bytes;
+	if (from->length_bytes > sizeof(from->value))
+		return -EINVAL;
+	memcpy(option->value, from->value, sizeof(from->value));
+	return 0;
+}
+
+void option_give(const struct sock_option *option, struct leat_option *to, uint8_t *answer)
+{
+	uint8_t *value = option->length_bytes > sizeof(to->value) ? answer : to->value;
+
+	to->level = option->level;
+	to->name = option->name;
+	to->length_bytes = option->length_bytes;
+	memcpy(value, option->value, option->length_bytes);
+}
+
+int option_read(const struct sock_option *option, void *value, uint32_t bytes)
 {
 	if (option->length_bytes < bytes)
 		return -EINVAL;
@@ -19,7 +42,7 @@ int option_read(const struct leat_option *option, void *value, uint32_t bytes)
 	return 0;
 }
 
-int option_write(struct leat_option *option, const void *value, uint32_t bytes)
+int option_write(struct sock_option *option, const void *value, uint32_t bytes)
 {
 	option->length_bytes = RTE_MIN(option->length_bytes, bytes);
 	memcpy(option->value, value, option->length_bytes);
@@ -58,7 +81,7 @@ int option_set_field(const struct option_field *table, struct sock *sk, int name
 }
 
 int option_get_field(const struct option_field *table, const struct sock *sk,
-		     struct leat_option *option)
+		     struct sock_option *option)
 {
 	const struct option_field *f = find_field(table, option->name);
 	const void *at;
@@ -86,7 +109,7 @@ static uint32_t buffer_bytes(const struct sock *sk, int value, uint32_t max_byte
 	return (uint32_t)RTE_MIN(bytes, (int64_t)max_bytes);
 }
 
-int sock_setsockopt(struct worker *w, struct sock *sk, const struct leat_option *option)
+int sock_setsockopt(struct worker *w, struct sock *sk, const struct sock_option *option)
 {
 	int value;
 
@@ -110,7 +133,7 @@ int sock_setsockopt(struct worker *w, struct sock *sk, const struct leat_option 
 	}
 }
 
-int sock_getsockopt(const struct sock *sk, struct leat_option *option)
+int sock_getsockopt(const struct sock *sk, struct sock_option *option)
 {
 	switch (option->name) {
 	case SO_REUSEADDR:

@@ -24,6 +24,7 @@
 
 struct worker;
 struct sock_info;
+struct sock_option;
 
 struct proto {
 	const char *name;
@@ -38,8 +39,8 @@ struct proto {
 	int (*listen)(struct worker *w, struct sock *sk, int backlog);
 	int (*connect)(struct worker *w, struct sock *sk, const struct leat_addr *addr);
 	int (*shutdown)(struct worker *w, struct sock *sk, int how);
-	int (*setsockopt)(struct worker *w, struct sock *sk, const struct leat_option *option);
-	int (*getsockopt)(struct worker *w, struct sock *sk, struct leat_option *option);
+	int (*setsockopt)(struct worker *w, struct sock *sk, const struct sock_option *option);
+	int (*getsockopt)(struct worker *w, struct sock *sk, struct sock_option *option);
 
 	/* The application moved tx_tail or rx_head (already synced into sk->ring). */
 	void (*sync)(struct worker *w, struct sock *sk);

@@ -3,9 +3,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "sock/option.h"
+#include "tcp/info.h"
 #include "tcp/segment.h"
 #include "tcp/tcp_sock.h"
 
@@ -22,7 +25,7 @@ static const struct option_field tcp_fields[] = {
 
 /* ---- SOL_SOCKET ------------------------------------------------------------- */
 
-static int set_linger(struct tcp_sock *tp, const struct leat_option *option)
+static int set_linger(struct tcp_sock *tp, const struct sock_option *option)
 {
 	struct linger l;
 
@@ -32,7 +35,7 @@ static int set_linger(struct tcp_sock *tp, const struct leat_option *option)
 	return 0;
 }
 
-static int set_keepalive(struct worker *w, struct tcp_sock *tp, const struct leat_option *option)
+static int set_keepalive(struct worker *w, struct tcp_sock *tp, const struct sock_option *option)
 {
 	int value;
 
@@ -43,7 +46,7 @@ static int set_keepalive(struct worker *w, struct tcp_sock *tp, const struct lea
 	return 0;
 }
 
-static int set_socket(struct worker *w, struct tcp_sock *tp, const struct leat_option *option)
+static int set_socket(struct worker *w, struct tcp_sock *tp, const struct sock_option *option)
 {
 	switch (option->name) {
 	case SO_LINGER:
@@ -55,14 +58,14 @@ static int set_socket(struct worker *w, struct tcp_sock *tp, const struct leat_o
 	}
 }
 
-static int get_linger(const struct tcp_sock *tp, struct leat_option *option)
+static int get_linger(const struct tcp_sock *tp, struct sock_option *option)
 {
 	struct linger l = {.l_onoff = tp->linger_s >= 0, .l_linger = RTE_MAX(tp->linger_s, 0)};
 
 	return option_write(option, &l, sizeof(l));
 }
 
-static int get_socket(struct tcp_sock *tp, struct leat_option *option)
+static int get_socket(struct tcp_sock *tp, struct sock_option *option)
 {
 	const struct sock *sk = tcp_sock_sk(tp);
 
@@ -105,10 +108,25 @@ static int set_maxseg(struct tcp_sock *tp, int value)
 	return 0;
 }
 
-static int set_tcp(struct worker *w, struct tcp_sock *tp, const struct leat_option *option)
+/* As under Linux a name may do without its terminating 0. */
+static int set_congestion(struct worker *w, struct tcp_sock *tp, const struct sock_option *option)
+{
+	char name[CONGESTION_NAME_MAX] = "";
+	const struct congestion_ops *ops;
+
+	if (option->length_bytes == 0)
+		return -EINVAL;
+	memcpy(name, option->value, RTE_MIN(option->length_bytes, sizeof(name) - 1));
+	ops = congestion_find(name);
+	return ops != NULL ? tcp_set_congestion(w, tp, ops) : -ENOENT;
+}
+
+static int set_tcp(struct worker *w, struct tcp_sock *tp, const struct sock_option *option)
 {
 	int value;
 
+	if (option->name == TCP_CONGESTION)
+		return set_congestion(w, tp, option);
 	if (option_read_int(option, &value) != 0)
 		return -EINVAL;
 	switch (option->name) {
@@ -125,36 +143,15 @@ static int set_tcp(struct worker *w, struct tcp_sock *tp, const struct leat_opti
 	}
 }
 
-/* The first 24 bytes of Linux's struct tcp_info, which is what an option holds. */
-static int get_info(struct tcp_sock *tp, struct leat_option *option)
+static int get_congestion(const struct tcp_sock *tp, struct sock_option *option)
 {
-	static const uint8_t ca_state[] = {
-		[RECOVERY_NONE] = TCP_CA_Open,
-		[RECOVERY_ECN] = TCP_CA_CWR,
-		[RECOVERY_FAST] = TCP_CA_Recovery,
-		[RECOVERY_TIMEOUT] = TCP_CA_Loss,
-	};
-	struct tcp_info info = {
-		.tcpi_state = tcp_state(tp),
-		.tcpi_ca_state = ca_state[tp->recovery],
-		.tcpi_retransmits = tp->backoff,
-		.tcpi_probes = tp->probes,
-		.tcpi_backoff = tp->backoff,
-		.tcpi_options = (tp->flags & TCP_SOCK_TIMESTAMPS ? TCPI_OPT_TIMESTAMPS : 0) |
-				(tcp_has_sack(tp) ? TCPI_OPT_SACK : 0) |
-				(tp->snd_scale | tp->rcv_scale ? TCPI_OPT_WSCALE : 0),
-		.tcpi_snd_wscale = tp->snd_scale & 15,
-		.tcpi_rcv_wscale = tp->rcv_scale & 15,
-		.tcpi_rto = rtt_rto_ms(&tp->rtt) * 1000,
-		.tcpi_ato = TCP_DELACK_MS * 1000,
-		.tcpi_snd_mss = tp->congestion.mss_bytes,
-		.tcpi_rcv_mss = tp->rcv_mss_bytes,
-	};
+	char name[CONGESTION_NAME_MAX] = "";
 
-	return option_write(option, &info, sizeof(option->value));
+	snprintf(name, sizeof(name), "%s", tp->congestion_ops->name);
+	return option_write(option, name, sizeof(name));
 }
 
-static int get_maxseg(const struct tcp_sock *tp, struct leat_option *option)
+static int get_maxseg(const struct tcp_sock *tp, struct sock_option *option)
 {
 	uint32_t mss_bytes = tp->congestion.mss_bytes;
 
@@ -163,7 +160,7 @@ static int get_maxseg(const struct tcp_sock *tp, struct leat_option *option)
 	return option_write_int(option, (int)mss_bytes);
 }
 
-static int get_tcp(struct tcp_sock *tp, struct leat_option *option)
+static int get_tcp(struct worker *w, struct tcp_sock *tp, struct sock_option *option)
 {
 	switch (option->name) {
 	case TCP_NODELAY:
@@ -171,13 +168,15 @@ static int get_tcp(struct tcp_sock *tp, struct leat_option *option)
 	case TCP_MAXSEG:
 		return get_maxseg(tp, option);
 	case TCP_INFO:
-		return get_info(tp, option);
+		return tcp_get_info(w, tp, option);
+	case TCP_CONGESTION:
+		return get_congestion(tp, option);
 	default:
 		return option_get_field(tcp_fields, tcp_sock_sk(tp), option);
 	}
 }
 
-int tcp_setsockopt(struct worker *w, struct sock *sk, const struct leat_option *option)
+int tcp_setsockopt(struct worker *w, struct sock *sk, const struct sock_option *option)
 {
 	switch (option->level) {
 	case SOL_SOCKET:
@@ -189,14 +188,13 @@ int tcp_setsockopt(struct worker *w, struct sock *sk, const struct leat_option *
 	}
 }
 
-int tcp_getsockopt(struct worker *w, struct sock *sk, struct leat_option *option)
+int tcp_getsockopt(struct worker *w, struct sock *sk, struct sock_option *option)
 {
-	(void)w;
 	switch (option->level) {
 	case SOL_SOCKET:
 		return get_socket(tcp_sk(sk), option);
 	case IPPROTO_TCP:
-		return get_tcp(tcp_sk(sk), option);
+		return get_tcp(w, tcp_sk(sk), option);
 	default:
 		return -ENOPROTOOPT;
 	}

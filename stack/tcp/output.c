@@ -112,6 +112,7 @@ static int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
 		segments = (payload_bytes + mss - 1) / mss;
 	}
 	w->counter[CNT_tcp_tx_segments] += segments;
+	tp->segments_out += segments;
 	return ip_tx(w, &how, m);
 }
 
@@ -415,6 +416,8 @@ static bool resend(struct worker *w, struct tcp_sock *tp, uint32_t index, uint32
 		return false;
 	prr_sent(&tp->prr, length);
 	pace_sent(w, tp, length);
+	tp->resent_bytes += length - fin;
+	tp->resent_segments += RTE_MAX(length / tp->congestion.mss_bytes, 1u);
 	tcp_recovery_resent(w, tp, index, length);
 	return true;
 }

@@ -102,6 +102,9 @@ enum tcp_sock_flag {
 	TCP_SOCK_ECN_ECHO = 1u << 18, /* the ACKs we send carry ECE */
 	TCP_SOCK_ECN_CWR = 1u << 19, /* the next new data carries CWR */
 	TCP_SOCK_DSACK = 1u << 20, /* the next ACK tells of a duplicate, dsack_start to dsack_end */
+	TCP_SOCK_ECN_SEEN = 1u << 21, /* the peer's packets were ECN-capable */
+
+	TCP_SOCK_CORK = 1u << 22, /* TCP_CORK: only full segments go, for a while */
 };
 
 /* Why the window is being reduced. */
@@ -148,6 +151,8 @@ struct tcp_sock {
 	uint8_t backoff; /* timeouts in a row without progress */
 	uint8_t probes; /* keepalive or zero-window probes nobody answered */
 	uint8_t keep_count;
+	uint32_t segments_in; /* for TCP_INFO */
+	uint32_t segments_out;
 
 	/* what may be in flight, and what is */
 	struct congestion congestion;
@@ -173,6 +178,10 @@ struct tcp_sock {
 	uint32_t dsack_start; /* TCP_SOCK_DSACK */
 	uint32_t dsack_end;
 	const struct congestion_ops *congestion_ops;
+
+	/* cold: for TCP_INFO */
+	uint64_t resent_bytes;
+	uint32_t resent_segments;
 
 	/* cold: options and limits */
 	uint32_t user_timeout_ms; /* RFC 5482; 0: none */
@@ -444,7 +453,7 @@ void tcp_time_wait_free_all(struct worker *w);
 
 /* ---- options.c ---- */
 
-int tcp_setsockopt(struct worker *w, struct sock *sk, const struct leat_option *option);
-int tcp_getsockopt(struct worker *w, struct sock *sk, struct leat_option *option);
+int tcp_setsockopt(struct worker *w, struct sock *sk, const struct sock_option *option);
+int tcp_getsockopt(struct worker *w, struct sock *sk, struct sock_option *option);
 
 #endif

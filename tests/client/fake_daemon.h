@@ -67,7 +67,8 @@ struct fake_sock {
 	unsigned shutdowns;
 	unsigned moves;
 	unsigned uncredits;
-	struct leat_option option;
+	struct leat_option option; /* the last one set */
+	bool long_option; /* it is answered with as much as there can be */
 };
 
 struct fake_daemon {

@@ -2,6 +2,7 @@
 /* What the application submits, and the chunks it is granted. */
 #include <errno.h>
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "fake_parts.h"
@@ -74,6 +75,11 @@ static int op_with_result(struct fake_daemon *d, unsigned context, unsigned work
 		if (sk->option.name != sqe->option.name)
 			return -ENOPROTOOPT;
 		cqe->option = sk->option;
+		if (sk->long_option) {
+			cqe->option.length_bytes = LEAT_ANSWER_BYTES;
+			memset(fake_channel(d, context, worker)->answer, sk->option.value[0],
+			       LEAT_ANSWER_BYTES);
+		}
 		return 0;
 	case LEAT_OP_GETNAME:
 		cqe->addr = (struct leat_addr){.family = AF_INET, .port = htons(sk->port)};
