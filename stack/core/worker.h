@@ -43,6 +43,7 @@ struct udp_worker;
 struct arena;
 struct channel;
 struct chunk;
+struct congestion_ops;
 
 /* Where a worker's time and randomness come from. */
 struct worker_env {
@@ -73,6 +74,7 @@ struct worker_config {
 	uint32_t rcvbuf_max_bytes;
 	uint32_t sndbuf_max_bytes;
 	uint32_t copybreak_bytes; /* sends shorter than this are copied into the mbuf */
+	const struct congestion_ops *congestion; /* default of TCP_CONGESTION; NULL: CUBIC */
 	uint8_t ecn; /* enum ecn_mode */
 	uint32_t idle_us; /* sleep after so long without work; 0: never */
 	const char *name; /* unique prefix of pool names; NULL: "leat" */

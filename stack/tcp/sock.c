@@ -34,7 +34,8 @@ struct tcp_sock *tcp_sock_create(struct worker *w, uint8_t family)
 	tp->ics.inet.flow.protocol = IPPROTO_TCP;
 	tp->ics.inet.ttl = IP_TTL_DEFAULT;
 	flight_init(&tp->flight);
-	tp->congestion_ops = &congestion_cubic;
+	tp->congestion_ops = w->config.congestion != NULL ? w->config.congestion
+							  : &congestion_cubic;
 	tp->keep_idle_s = TCP_KEEP_IDLE_S;
 	tp->keep_interval_s = TCP_KEEP_INTERVAL_S;
 	tp->keep_count = TCP_KEEP_COUNT;

@@ -88,10 +88,21 @@ static void a_listener_passes_its_congestion_control_on(void)
 	end();
 }
 
+static void the_default_congestion_control_is_configured(void)
+{
+	struct host_config config = host_config_default();
+
+	config.worker.congestion = &congestion_newreno;
+	begin_connected(&config);
+	congestion_is(&s, congestion_newreno.name);
+	end();
+}
+
 TEST_SUITE(tcp_options)
 {
 	TEST(congestion_control_is_chosen_by_name);
 	TEST(an_unknown_congestion_control_is_not_found);
 	TEST(congestion_control_changes_on_an_open_connection);
+	TEST(the_default_congestion_control_is_configured);
 	TEST(a_listener_passes_its_congestion_control_on);
 }
