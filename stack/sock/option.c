@@ -122,6 +122,9 @@ int sock_setsockopt(struct worker *w, struct sock *sk, const struct sock_option 
 	case SO_REUSEPORT:
 		sock_set_flag(sk, SOCK_REUSEPORT, value != 0);
 		return 0;
+	case SO_OOBINLINE:
+		sock_set_flag(sk, SOCK_OOBINLINE, value != 0);
+		return 0;
 	case SO_RCVBUF:
 		sk->rcvbuf_bytes = buffer_bytes(sk, value, w->config.rcvbuf_max_bytes);
 		return 0;
@@ -133,13 +136,19 @@ int sock_setsockopt(struct worker *w, struct sock *sk, const struct sock_option 
 	}
 }
 
-int sock_getsockopt(const struct sock *sk, struct sock_option *option)
+int sock_getsockopt(const struct worker *w, const struct sock *sk, struct sock_option *option)
 {
 	switch (option->name) {
 	case SO_REUSEADDR:
 		return option_write_int(option, (sk->flags & SOCK_REUSEADDR) != 0);
 	case SO_REUSEPORT:
 		return option_write_int(option, (sk->flags & SOCK_REUSEPORT) != 0);
+	case SO_OOBINLINE:
+		return option_write_int(option, (sk->flags & SOCK_OOBINLINE) != 0);
+	case SO_INCOMING_CPU:
+		return option_write_int(option, w->config.id);
+	case SO_SNDLOWAT:
+		return option_write_int(option, 1);
 	case SO_RCVBUF:
 		return option_write_int(option, (int)sk->rcvbuf_bytes);
 	case SO_SNDBUF:

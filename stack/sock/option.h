@@ -64,6 +64,6 @@ int option_get_field(const struct option_field *table, const struct sock *sk,
 
 /* The SOL_SOCKET options that mean the same to every protocol: 0, -EINVAL, -ENOPROTOOPT. */
 int sock_setsockopt(struct worker *w, struct sock *sk, const struct sock_option *option);
-int sock_getsockopt(const struct sock *sk, struct sock_option *option);
+int sock_getsockopt(const struct worker *w, const struct sock *sk, struct sock_option *option);
 
 #endif

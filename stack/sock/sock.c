@@ -24,6 +24,7 @@ void sock_init(struct worker *w, struct sock *sk, const struct proto *proto, uin
 	sk->state = 0;
 	sk->rcvbuf_bytes = w->config.rcvbuf_bytes;
 	sk->sndbuf_bytes = w->config.sndbuf_bytes;
+	sk->tx_more = LEAT_NO_OFFSET;
 	ring_init(&sk->ring);
 	LIST_INSERT_HEAD(&w->socks, sk, worker_link);
 	w->sock_count++;

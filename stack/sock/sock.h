@@ -69,6 +69,7 @@ enum sock_flag {
 	SOCK_OFFERED = 1u << 10, /* offered to a context, not known to be claimed */
 	SOCK_BOUND_PORT = 1u << 11, /* the port was asked for by bind, not chosen */
 	SOCK_TELL_IDLE = 1u << 12, /* LEAT_CQE_IDLE is to be published */
+	SOCK_OOBINLINE = 1u << 13, /* asked for; urgent data is in line always */
 };
 
 struct sock {
@@ -84,6 +85,7 @@ struct sock {
 	struct ring_pair ring;
 	uint32_t rcvbuf_bytes; /* receive buffer limit */
 	uint32_t sndbuf_bytes;
+	uint64_t tx_more; /* more is to come (MSG_MORE) while this is where the stream ends */
 	TAILQ_ENTRY(sock) output_link;
 	TAILQ_ENTRY(sock) raised_link;
 

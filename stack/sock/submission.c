@@ -200,10 +200,12 @@ static int op_with_result(struct worker *w, struct channel *ch, struct leat_sqe 
 	}
 }
 
-static void op_sync(struct worker *w, struct sock *sk)
+static void op_sync(struct worker *w, struct sock *sk, const struct leat_sqe *sqe)
 {
 	if (tx_ring_sync(w, &sk->ring) != 0 || rx_ring_sync(w, &sk->ring) != 0)
 		return;
+	if (sqe->value & LEAT_SYNC_MORE)
+		sk->tx_more = sqe->offset;
 	sk->proto->sync(w, sk);
 }
 
@@ -232,7 +234,7 @@ static bool op_without_result(struct worker *w, struct channel *ch, const struct
 	if (sk == NULL)
 		return true;
 	if (sqe->op == LEAT_OP_SYNC) {
-		op_sync(w, sk);
+		op_sync(w, sk, sqe);
 	} else if (sqe->op == LEAT_OP_RELEASE) {
 		if (tx_ring_sync(w, &sk->ring) == 0)
 			tx_ring_release(w, &sk->ring, sqe->offset);

@@ -12,13 +12,16 @@
 #include "tcp/segment.h"
 #include "tcp/tcp_sock.h"
 
-#define KEEP_MAX_S     32767
-#define KEEP_COUNT_MAX 127
+#define KEEP_MAX_S        32767
+#define KEEP_COUNT_MAX    127
+#define SYN_RETRIES_MAX   127
+#define DEFER_RETRIES_MAX 8 /* 255 s */
 
 static const struct option_field tcp_fields[] = {
 	OPTION_FIELD(TCP_KEEPIDLE, struct tcp_sock, keep_idle_s, 1, KEEP_MAX_S),
 	OPTION_FIELD(TCP_KEEPINTVL, struct tcp_sock, keep_interval_s, 1, KEEP_MAX_S),
 	OPTION_FIELD(TCP_KEEPCNT, struct tcp_sock, keep_count, 1, KEEP_COUNT_MAX),
+	OPTION_FIELD(TCP_SYNCNT, struct tcp_sock, syn_retries, 1, SYN_RETRIES_MAX),
 	OPTION_FIELD(TCP_USER_TIMEOUT, struct tcp_sock, user_timeout_ms, 0, INT_MAX),
 	{.bytes = 0},
 };
@@ -46,6 +49,37 @@ static int set_keepalive(struct worker *w, struct tcp_sock *tp, const struct soc
 	return 0;
 }
 
+/* As Linux: no more than half the buffer, or the window might shut before it is reached. */
+static int set_rcvlowat(struct tcp_sock *tp, const struct sock_option *option)
+{
+	uint32_t limit = tcp_sock_sk(tp)->rcvbuf_bytes / 2;
+	int value;
+
+	if (option_read_int(option, &value) != 0)
+		return -EINVAL;
+	if (value == 0)
+		value = 1;
+	tp->rcvlowat_bytes = value < 0 ? limit : RTE_MIN((uint32_t)value, limit);
+	return 0;
+}
+
+/* 32 bits, or 64; all ones: as fast as it goes. */
+static int set_max_pacing_rate(struct worker *w, struct tcp_sock *tp,
+			       const struct sock_option *option)
+{
+	uint64_t rate;
+	uint32_t narrow;
+
+	if (option_read(option, &rate, sizeof(rate)) != 0) {
+		if (option_read(option, &narrow, sizeof(narrow)) != 0)
+			return -EINVAL;
+		rate = narrow != UINT32_MAX ? narrow : UINT64_MAX;
+	}
+	tp->max_pacing_rate = rate != UINT64_MAX ? rate : 0;
+	sock_want_output(w, tcp_sock_sk(tp));
+	return 0;
+}
+
 static int set_socket(struct worker *w, struct tcp_sock *tp, const struct sock_option *option)
 {
 	switch (option->name) {
@@ -53,6 +87,10 @@ static int set_socket(struct worker *w, struct tcp_sock *tp, const struct sock_o
 		return set_linger(tp, option);
 	case SO_KEEPALIVE:
 		return set_keepalive(w, tp, option);
+	case SO_RCVLOWAT:
+		return set_rcvlowat(tp, option);
+	case SO_MAX_PACING_RATE:
+		return set_max_pacing_rate(w, tp, option);
 	default:
 		return sock_setsockopt(w, tcp_sock_sk(tp), option);
 	}
@@ -65,7 +103,17 @@ static int get_linger(const struct tcp_sock *tp, struct sock_option *option)
 	return option_write(option, &l, sizeof(l));
 }
 
-static int get_socket(struct tcp_sock *tp, struct sock_option *option)
+static int get_max_pacing_rate(const struct tcp_sock *tp, struct sock_option *option)
+{
+	uint64_t rate = tp->max_pacing_rate != 0 ? tp->max_pacing_rate : UINT64_MAX;
+	uint32_t narrow = (uint32_t)RTE_MIN(rate, UINT64_C(0xffffffff));
+
+	if (option->length_bytes >= sizeof(rate))
+		return option_write(option, &rate, sizeof(rate));
+	return option_write(option, &narrow, sizeof(narrow));
+}
+
+static int get_socket(const struct worker *w, struct tcp_sock *tp, struct sock_option *option)
 {
 	const struct sock *sk = tcp_sock_sk(tp);
 
@@ -74,8 +122,12 @@ static int get_socket(struct tcp_sock *tp, struct sock_option *option)
 		return get_linger(tp, option);
 	case SO_KEEPALIVE:
 		return option_write_int(option, (sk->flags & SOCK_KEEPALIVE) != 0);
+	case SO_RCVLOWAT:
+		return option_write_int(option, (int)tp->rcvlowat_bytes);
+	case SO_MAX_PACING_RATE:
+		return get_max_pacing_rate(tp, option);
 	default:
-		return sock_getsockopt(sk, option);
+		return sock_getsockopt(w, sk, option);
 	}
 }
 
@@ -84,10 +136,75 @@ static int get_socket(struct tcp_sock *tp, struct sock_option *option)
 static int set_nodelay(struct worker *w, struct tcp_sock *tp, int on)
 {
 	tp->flags &= ~(uint32_t)TCP_SOCK_NODELAY;
+	if (!on)
+		return 0;
+	tp->flags |= TCP_SOCK_NODELAY;
+	/* What Nagle holds back goes now, and once (as Linux) what a cork does. */
+	if (tcp_is_corked(tp) && tcp_has_unsent(tp))
+		tp->flags |= TCP_SOCK_FORCE;
+	sock_want_output(w, tcp_sock_sk(tp));
+	return 0;
+}
+
+static int set_cork(struct worker *w, struct tcp_sock *tp, int on)
+{
 	if (on) {
-		tp->flags |= TCP_SOCK_NODELAY;
-		sock_want_output(w, tcp_sock_sk(tp)); /* what Nagle holds back goes now */
+		tp->flags |= TCP_SOCK_CORK;
+	} else {
+		tp->flags &= ~(uint32_t)TCP_SOCK_CORK;
+		sock_want_output(w, tcp_sock_sk(tp));
 	}
+	return 0;
+}
+
+/* For now, as under Linux: what is sent and received later decides anew. */
+static int set_quickack(struct worker *w, struct tcp_sock *tp, int on)
+{
+	tp->quick_acks = on ? TCP_QUICK_ACKS : 0;
+	if (on && tcp_timer_armed(tp, TCP_TIMER_DELACK))
+		tcp_ack_now(w, tp);
+	return 0;
+}
+
+/* Seconds are kept as the time-outs of a SYN-ACK that they take. */
+static int set_defer_accept(struct tcp_sock *tp, int seconds)
+{
+	int period_s = RTO_INITIAL_MS / 1000, waited_s = period_s;
+
+	tp->defer_retries = seconds > 0;
+	while (tp->defer_retries != 0 && waited_s < seconds &&
+	       tp->defer_retries < DEFER_RETRIES_MAX) {
+		tp->defer_retries++;
+		period_s *= 2;
+		waited_s += period_s;
+	}
+	return 0;
+}
+
+static int defer_accept_s(const struct tcp_sock *tp)
+{
+	return ((1 << tp->defer_retries) - 1) * (int)(RTO_INITIAL_MS / 1000);
+}
+
+static int set_linger2(struct tcp_sock *tp, int seconds)
+{
+	tp->linger2_s = seconds < 0 ? -1 : (int16_t)RTE_MIN(seconds, TCP_LINGER2_MAX_S);
+	return 0;
+}
+
+static int get_linger2(const struct tcp_sock *tp, struct sock_option *option)
+{
+	int seconds = tp->linger2_s != 0 ? tp->linger2_s : (int)(TCP_FIN_TIMEOUT_MS / 1000);
+
+	return option_write_int(option, seconds);
+}
+
+/* The window that was offered stays: it may not be taken back. */
+static int set_window_clamp(struct tcp_sock *tp, int bytes)
+{
+	if (bytes < 0 || (bytes == 0 && tcp_state(tp) != TCP_CLOSE))
+		return -EINVAL;
+	tp->window_clamp_bytes = bytes == 0 ? 0 : (uint32_t)RTE_MAX(bytes, TCP_CLAMP_MIN_BYTES);
 	return 0;
 }
 
@@ -132,6 +249,16 @@ static int set_tcp(struct worker *w, struct tcp_sock *tp, const struct sock_opti
 	switch (option->name) {
 	case TCP_NODELAY:
 		return set_nodelay(w, tp, value);
+	case TCP_CORK:
+		return set_cork(w, tp, value);
+	case TCP_QUICKACK:
+		return set_quickack(w, tp, value);
+	case TCP_DEFER_ACCEPT:
+		return set_defer_accept(tp, value);
+	case TCP_LINGER2:
+		return set_linger2(tp, value);
+	case TCP_WINDOW_CLAMP:
+		return set_window_clamp(tp, value);
 	case TCP_KEEPIDLE:
 	case TCP_KEEPINTVL:
 	case TCP_KEEPCNT:
@@ -165,6 +292,16 @@ static int get_tcp(struct worker *w, struct tcp_sock *tp, struct sock_option *op
 	switch (option->name) {
 	case TCP_NODELAY:
 		return option_write_int(option, (tp->flags & TCP_SOCK_NODELAY) != 0);
+	case TCP_CORK:
+		return option_write_int(option, (tp->flags & TCP_SOCK_CORK) != 0);
+	case TCP_QUICKACK:
+		return option_write_int(option, tp->quick_acks > 0);
+	case TCP_DEFER_ACCEPT:
+		return option_write_int(option, defer_accept_s(tp));
+	case TCP_LINGER2:
+		return get_linger2(tp, option);
+	case TCP_WINDOW_CLAMP:
+		return option_write_int(option, (int)tp->window_clamp_bytes);
 	case TCP_MAXSEG:
 		return get_maxseg(tp, option);
 	case TCP_INFO:
@@ -192,7 +329,7 @@ int tcp_getsockopt(struct worker *w, struct sock *sk, struct sock_option *option
 {
 	switch (option->level) {
 	case SOL_SOCKET:
-		return get_socket(tcp_sk(sk), option);
+		return get_socket(w, tcp_sk(sk), option);
 	case IPPROTO_TCP:
 		return get_tcp(w, tcp_sk(sk), option);
 	default:

@@ -54,7 +54,8 @@ static void note_sent(struct worker *w, struct tcp_sock *tp)
 	if (tp->snd_una == tp->snd_nxt)
 		tp->progress_ms = w->now_ms;
 	tp->sent_ms = w->now_ms;
-	if (!tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT)) /* RFC 6298 (5.1) */
+	/* RFC 6298 (5.1); with nothing in flight before, the timer was not about a retransmission. */
+	if (!tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT) || tp->snd_una == tp->snd_nxt)
 		tcp_timer_set_retransmit(w, tp);
 }
 
@@ -276,8 +277,10 @@ static bool small_may_go(const struct tcp_sock *tp, uint32_t length, bool all)
 {
 	if (tp->flags & TCP_SOCK_FORCE)
 		return true;
+	if (all && tp->flags & TCP_SOCK_FIN_QUEUED)
+		return true;
 	if (all)
-		return tp->flags & (TCP_SOCK_NODELAY | TCP_SOCK_FIN_QUEUED) || !small_in_flight(tp);
+		return !tcp_is_corked(tp) && (tp->flags & TCP_SOCK_NODELAY || !small_in_flight(tp));
 	return length >= tp->snd_wnd_max / 2;
 }
 
@@ -401,7 +404,10 @@ static void send_new(struct worker *w, struct tcp_sock *tp)
 	    (tp->snd_una != tp->snd_nxt || tcp_has_unsent(tp))) {
 		if (tp->snd_una == tp->snd_nxt)
 			tp->progress_ms = w->now_ms;
-		tcp_timer_set_retransmit(w, tp);
+		if (tp->snd_una == tp->snd_nxt && tp->snd_wnd > 0 && tcp_is_corked(tp))
+			tcp_timer_set(w, tp, TCP_TIMER_RETRANSMIT, TCP_CORK_MS);
+		else
+			tcp_timer_set_retransmit(w, tp);
 	}
 }
 

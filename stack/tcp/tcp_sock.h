@@ -52,6 +52,9 @@
 #define TCP_CHALLENGE_LIMIT 10 /* RFC 5961 section 7: challenge ACKs of a connection ... */
 #define TCP_CHALLENGE_MS    5000u /* ... in so much time */
 #define TCP_IDLE_MAX_MS     4000000u /* of what is told to congestion control: 32 bits of us */
+#define TCP_CORK_MS         200u /* how long what is corked waits, with nothing in flight; as Linux */
+#define TCP_LINGER2_MAX_S   120
+#define TCP_CLAMP_MIN_BYTES 1152 /* least TCP_WINDOW_CLAMP: half of the least SO_RCVBUF, as Linux */
 #define TCP_KEEP_IDLE_S     7200
 #define TCP_KEEP_INTERVAL_S 75
 #define TCP_KEEP_COUNT      9
@@ -107,6 +110,9 @@ enum tcp_sock_flag {
 	TCP_SOCK_CORK = 1u << 22, /* TCP_CORK: only full segments go, for a while */
 };
 
+/* Flags that are options: they outlive a connection, and an accepted one has its listener's. */
+#define TCP_SOCK_OPTIONS ((uint32_t)(TCP_SOCK_NODELAY | TCP_SOCK_CORK))
+
 /* Why the window is being reduced. */
 enum tcp_recovery {
 	RECOVERY_NONE,
@@ -152,7 +158,6 @@ struct tcp_sock {
 	uint8_t probes; /* keepalive or zero-window probes nobody answered */
 	uint8_t keep_count;
 	uint32_t segments_in; /* for TCP_INFO */
-	uint32_t segments_out;
 
 	/* what may be in flight, and what is */
 	struct congestion congestion;
@@ -173,6 +178,7 @@ struct tcp_sock {
 		resent_ms; /* TCP_SOCK_UNDO: when first something was sent again in this recovery */
 	uint32_t syn_us; /* when the SYN was sent */
 	uint32_t sent_ms; /* when data was last sent */
+	uint32_t segments_out; /* for TCP_INFO */
 	uint32_t progress_ms; /* since when the oldest byte waits to be acknowledged or sent */
 	uint32_t snd_wnd_max; /* largest window the peer ever offered */
 	uint32_t dsack_start; /* TCP_SOCK_DSACK */
@@ -185,6 +191,8 @@ struct tcp_sock {
 
 	/* cold: options and limits */
 	uint32_t user_timeout_ms; /* RFC 5482; 0: none */
+	uint32_t window_clamp_bytes; /* TCP_WINDOW_CLAMP; 0: none */
+	uint32_t rcvlowat_bytes; /* SO_RCVLOWAT, for the application's side */
 	uint32_t challenge_ms; /* the interval of TCP_CHALLENGE_MS that counts ... */
 	uint8_t challenges; /* ... these */
 	uint8_t soft_error; /* last ICMP error while established, an errno value */
@@ -193,6 +201,9 @@ struct tcp_sock {
 	uint16_t keep_idle_s;
 	uint16_t keep_interval_s;
 	int16_t linger_s; /* -1: SO_LINGER is off */
+	int16_t linger2_s; /* TCP_LINGER2: FIN-WAIT-2 without an application; 0: default; -1: none */
+	uint8_t syn_retries; /* TCP_SYNCNT */
+	uint8_t defer_retries; /* TCP_DEFER_ACCEPT, in time-outs of the SYN-ACK */
 };
 _Static_assert(sizeof(struct tcp_sock) <= 15 * RTE_CACHE_LINE_SIZE, "parents included");
 _Static_assert((offsetof(struct tcp_sock, congestion) - 1) / RTE_CACHE_LINE_SIZE ==
@@ -207,6 +218,7 @@ struct request_sock {
 	struct tcp_sock *listener;
 	LIST_ENTRY(request_sock) link;
 	uint64_t sent_us; /* first SYN-ACK */
+	uint64_t acked_us; /* first ACK of it, which waits for data (TCP_DEFER_ACCEPT); 0: none */
 	uint32_t iss;
 	uint32_t irs;
 	uint32_t window; /* as the SYN had it, unscaled */
@@ -217,6 +229,7 @@ struct request_sock {
 	int8_t snd_scale; /* -1: the peer does not scale */
 	uint8_t rcv_scale;
 	uint8_t retries;
+	bool resent; /* the SYN-ACK, for want of an ACK */
 	bool timestamps;
 	bool sack;
 	bool ecn;
@@ -385,6 +398,14 @@ static inline bool tcp_has_sack(const struct tcp_sock *tp)
 
 /* ---- window.c: the window we offer ---- */
 
+static inline uint32_t tcp_window_bound(const struct tcp_sock *tp)
+{
+	uint32_t rcvbuf_bytes = tp->ics.inet.sk.rcvbuf_bytes;
+
+	return tp->window_clamp_bytes != 0 ? RTE_MIN(rcvbuf_bytes, tp->window_clamp_bytes)
+					   : rcvbuf_bytes;
+}
+
 /* The window field of the segment about to be sent; opens the window when that is worth it. */
 uint16_t tcp_window_field(struct worker *w, struct tcp_sock *tp);
 /* Asks the application to tell when it has read, while the window offered is small. */
@@ -394,6 +415,12 @@ void tcp_window_reopen(struct worker *w, struct tcp_sock *tp);
 uint8_t tcp_window_scale(const struct worker *w, const struct sock *sk);
 
 /* ---- output.c ---- */
+
+/* Is what does not fill a segment to wait, because of TCP_CORK or MSG_MORE? */
+static inline bool tcp_is_corked(const struct tcp_sock *tp)
+{
+	return tp->flags & TCP_SOCK_CORK || tp->ics.inet.sk.tx_more == tp->ics.inet.sk.ring.tx_tail;
+}
 
 void tcp_output(struct worker *w, struct sock *sk);
 /* Bytes per second that may be sent; 0: not paced. */

@@ -80,7 +80,7 @@ static int get_socket(struct worker *w, struct sock *sk, struct sock_option *opt
 	case SO_ERROR:
 		return option_write_int(option, fetch_error(w, sk));
 	default:
-		return sock_getsockopt(sk, option);
+		return sock_getsockopt(w, sk, option);
 	}
 }
 
