@@ -6,71 +6,6 @@
 
 #include "socket.h"
 
-/* ---- Set ---------------------------------------------------------------- */
-
-static int set_timeout(int64_t *timeout_us, const void *value, socklen_t length)
-{
-	struct timeval t;
-
-	if (length < sizeof(t))
-		return -EINVAL;
-	memcpy(&t, value, sizeof(t));
-	if (t.tv_usec < 0 || t.tv_usec >= 1000000)
-		return -EDOM;
-	/* As under Linux: a negative one does not wait at all. */
-	if (t.tv_sec < 0)
-		*timeout_us = 1;
-	else if (t.tv_sec > INT32_MAX)
-		*timeout_us = 0;
-	else
-		*timeout_us = (int64_t)t.tv_sec * 1000000 + t.tv_usec;
-	return 0;
-}
-
-static int set_remote(struct socket *so, int level, int name, const void *value, socklen_t length)
-{
-	/* Of a longer one nobody looks at more: no option that can be set is longer. */
-	struct leat_option option = {
-		.level = (int16_t)level,
-		.name = (int16_t)name,
-		.length_bytes = length < LEAT_OPTION_BYTES ? length : LEAT_OPTION_BYTES,
-	};
-
-	if (level != option.level || name != option.name)
-		return -ENOPROTOOPT;
-	memcpy(option.value, value, option.length_bytes);
-	for (unsigned i = 0; i < socket_count(so); i++) {
-		struct leat_sqe sqe = {
-			.op = LEAT_OP_SETSOCKOPT, .handle = so->socks[i].handle, .option = option};
-		int r = context_call(socket_context(so), sock_worker(&so->socks[i]), &sqe, NULL);
-
-		if (r != 0)
-			return r;
-	}
-	return socket_log_option(so, &option);
-}
-
-int socket_set_option(struct socket *so, int level, int name, const void *value, socklen_t length)
-{
-	if (level == SOL_SOCKET) {
-		switch (name) {
-		case SO_RCVTIMEO:
-			return set_timeout(&so->receive_timeout_us, value, length);
-		case SO_SNDTIMEO:
-			return set_timeout(&so->send_timeout_us, value, length);
-		case SO_ERROR:
-		case SO_TYPE:
-		case SO_DOMAIN:
-		case SO_PROTOCOL:
-		case SO_ACCEPTCONN:
-			return -ENOPROTOOPT;
-		default:
-			break;
-		}
-	}
-	return set_remote(so, level, name, value, length);
-}
-
 /* ---- Get ---------------------------------------------------------------- */
 
 static int give(void *value, socklen_t *length, const void *from, socklen_t from_length)
@@ -127,6 +62,94 @@ static int get_remote(struct socket *so, int level, int name, void *value, sockl
 	pthread_mutex_lock(&cq->answer_lock);
 	r = ask_remote(so, cq, option, value, length);
 	pthread_mutex_unlock(&cq->answer_lock);
+	return r;
+}
+
+/* ---- Set ---------------------------------------------------------------- */
+
+static int set_timeout(int64_t *timeout_us, const void *value, socklen_t length)
+{
+	struct timeval t;
+
+	if (length < sizeof(t))
+		return -EINVAL;
+	memcpy(&t, value, sizeof(t));
+	if (t.tv_usec < 0 || t.tv_usec >= 1000000)
+		return -EDOM;
+	/* As under Linux: a negative one does not wait at all. */
+	if (t.tv_sec < 0)
+		*timeout_us = 1;
+	else if (t.tv_sec > INT32_MAX)
+		*timeout_us = 0;
+	else
+		*timeout_us = (int64_t)t.tv_sec * 1000000 + t.tv_usec;
+	return 0;
+}
+
+static int set_remote(struct socket *so, int level, int name, const void *value, socklen_t length)
+{
+	/* Of a longer one nobody looks at more: no option that can be set is longer. */
+	struct leat_option option = {
+		.level = (int16_t)level,
+		.name = (int16_t)name,
+		.length_bytes = length < LEAT_OPTION_BYTES ? length : LEAT_OPTION_BYTES,
+	};
+
+	if (level != option.level || name != option.name)
+		return -ENOPROTOOPT;
+	memcpy(option.value, value, option.length_bytes);
+	for (unsigned i = 0; i < socket_count(so); i++) {
+		struct leat_sqe sqe = {
+			.op = LEAT_OP_SETSOCKOPT, .handle = so->socks[i].handle, .option = option};
+		int r = context_call(socket_context(so), sock_worker(&so->socks[i]), &sqe, NULL);
+
+		if (r != 0)
+			return r;
+	}
+	return socket_log_option(so, &option);
+}
+
+/* What the library has to know of the options that are leatd's. */
+static void note_option(struct socket *so, int name, const void *value, socklen_t length)
+{
+	struct linger linger;
+	int lowat;
+
+	if (name == SO_LINGER && length >= sizeof(linger)) {
+		memcpy(&linger, value, sizeof(linger));
+		so->linger_s = linger.l_onoff && linger.l_linger > 0 ? (uint32_t)linger.l_linger
+								     : 0;
+	}
+	if (name == SO_RCVLOWAT) { /* leatd may have cut it */
+		length = sizeof(lowat);
+		if (get_remote(so, SOL_SOCKET, name, &lowat, &length) == 0)
+			so->receive_lowat = (uint32_t)lowat;
+	}
+}
+
+int socket_set_option(struct socket *so, int level, int name, const void *value, socklen_t length)
+{
+	int r;
+
+	if (level == SOL_SOCKET) {
+		switch (name) {
+		case SO_RCVTIMEO:
+			return set_timeout(&so->receive_timeout_us, value, length);
+		case SO_SNDTIMEO:
+			return set_timeout(&so->send_timeout_us, value, length);
+		case SO_ERROR:
+		case SO_TYPE:
+		case SO_DOMAIN:
+		case SO_PROTOCOL:
+		case SO_ACCEPTCONN:
+			return -ENOPROTOOPT;
+		default:
+			break;
+		}
+	}
+	r = set_remote(so, level, name, value, length);
+	if (r == 0 && level == SOL_SOCKET)
+		note_option(so, name, value, length);
 	return r;
 }
 

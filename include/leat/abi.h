@@ -171,7 +171,7 @@ struct leat_slot {
 	uint32_t generation;
 	int32_t error; /* SO_ERROR, an errno value */
 	uint32_t error_seq; /* grows with each new error, so that each is reported once */
-	uint32_t worker_reserved;
+	uint32_t tx_mark_bytes; /* from so much room on the sock counts as writable */
 };
 _Static_assert(sizeof(struct leat_slot) == 2 * LEAT_CACHE_LINE, "two lines");
 _Static_assert(offsetof(struct leat_slot, rx_tail) == LEAT_CACHE_LINE, "one writer per line");

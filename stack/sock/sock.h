@@ -51,6 +51,10 @@ struct proto {
 	/* sk was put on the output list (sock_want_output): send what there is to send. */
 	void (*output)(struct worker *w, struct sock *sk);
 
+	/* SOCK_TX_LIMIT: how much may wait to be acknowledged now, and from which room on the sock is
+	 * writable. */
+	void (*tx_limit)(const struct sock *sk, uint32_t *limit_bytes, uint32_t *mark_bytes);
+
 	/* Fills the protocol's part of a `leat ss` row. */
 	void (*describe)(const struct sock *sk, struct sock_info *info);
 };
@@ -70,6 +74,7 @@ enum sock_flag {
 	SOCK_BOUND_PORT = 1u << 11, /* the port was asked for by bind, not chosen */
 	SOCK_TELL_IDLE = 1u << 12, /* LEAT_CQE_IDLE is to be published */
 	SOCK_OOBINLINE = 1u << 13, /* asked for; urgent data is in line always */
+	SOCK_TX_LIMIT = 1u << 14, /* how much may be written is for proto->tx_limit to say */
 };
 
 struct sock {

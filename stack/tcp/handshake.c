@@ -249,8 +249,8 @@ static void child_inherit(struct tcp_sock *child, const struct tcp_sock *listene
 
 	sk->rcvbuf_bytes = from->rcvbuf_bytes;
 	sk->sndbuf_bytes = from->sndbuf_bytes;
-	sk->flags |= from->flags &
-		     (SOCK_KEEPALIVE | SOCK_REUSEADDR | SOCK_REUSEPORT | SOCK_OOBINLINE);
+	sk->flags |= from->flags & (SOCK_KEEPALIVE | SOCK_REUSEADDR | SOCK_REUSEPORT |
+				    SOCK_OOBINLINE | SOCK_TX_LIMIT);
 	child->ics.inet.ttl = listener->ics.inet.ttl;
 	child->ics.inet.traffic_class = listener->ics.inet.traffic_class;
 	child->flags |= listener->flags & TCP_SOCK_OPTIONS;
@@ -259,6 +259,7 @@ static void child_inherit(struct tcp_sock *child, const struct tcp_sock *listene
 	child->syn_retries = listener->syn_retries;
 	child->window_clamp_bytes = listener->window_clamp_bytes;
 	child->rcvlowat_bytes = listener->rcvlowat_bytes;
+	child->notsent_lowat_bytes = listener->notsent_lowat_bytes;
 	child->congestion_ops = listener->congestion_ops;
 	child->max_pacing_rate = listener->max_pacing_rate;
 	child->user_mss_bytes = listener->user_mss_bytes;

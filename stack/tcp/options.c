@@ -12,6 +12,10 @@
 #include "tcp/segment.h"
 #include "tcp/tcp_sock.h"
 
+#ifndef TCP_NOTSENT_LOWAT
+#define TCP_NOTSENT_LOWAT 25 /* of linux/tcp.h */
+#endif
+
 #define KEEP_MAX_S        32767
 #define KEEP_COUNT_MAX    127
 #define SYN_RETRIES_MAX   127
@@ -208,6 +212,17 @@ static int set_window_clamp(struct tcp_sock *tp, int bytes)
 	return 0;
 }
 
+/* All ones: no limit of its own.  As under Linux 0 is the default, which is none. */
+static int set_notsent_lowat(struct worker *w, struct tcp_sock *tp, int bytes)
+{
+	bool limited = bytes != 0 && bytes != -1;
+
+	tp->notsent_lowat_bytes = (uint32_t)bytes;
+	sock_set_flag(tcp_sock_sk(tp), SOCK_TX_LIMIT, limited);
+	sock_raise(w, tcp_sock_sk(tp), LEAT_EV_OUT);
+	return 0;
+}
+
 static int set_keep(struct worker *w, struct tcp_sock *tp, int name, int value)
 {
 	int err = option_set_field(tcp_fields, tcp_sock_sk(tp), name, value);
@@ -259,6 +274,8 @@ static int set_tcp(struct worker *w, struct tcp_sock *tp, const struct sock_opti
 		return set_linger2(tp, value);
 	case TCP_WINDOW_CLAMP:
 		return set_window_clamp(tp, value);
+	case TCP_NOTSENT_LOWAT:
+		return set_notsent_lowat(w, tp, value);
 	case TCP_KEEPIDLE:
 	case TCP_KEEPINTVL:
 	case TCP_KEEPCNT:
@@ -302,6 +319,8 @@ static int get_tcp(struct worker *w, struct tcp_sock *tp, struct sock_option *op
 		return get_linger2(tp, option);
 	case TCP_WINDOW_CLAMP:
 		return option_write_int(option, (int)tp->window_clamp_bytes);
+	case TCP_NOTSENT_LOWAT:
+		return option_write_int(option, (int)tp->notsent_lowat_bytes);
 	case TCP_MAXSEG:
 		return get_maxseg(tp, option);
 	case TCP_INFO:

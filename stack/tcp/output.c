@@ -509,6 +509,25 @@ static void refresh_route(struct worker *w, struct tcp_sock *tp)
 		tcp_update_mss(tp, inet->dst.mtu);
 }
 
+void tcp_tx_limit(const struct sock *sk, uint32_t *limit_bytes, uint32_t *mark_bytes)
+{
+	const struct tcp_sock *tp = container_of(sk, const struct tcp_sock, ics.inet.sk);
+	uint32_t flight = tp->snd_nxt - tp->snd_una;
+	uint32_t room = sk->sndbuf_bytes > flight ? sk->sndbuf_bytes - flight : 0;
+
+	room = RTE_MIN(room, tp->notsent_lowat_bytes);
+	*limit_bytes = flight + room;
+	*mark_bytes = RTE_MIN(sk->sndbuf_bytes / 3, tp->notsent_lowat_bytes / 2);
+}
+
+/* What left makes room for the application to write, where that counts. */
+static void tell_limit(struct worker *w, struct tcp_sock *tp)
+{
+	bool writable = unsent_bytes(tp) <= tp->notsent_lowat_bytes / 2;
+
+	sock_raise(w, tcp_sock_sk(tp), writable ? LEAT_EV_OUT : 0);
+}
+
 void tcp_output(struct worker *w, struct sock *sk)
 {
 	struct tcp_sock *tp = tcp_sk(sk);
@@ -530,6 +549,8 @@ void tcp_output(struct worker *w, struct sock *sk)
 	}
 	refresh_route(w, tp);
 	send_data(w, tp);
+	if (unlikely(sk->flags & SOCK_TX_LIMIT))
+		tell_limit(w, tp);
 	if (tp->flags & TCP_SOCK_ACK_NOW)
 		tcp_tx_ack(w, tp);
 }

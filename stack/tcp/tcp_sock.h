@@ -193,6 +193,7 @@ struct tcp_sock {
 	uint32_t user_timeout_ms; /* RFC 5482; 0: none */
 	uint32_t window_clamp_bytes; /* TCP_WINDOW_CLAMP; 0: none */
 	uint32_t rcvlowat_bytes; /* SO_RCVLOWAT, for the application's side */
+	uint32_t notsent_lowat_bytes; /* TCP_NOTSENT_LOWAT, with SOCK_TX_LIMIT */
 	uint32_t challenge_ms; /* the interval of TCP_CHALLENGE_MS that counts ... */
 	uint8_t challenges; /* ... these */
 	uint8_t soft_error; /* last ICMP error while established, an errno value */
@@ -432,6 +433,8 @@ static inline uint64_t tcp_pacing_rate(const struct tcp_sock *tp)
 		return rate;
 	return rate == 0 ? tp->max_pacing_rate : RTE_MIN(rate, tp->max_pacing_rate);
 }
+/* proto->tx_limit: what is not sent yet stays below TCP_NOTSENT_LOWAT. */
+void tcp_tx_limit(const struct sock *sk, uint32_t *limit_bytes, uint32_t *mark_bytes);
 /* An ACK at the next output. */
 void tcp_ack_now(struct worker *w, struct tcp_sock *tp);
 /* An ACK at once, for who is about to forget the sock. */

@@ -67,6 +67,8 @@ struct fake_sock {
 	unsigned shutdowns;
 	unsigned moves;
 	unsigned uncredits;
+	unsigned mores;
+	uint64_t more_offset; /* of the last LEAT_SYNC_MORE */
 	struct leat_option option; /* the last one set */
 	bool long_option; /* it is answered with as much as there can be */
 };

@@ -257,6 +257,30 @@ static void more_does_not_hold_full_segments(void)
 	end();
 }
 
+/* Peer takes two segments at a time, what is not sent yet shall stay below 1000 bytes. */
+static void what_is_not_sent_is_bounded(void)
+{
+	begin_unconnected(NULL);
+	peer.window = 2 * MSS;
+	host_connected(h, &peer, &s);
+	CHECK_EQ(set(&s, IPPROTO_TCP, TCP_NODELAY, 1), 0);
+	CHECK_EQ(set(&s, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 1000), 0);
+	CHECK_EQ(get(&s, IPPROTO_TCP, TCP_NOTSENT_LOWAT), 1000);
+	host_settle(h);
+	CHECK_EQ(s.slot->tx_limit_bytes, 1000);
+	CHECK_EQ(s.slot->tx_mark_bytes, 500);
+	for (int i = 0; i < 20 && app_write_pattern(&s, 500) == 500; i++)
+		host_settle(h);
+	CHECK_RANGE(s.tx_tail, 2 * MSS, 2 * MSS + 1000);
+	(void)app_take_events(&s);
+	while (host_tx_count(h) > 0)
+		(void)PEER_TAKE(&peer);
+	acknowledge();
+	CHECK(app_take_events(&s) & LEAT_EV_OUT); /* what waited left: there is room */
+	host_drain(h);
+	end();
+}
+
 /* ---- acknowledging ------------------------------------------------------------------- */
 
 static void quickack_acknowledges_at_once(void)
@@ -545,6 +569,7 @@ TEST_SUITE(tcp_options)
 	TEST(more_waits_for_what_follows);
 	TEST(more_waits_for_200_ms);
 	TEST(more_does_not_hold_full_segments);
+	TEST(what_is_not_sent_is_bounded);
 	TEST(quickack_acknowledges_at_once);
 	TEST(a_window_clamp_bounds_what_is_offered);
 	TEST(a_clamped_window_still_moves);
