@@ -98,8 +98,18 @@ int option_get_field(const struct option_field *table, const struct sock *sk,
 
 /* ---- SOL_SOCKET ---- */
 
-/* Of datagrams twice what was asked for, as their bookkeeping counts too (socket(7)); a stream's
- * buffer holds nothing but its bytes. */
+/*
+ * Linux keeps twice what was asked for, as its bookkeeping counts too, and
+ * answers with that (socket(7)); programs expect both.  Records of datagrams
+ * have bookkeeping here, too, so their rings hold twice as much.  A stream's
+ * ring holds nothing but its bytes: as many as were asked for, which is what
+ * Linux makes of it as well, and only the answer is doubled.
+ */
+static int buffer_answer(const struct sock *sk, uint32_t bytes)
+{
+	return (int)(sk->proto->type == SOCK_DGRAM ? bytes : RTE_MIN(bytes, INT32_MAX / 2u) * 2);
+}
+
 static uint32_t buffer_bytes(const struct sock *sk, int value, uint32_t max_bytes)
 {
 	int64_t bytes = sk->proto->type == SOCK_DGRAM ? 2 * (int64_t)value : value;
@@ -150,9 +160,9 @@ int sock_getsockopt(const struct worker *w, const struct sock *sk, struct sock_o
 	case SO_SNDLOWAT:
 		return option_write_int(option, 1);
 	case SO_RCVBUF:
-		return option_write_int(option, (int)sk->rcvbuf_bytes);
+		return option_write_int(option, buffer_answer(sk, sk->rcvbuf_bytes));
 	case SO_SNDBUF:
-		return option_write_int(option, (int)sk->sndbuf_bytes);
+		return option_write_int(option, buffer_answer(sk, sk->sndbuf_bytes));
 	case SO_TYPE:
 		return option_write_int(option, sk->proto->type);
 	case SO_DOMAIN:

@@ -517,6 +517,19 @@ static void rcvlowat_keeps_to_half_the_buffer(void)
 	end();
 }
 
+/* socket(7): the answer is twice what was asked for.  A stream holds what was asked for. */
+static void buffers_are_answered_doubled(void)
+{
+	open_socket();
+	CHECK_EQ(set(&s, SOL_SOCKET, SO_RCVBUF, 100000), 0);
+	CHECK_EQ(get(&s, SOL_SOCKET, SO_RCVBUF), 200000);
+	CHECK_EQ(host_sock(&s)->rcvbuf_bytes, 100000);
+	CHECK_EQ(set(&s, SOL_SOCKET, SO_SNDBUF, 50000), 0);
+	CHECK_EQ(get(&s, SOL_SOCKET, SO_SNDBUF), 100000);
+	CHECK_EQ(s.slot->tx_limit_bytes, 50000);
+	end();
+}
+
 static void the_cpu_is_the_worker(void)
 {
 	struct host_config config = host_config_default();
@@ -585,6 +598,7 @@ TEST_SUITE(tcp_options)
 	TEST(the_rate_has_32_bits_or_64);
 	TEST(a_rate_spreads_what_is_sent);
 	TEST(rcvlowat_keeps_to_half_the_buffer);
+	TEST(buffers_are_answered_doubled);
 	TEST(the_cpu_is_the_worker);
 	TEST(a_listener_passes_its_options_on);
 }
