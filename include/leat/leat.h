@@ -164,18 +164,19 @@ ssize_t leat_write(int fd, const void *buf, size_t len);
 ssize_t leat_writev(int fd, const struct iovec *iov, int iovcnt);
 
 /*
- * Receive.  Stream: what is there, at least one byte (or SO_RCVLOWAT); 0 at the end of the stream.  Datagram: one
- * message; what does not fit is lost, and leat_recvmsg sets MSG_TRUNC in msg_flags.
+ * Receive.  Stream: what is there, at least one byte (or SO_RCVLOWAT); 0 at the end of the stream.
+ * Datagram: one message; what does not fit is lost, and leat_recvmsg sets MSG_TRUNC in msg_flags.
  *
- * flags: MSG_PEEK (in one call at most what 16 chunks of memory hold), MSG_DONTWAIT, MSG_WAITALL
- * (stream: until len bytes, the end, an error or a signal; with MSG_PEEK also), MSG_TRUNC (datagram: return the message's full length; stream: drop bytes instead of
- * copying them), MSG_NOSIGNAL (ignored).  leat_recvmsg sets msg_controllen to 0.  leat_read and
- * leat_readv are receive with flags 0.
+ * flags: MSG_PEEK (of a stream at most what lies in 16 chunks), MSG_DONTWAIT, MSG_WAITALL (stream:
+ * until len bytes, the end, an error or a signal; with MSG_PEEK also), MSG_TRUNC (datagram: return
+ * the message's full length; stream: drop bytes instead of copying them), MSG_NOSIGNAL (ignored).
+ * leat_recvmsg sets msg_controllen to 0.  leat_read and leat_readv are receive with flags 0.
  *
  * The bytes received, or -1 with errno: EAGAIN (would block, or SO_RCVTIMEO passed), EINTR, ENOTCONN
  * (stream, never connected), EINVAL (more than 1024 buffers), EOPNOTSUPP (other flags, MSG_OOB,
- * MSG_ERRQUEUE), EIO (a process that shares the socket died in the middle of a receive), and once each error the connection had: ECONNRESET, ETIMEDOUT, ECONNREFUSED
- * (datagram: nobody listens at the connected peer), EHOSTUNREACH, ENETUNREACH.
+ * MSG_ERRQUEUE), EIO (a process that shares the socket died in the middle of a receive), and once
+ * each error the connection had: ECONNRESET, ETIMEDOUT, ECONNREFUSED (datagram: nobody listens at
+ * the connected peer), EHOSTUNREACH, ENETUNREACH.
  */
 ssize_t leat_recv(int fd, void *buf, size_t len, int flags);
 ssize_t leat_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr,
