@@ -276,7 +276,7 @@ static int accept_take(struct socket *so, int flags, struct offer *out)
 	cq = load_acquire(&so->session->contexts[out->context]);
 	if (cq != NULL)
 		store_release(&child->context, cq);
-	child->family = so->family;
+	socket_inherit(child, so);
 	socket_set(child, SOCKET_CONNECTED);
 	sock_enter(&child->one, child, out->handle);
 	child->sock_count = 1;

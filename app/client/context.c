@@ -30,6 +30,7 @@ struct leat_cq *context_create(struct session *s, uint32_t index, int wake_fd)
 	store_relaxed(&cq->shared->sleep_seq, (cq->shared->sleep_seq + 1) & ~1u);
 	pthread_mutex_init(&cq->sq_lock, NULL);
 	pthread_mutex_init(&cq->cq_lock, NULL);
+	pthread_mutex_init(&cq->answer_lock, NULL);
 	LIST_INIT(&cq->calls);
 	for (uint32_t i = 0; i < workers; i++) {
 		struct channel *ch = &cq->channel[i];
@@ -51,6 +52,7 @@ void context_free(struct leat_cq *cq)
 	close(cq->wake_fd);
 	pthread_mutex_destroy(&cq->sq_lock);
 	pthread_mutex_destroy(&cq->cq_lock);
+	pthread_mutex_destroy(&cq->answer_lock);
 	free(cq);
 }
 

@@ -178,10 +178,10 @@ static int datagram_put(struct sock *sk, struct transfer *t)
 		     left -= n)
 			(void)transfer_in(t, data, n);
 		pieces_write(&pieces, padding, bytes - sizeof(record) - t->length);
-		r = sock_commit(sk, bytes);
+		r = sock_commit(sk, bytes, false);
 	} else if (r > 0) {
 		/* Not room enough: gives it back. */
-		r = sock_commit(sk, 0);
+		r = sock_commit(sk, 0, false);
 		if (r == 0)
 			r = -EAGAIN;
 	}

@@ -6,6 +6,65 @@
 
 #include "socket.h"
 
+/* ---- Get ---------------------------------------------------------------- */
+
+static int give(void *value, socklen_t *length, const void *from, socklen_t from_length)
+{
+	if (*length > from_length)
+		*length = from_length;
+	memcpy(value, from, *length);
+	return 0;
+}
+
+static int get_timeout(int64_t timeout_us, void *value, socklen_t *length)
+{
+	struct timeval t = {.tv_sec = timeout_us / 1000000, .tv_usec = timeout_us % 1000000};
+
+	return give(value, length, &t, sizeof(t));
+}
+
+static int get_int(int number, void *value, socklen_t *length)
+{
+	return give(value, length, &number, sizeof(number));
+}
+
+/* Asks leatd, through cq; the value is cut to *length. */
+static int ask_remote(struct socket *so, struct leat_cq *cq, struct leat_option option, void *value,
+		      socklen_t *length)
+{
+	unsigned worker = sock_worker(socket_home(so));
+	struct leat_sqe sqe = {
+		.op = LEAT_OP_GETSOCKOPT, .handle = socket_home(so)->handle, .option = option};
+	struct leat_cqe cqe;
+	int r = context_call(cq, worker, &sqe, &cqe);
+
+	if (r != 0)
+		return r;
+	if (cqe.option.length_bytes <= LEAT_OPTION_BYTES)
+		return give(value, length, cqe.option.value, cqe.option.length_bytes);
+	if (cqe.option.length_bytes > LEAT_ANSWER_BYTES)
+		return -EPROTO;
+	return give(value, length, cq->channel[worker].shared->answer, cqe.option.length_bytes);
+}
+
+static int get_remote(struct socket *so, int level, int name, void *value, socklen_t *length)
+{
+	struct leat_option option = {
+		.level = (int16_t)level, .name = (int16_t)name, .length_bytes = *length};
+	struct leat_cq *cq = socket_context(so);
+	int r;
+
+	if (level != option.level || name != option.name)
+		return -ENOPROTOOPT;
+	if (*length <= LEAT_OPTION_BYTES)
+		return ask_remote(so, cq, option, value, length);
+	/* One at a time: a context has one place for a long answer of each worker. */
+	pthread_mutex_lock(&cq->answer_lock);
+	r = ask_remote(so, cq, option, value, length);
+	pthread_mutex_unlock(&cq->answer_lock);
+	return r;
+}
+
 /* ---- Set ---------------------------------------------------------------- */
 
 static int set_timeout(int64_t *timeout_us, const void *value, socklen_t length)
@@ -29,14 +88,16 @@ static int set_timeout(int64_t *timeout_us, const void *value, socklen_t length)
 
 static int set_remote(struct socket *so, int level, int name, const void *value, socklen_t length)
 {
+	/* Of a longer one nobody looks at more: no option that can be set is longer. */
 	struct leat_option option = {
-		.level = (int16_t)level, .name = (int16_t)name, .length_bytes = length};
+		.level = (int16_t)level,
+		.name = (int16_t)name,
+		.length_bytes = length < LEAT_OPTION_BYTES ? length : LEAT_OPTION_BYTES,
+	};
 
-	if (length > sizeof(option.value))
-		return -EINVAL;
 	if (level != option.level || name != option.name)
 		return -ENOPROTOOPT;
-	memcpy(option.value, value, length);
+	memcpy(option.value, value, option.length_bytes);
 	for (unsigned i = 0; i < socket_count(so); i++) {
 		struct leat_sqe sqe = {
 			.op = LEAT_OP_SETSOCKOPT, .handle = so->socks[i].handle, .option = option};
@@ -48,8 +109,28 @@ static int set_remote(struct socket *so, int level, int name, const void *value,
 	return socket_log_option(so, &option);
 }
 
+/* What the library has to know of the options that are leatd's. */
+static void note_option(struct socket *so, int name, const void *value, socklen_t length)
+{
+	struct linger linger;
+	int lowat;
+
+	if (name == SO_LINGER && length >= sizeof(linger)) {
+		memcpy(&linger, value, sizeof(linger));
+		so->linger_s = linger.l_onoff && linger.l_linger > 0 ? (uint32_t)linger.l_linger
+								     : 0;
+	}
+	if (name == SO_RCVLOWAT) { /* leatd may have cut it */
+		length = sizeof(lowat);
+		if (get_remote(so, SOL_SOCKET, name, &lowat, &length) == 0)
+			so->receive_lowat = (uint32_t)lowat;
+	}
+}
+
 int socket_set_option(struct socket *so, int level, int name, const void *value, socklen_t length)
 {
+	int r;
+
 	if (level == SOL_SOCKET) {
 		switch (name) {
 		case SO_RCVTIMEO:
@@ -66,49 +147,10 @@ int socket_set_option(struct socket *so, int level, int name, const void *value,
 			break;
 		}
 	}
-	return set_remote(so, level, name, value, length);
-}
-
-/* ---- Get ---------------------------------------------------------------- */
-
-static int give(void *value, socklen_t *length, const void *from, socklen_t from_length)
-{
-	if (*length > from_length)
-		*length = from_length;
-	memcpy(value, from, *length);
-	return 0;
-}
-
-static int get_timeout(int64_t timeout_us, void *value, socklen_t *length)
-{
-	struct timeval t = {.tv_sec = timeout_us / 1000000, .tv_usec = timeout_us % 1000000};
-
-	return give(value, length, &t, sizeof(t));
-}
-
-static int get_int(int number, void *value, socklen_t *length)
-{
-	return give(value, length, &number, sizeof(number));
-}
-
-static int get_remote(struct socket *so, int level, int name, void *value, socklen_t *length)
-{
-	struct leat_option option = {.level = (int16_t)level, .name = (int16_t)name};
-	struct leat_sqe sqe = {.op = LEAT_OP_GETSOCKOPT, .handle = socket_home(so)->handle};
-	struct leat_cqe cqe;
-	int r;
-
-	if (level != option.level || name != option.name)
-		return -ENOPROTOOPT;
-	option.length_bytes = *length < sizeof(option.value) ? *length
-							     : (uint32_t)sizeof(option.value);
-	sqe.option = option;
-	r = context_call(socket_context(so), sock_worker(socket_home(so)), &sqe, &cqe);
-	if (r != 0)
-		return r;
-	if (cqe.option.length_bytes > sizeof(cqe.option.value))
-		return -EPROTO;
-	return give(value, length, cqe.option.value, cqe.option.length_bytes);
+	r = set_remote(so, level, name, value, length);
+	if (r == 0 && level == SOL_SOCKET)
+		note_option(so, name, value, length);
+	return r;
 }
 
 int socket_get_option(struct socket *so, int level, int name, void *value, socklen_t *length)

@@ -63,21 +63,27 @@ static uint32_t chunk_walk(const struct session *s, const uint32_t *link, uint32
 
 /*
  * The worker has to look at the sock's rings: submits LEAT_OP_SYNC unless one
- * is under way that it has not taken yet.  0; -EAGAIN: the queue is full.
+ * is under way that it has not taken yet, or it is to hear that more follows.
+ * 0; -EAGAIN: the queue is full.
  */
-static int slot_kick(struct leat_cq *cq, struct leat_handle h, struct leat_slot *slot)
+static int slot_kick(struct leat_cq *cq, struct leat_handle h, struct leat_slot *slot, bool more)
 {
 	uint32_t entries = cq->session->layout.queue_entries;
 	unsigned worker = session_worker(cq->session, h);
 	struct channel *ch = &cq->channel[worker];
-	struct leat_sqe sqe = {.op = LEAT_OP_SYNC, .handle = h};
+	struct leat_sqe sqe = {
+		.op = LEAT_OP_SYNC,
+		.value = more ? LEAT_SYNC_MORE : 0,
+		.handle = h,
+		.offset = load_relaxed(&slot->tx_tail),
+	};
 
 	/* Pairs with the worker's fence between kick_seen and its look at the rings. */
 	fence_full();
 	for (;;) {
 		uint32_t kick = load_relaxed(&slot->kick);
 
-		if (kick != load_acquire(&slot->kick_seen))
+		if (kick != load_acquire(&slot->kick_seen) && !more)
 			return 0;
 		if (ch->sq_tail - load_acquire(&ch->shared->sq_head) >= entries)
 			return -EAGAIN;
@@ -144,7 +150,7 @@ int leat_cq_recv_consume(struct leat_cq *cq, struct leat_handle handle, size_t b
 	wake = load_relaxed(&slot->rx_wake);
 	if (wake == LEAT_NO_OFFSET || (int64_t)(head - wake) < 0)
 		return 0;
-	return slot_kick(cq, handle, slot);
+	return slot_kick(cq, handle, slot, false);
 }
 
 /* ---- Chunks to send with ------------------------------------------------ */
@@ -335,7 +341,7 @@ static void tx_unlink_rest(struct session *s, struct channel *ch, struct leat_sl
 	}
 }
 
-int leat_cq_send_commit(struct leat_cq *cq, struct leat_handle handle, size_t bytes)
+static int send_commit(struct leat_cq *cq, struct leat_handle handle, size_t bytes, bool more)
 {
 	struct session *s = cq->session;
 	struct leat_slot *slot = session_slot(s, handle);
@@ -361,7 +367,17 @@ int leat_cq_send_commit(struct leat_cq *cq, struct leat_handle handle, size_t by
 	} else if (bytes > 0) {
 		return -EINVAL;
 	}
-	return slot_kick(cq, handle, slot);
+	return slot_kick(cq, handle, slot, more);
+}
+
+int leat_cq_send_commit(struct leat_cq *cq, struct leat_handle handle, size_t bytes)
+{
+	return send_commit(cq, handle, bytes, false);
+}
+
+int leat_cq_send_commit_more(struct leat_cq *cq, struct leat_handle handle, size_t bytes)
+{
+	return send_commit(cq, handle, bytes, true);
 }
 
 int leat_cq_send_wake(struct leat_cq *cq, struct leat_handle handle, size_t bytes)
@@ -415,7 +431,7 @@ int leat_cq_events(struct leat_cq *cq, struct leat_handle handle)
 		events |= LEAT_EV_IN;
 	used = load_relaxed(&slot->tx_tail) - load_acquire(&slot->tx_head);
 	limit = load_relaxed(&slot->tx_limit_bytes);
-	if (used <= limit - limit / 3)
+	if (used + load_relaxed(&slot->tx_mark_bytes) <= limit)
 		events |= LEAT_EV_OUT;
 	return (int)events;
 }

@@ -10,7 +10,8 @@
  *     epoll.lock > listener.lock > context.sq_lock, session.wait_lock
  *
  * All are free in a process with one thread, and in the ordinary case of
- * each thread using its own socks.  No lock is held while sleeping.
+ * each thread using its own socks.  No lock is held while sleeping, but for a
+ * context's answer_lock, which is outside all others.
  */
 #ifndef LEAT_CLIENT_SESSION_H
 #define LEAT_CLIENT_SESSION_H
@@ -125,6 +126,7 @@ struct leat_cq {
 	/* for the socket API, where threads may share a context */
 	pthread_mutex_t sq_lock; /* submissions and chunks */
 	pthread_mutex_t cq_lock; /* completions, calls, idle */
+	pthread_mutex_t answer_lock; /* leat_channel.answer, from the question to its end */
 	LIST_HEAD(, call) calls;
 	uint32_t
 		idle_count; /* socks with LEAT_CQE_IDLE to handle; who finds no room is told again */

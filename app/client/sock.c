@@ -80,8 +80,10 @@ int leat_close(int fd)
 	int r = fd_remove(fd, &f);
 
 	if (r == 0) {
-		if (f->kind == FILE_SOCKET)
+		if (f->kind == FILE_SOCKET) {
 			epoll_forget((struct socket *)f);
+			socket_linger((struct socket *)f);
+		}
 		file_put(f);
 	}
 	return (int)posix_result(r);

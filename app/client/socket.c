@@ -119,7 +119,7 @@ int socket_take_error(struct socket *so)
 
 static bool sock_has_bytes(const struct sock *sk)
 {
-	return load_acquire(&sk->shared->rx_tail) != load_relaxed(&sk->shared->rx_head);
+	return sock_readable_bytes(sk) != 0;
 }
 
 static uint32_t stream_poll(struct socket *so, uint32_t want)
@@ -130,7 +130,7 @@ static uint32_t stream_poll(struct socket *so, uint32_t want)
 
 	if (!socket_has(so, SOCKET_CONNECTING | SOCKET_CONNECTED))
 		return mask | POLLOUT | POLLHUP;
-	if (sock_has_bytes(sk))
+	if (sock_has_bytes(sk) && sock_readable_bytes(sk) >= so->receive_lowat)
 		mask |= POLLIN;
 	if (socket_has(so, SOCKET_RX_SHUT) || events & LEAT_EV_RDHUP)
 		mask |= POLLIN | POLLRDHUP;
@@ -289,4 +289,40 @@ int socket_wait(struct socket *so, bool (*ready)(struct socket *so, uint64_t arg
 	}
 	r = wait_run(so->session, &w.wait);
 	return r == -ETIMEDOUT ? -EAGAIN : r;
+}
+
+/* ---- Closing ------------------------------------------------------------- */
+
+void socket_inherit(struct socket *so, const struct socket *listener)
+{
+	so->family = listener->family;
+	so->receive_lowat = listener->receive_lowat;
+	so->linger_s = listener->linger_s;
+}
+
+static bool stream_is_delivered(struct socket *so, uint64_t arg)
+{
+	struct sock *sk = socket_home(so);
+
+	(void)arg;
+	return sock_has_error(sk) || sock_events(sk) & LEAT_EV_HUP ||
+	       leat_cq_send_wake(socket_context(so), sk->handle, SIZE_MAX) != 0;
+}
+
+void socket_linger(struct socket *so)
+{
+	struct sock *sk = socket_home(so);
+	struct leat_sqe sqe = {.op = LEAT_OP_SHUTDOWN, .handle = sk->handle, .value = SHUT_WR};
+
+	/* Others use it still, there is nothing to deliver, or unread data makes it a reset. */
+	if (so->linger_s == 0 || socket_is_dead(so) || !socket_has(so, SOCKET_CONNECTED) ||
+	    socket_has(so, SOCKET_SHARED) || load_relaxed(&so->file.refs) != 1 ||
+	    sock_has_bytes(sk))
+		return;
+	sqe.offset = load_relaxed(&sk->shared->tx_tail);
+	if (context_call(socket_context(so), sock_worker(sk), &sqe, NULL) != 0)
+		return;
+	socket_set(so, SOCKET_TX_SHUT);
+	(void)socket_wait(so, stream_is_delivered, 0,
+			  deadline_after((int64_t)so->linger_s * 1000000));
 }

@@ -90,6 +90,8 @@ struct socket {
 	uint8_t user_count; /* ... how often in a row */
 	int64_t receive_timeout_us; /* 0: none */
 	int64_t send_timeout_us;
+	uint32_t receive_lowat; /* SO_RCVLOWAT; 0: 1 */
+	uint32_t linger_s; /* how long close waits; 0: not at all */
 	struct watch *watches; /* epoll entries; under watch_lock */
 	struct listener *listener;
 	struct option_log *options; /* set before there was a sock on each worker */
@@ -164,6 +166,22 @@ void sock_leave(struct sock *sk);
 void socket_destroy(struct socket *so);
 /* A socket without socks yet; NULL: no memory. */
 struct socket *socket_alloc(struct session *s, struct leat_cq *cq, int type, int flags);
+static inline uint32_t sock_events(const struct sock *sk)
+{
+	return load_acquire(&sk->shared->events);
+}
+
+static inline uint64_t sock_readable_bytes(const struct sock *sk)
+{
+	uint64_t head = load_relaxed(&sk->shared->rx_head);
+
+	return load_acquire(&sk->shared->rx_tail) - head;
+}
+
+/* An accepted socket has what was set on its listener and is the library's. */
+void socket_inherit(struct socket *so, const struct socket *listener);
+/* SO_LINGER: the descriptor is closed; waits until all is delivered, or the time is over. */
+void socket_linger(struct socket *so);
 /* -errno of the sock's error if it was not reported yet, which it is now; else 0. */
 int sock_take_error(struct sock *sk);
 bool sock_has_error(const struct sock *sk);
@@ -250,7 +268,7 @@ ssize_t datagram_next_length(struct socket *so);
 /* The send ring is not needed for now (LEAT_CQE_IDLE). */
 void sock_release_ring(struct leat_cq *cq, struct leat_handle h);
 /* Commits and consumes on a context that may be full. */
-int sock_commit(struct sock *sk, size_t bytes);
+int sock_commit(struct sock *sk, size_t bytes, bool more); /* more: it follows soon (MSG_MORE) */
 int sock_consume(struct sock *sk, size_t bytes);
 ssize_t sock_reserve(struct sock *sk, size_t bytes, struct iovec *iov, int *iov_count);
 /* Room to write, and chunks to write bytes into; else an event will come. */

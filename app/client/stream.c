@@ -21,14 +21,15 @@ ssize_t sock_reserve(struct sock *sk, size_t bytes, struct iovec *iov, int *iov_
 	return n;
 }
 
-int sock_commit(struct sock *sk, size_t bytes)
+int sock_commit(struct sock *sk, size_t bytes, bool more)
 {
 	struct leat_cq *cq = socket_context(sk->socket);
 	int r;
 
 	for (;;) {
 		pthread_mutex_lock(&cq->sq_lock);
-		r = leat_cq_send_commit(cq, sk->handle, bytes);
+		r = more ? leat_cq_send_commit_more(cq, sk->handle, bytes)
+			 : leat_cq_send_commit(cq, sk->handle, bytes);
 		pthread_mutex_unlock(&cq->sq_lock);
 		if (r != -EAGAIN)
 			return r;
@@ -68,9 +69,7 @@ void sock_release_ring(struct leat_cq *cq, struct leat_handle h)
 
 size_t sock_writable_mark(const struct sock *sk)
 {
-	uint32_t limit = load_relaxed(&sk->shared->tx_limit_bytes);
-
-	return limit >= 3 ? limit / 3 : 1;
+	return load_relaxed(&sk->shared->tx_mark_bytes);
 }
 
 bool sock_is_writable(struct sock *sk, size_t room, size_t bytes)
@@ -88,10 +87,11 @@ bool sock_is_writable(struct sock *sk, size_t room, size_t bytes)
 
 /* ---- Receive ------------------------------------------------------------ */
 
-static bool stream_is_readable(struct socket *so, uint64_t arg)
+/* Are there bytes to read, or will there never be? */
+static bool stream_is_readable(struct socket *so, uint64_t bytes)
 {
-	(void)arg;
-	return socket_poll(so, POLLIN) & (POLLIN | POLLERR | POLLHUP);
+	return sock_readable_bytes(socket_home(so)) >= bytes ||
+	       socket_poll(so, 0) & (POLLERR | POLLHUP | POLLRDHUP);
 }
 
 /* Moves what is there; how much, 0 at the end of the stream, -EAGAIN, -EIO. */
@@ -122,8 +122,9 @@ static ssize_t stream_take(struct sock *sk, struct transfer *t, size_t wanted)
 
 #define STREAM_ENDED 1
 
-/* Nothing is there: 0 once it is worth another look, STREAM_ENDED, or -errno. */
-static int stream_await_readable(struct socket *so, const struct transfer *t, int64_t deadline_us)
+/* Fewer than bytes are there: 0 once it is worth another look, STREAM_ENDED, or -errno. */
+static int stream_await_readable(struct socket *so, const struct transfer *t, size_t bytes,
+				 int64_t deadline_us)
 {
 	if (socket_has(so, SOCKET_RX_SHUT) || sock_has_error(socket_home(so)))
 		return STREAM_ENDED;
@@ -131,7 +132,27 @@ static int stream_await_readable(struct socket *so, const struct transfer *t, in
 		return -ENOTCONN;
 	if (socket_has(so, SOCKET_NONBLOCK) || t->flags & MSG_DONTWAIT)
 		return context_is_alive(socket_context(so)) ? -EAGAIN : -ENETDOWN;
-	return socket_wait(so, stream_is_readable, 0, deadline_us);
+	return socket_wait(so, stream_is_readable, bytes, deadline_us);
+}
+
+/* What is peeked at stays where it is, so all that is wanted has to be there at once.  Whatever ends
+ * the wait, the caller looks at what there is. */
+static void stream_await_peek(struct socket *so, const struct transfer *t, size_t wanted,
+			      int64_t deadline_us)
+{
+	struct sock *sk = socket_home(so);
+
+	while (sock_readable_bytes(sk) < wanted && !(sock_events(sk) & LEAT_EV_RDHUP) &&
+	       stream_await_readable(so, t, wanted, deadline_us) == 0)
+		;
+}
+
+/* From how many bytes on a blocked receive returns: SO_RCVLOWAT at most, unless it wants them all. */
+static size_t stream_wanted(const struct socket *so, const struct transfer *t)
+{
+	size_t lowat = so->receive_lowat > 1 ? so->receive_lowat : 1;
+
+	return t->flags & MSG_WAITALL || t->length < lowat ? t->length : lowat;
 }
 
 ssize_t stream_receive(struct socket *so, struct transfer *t)
@@ -139,10 +160,12 @@ ssize_t stream_receive(struct socket *so, struct transfer *t)
 	struct sock *sk = socket_home(so);
 	int64_t deadline_us = deadline_after(so->receive_timeout_us);
 	bool peek = t->flags & MSG_PEEK;
-	size_t wanted = t->flags & MSG_WAITALL && !peek ? t->length : 1;
+	size_t wanted = stream_wanted(so, t);
 	size_t got = 0;
 	ssize_t n = 0;
 
+	if (peek)
+		stream_await_peek(so, t, wanted, deadline_us);
 	while (got < t->length) {
 		n = stream_take(sk, t, t->length - got);
 		if (n > 0) {
@@ -153,7 +176,7 @@ ssize_t stream_receive(struct socket *so, struct transfer *t)
 		}
 		if (n != -EAGAIN || got >= wanted)
 			break;
-		n = stream_await_readable(so, t, deadline_us);
+		n = stream_await_readable(so, t, 1, deadline_us);
 		if (n != 0)
 			break;
 	}
@@ -207,7 +230,7 @@ static ssize_t stream_put(struct sock *sk, struct transfer *t)
 	for (int i = 0; n > 0 && i < pieces; i++)
 		moved += transfer_in(t, iov[i].iov_base, iov[i].iov_len);
 	if (n > 0) {
-		int r = sock_commit(sk, moved);
+		int r = sock_commit(sk, moved, t->flags & MSG_MORE && t->done == t->length);
 
 		n = r != 0 ? r : (ssize_t)moved;
 	}

@@ -8,13 +8,14 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <rte_cfgfile.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "config_parse.h"
+#include "tcp/congestion.h"
 
 #define COMMENT                '#'
 #define LINE_MAX_BYTES         256 /* what rte_cfgfile takes as a value, so whole lines stay below */
@@ -48,6 +49,8 @@ enum option_type {
 	OPTION_UIDS, /* numbers or names */
 	OPTION_GIDS,
 	OPTION_IMPAIR,
+	OPTION_CONGESTION,
+	OPTION_ECN,
 };
 
 struct option {
@@ -77,6 +80,8 @@ static const struct option leatd_options[] = {
 	{"rcvbuf_max", OPTION_BYTES, IN(worker.rcvbuf_max_bytes), 4096, 1u << 30, 0},
 	{"sndbuf", OPTION_BYTES, IN(worker.sndbuf_bytes), 4096, 1u << 30, 0},
 	{"sndbuf_max", OPTION_BYTES, IN(worker.sndbuf_max_bytes), 4096, 1u << 30, 0},
+	{"congestion", OPTION_CONGESTION, IN(worker.congestion), 0, 0, 0},
+	{"ecn", OPTION_ECN, IN(worker.ecn), 0, 0, 0},
 	{"contexts", OPTION_U16, IN(session.contexts), 1, LEAT_MAX_CONTEXTS, 0},
 	{"queue_entries", OPTION_POWER, IN(session.queue_entries), 64, 65536, 0},
 	{"slots_per_worker", OPTION_U32, IN(session.slots_per_worker), 16, 1u << 24, 0},
@@ -147,7 +152,7 @@ __attribute__((format(printf, 5, 6))) static int refuse(struct reader *r, uint32
 static int refuse_unknown_key(struct reader *r, const struct item *item,
 			      const struct option *options)
 {
-	char known[384] = "";
+	char known[512] = "";
 	size_t used = 0;
 
 	for (const struct option *o = options; o->key != NULL && used < sizeof(known); o++)
@@ -274,27 +279,6 @@ static int scan(struct reader *r)
 
 /* ---- Values ------------------------------------------------------------- */
 
-static int parse_u64(const char *text, bool bytes, uint64_t *out)
-{
-	char *end;
-
-	if (!isdigit((unsigned char)*text))
-		return -EINVAL;
-	errno = 0;
-	*out = strtoull(text, &end, 10);
-	if (errno != 0)
-		return -ERANGE;
-	if (bytes && *end != '\0' && strchr("KMG", *end) != NULL) {
-		int shift = *end == 'K' ? 10 : *end == 'M' ? 20 : 30;
-
-		if (*out > UINT64_MAX >> shift)
-			return -ERANGE;
-		*out <<= shift;
-		end++;
-	}
-	return *end == '\0' ? 0 : -EINVAL;
-}
-
 static int set_number(struct reader *r, const struct item *item, const struct option *o,
 		      const char *value, void *target)
 {
@@ -371,31 +355,6 @@ static int set_network(struct reader *r, const struct item *item, const struct o
 		      value, (unsigned long long)o->min, (unsigned long long)o->max);
 }
 
-/* A number or a name; group: of a group. */
-static int parse_id(const char *text, bool group, uint32_t *id)
-{
-	uint64_t number;
-
-	if (parse_u64(text, false, &number) == 0) {
-		*id = (uint32_t)number;
-		return number < UINT32_MAX ? 0 : -ERANGE;
-	}
-	if (group) {
-		const struct group *g = getgrnam(text);
-
-		if (g == NULL)
-			return -ENOENT;
-		*id = g->gr_gid;
-	} else {
-		const struct passwd *p = getpwnam(text);
-
-		if (p == NULL)
-			return -ENOENT;
-		*id = p->pw_uid;
-	}
-	return 0;
-}
-
 static int set_ids(struct reader *r, const struct item *item, const struct option *o,
 		   const char *value, struct config_ids *target)
 {
@@ -420,12 +379,13 @@ static int set_ids(struct reader *r, const struct item *item, const struct optio
 	return 0;
 }
 
-static int set_impair(struct reader *r, const struct item *item, const char *value,
-		      struct impair_config *target)
+/* What somebody else reads, and says what is wrong with it. */
+static int set_parsed(struct reader *r, const struct item *item, const char *value, void *target,
+		      int (*parse)(const char *text, void *target, char *error, size_t error_bytes))
 {
 	char error[256];
 
-	if (impair_parse(value, target, error, sizeof(error)) != 0)
+	if (parse(value, target, error, sizeof(error)) != 0)
 		return refuse(r, item->line, item->section, item->key, "%s", error);
 	return 0;
 }
@@ -455,7 +415,11 @@ static int set_option(struct reader *r, const struct item *item, const struct op
 	case OPTION_GIDS:
 		return set_ids(r, item, o, value, target);
 	case OPTION_IMPAIR:
-		return set_impair(r, item, value, target);
+		return set_parsed(r, item, value, target, parse_impair);
+	case OPTION_CONGESTION:
+		return set_parsed(r, item, value, target, parse_congestion);
+	case OPTION_ECN:
+		return set_parsed(r, item, value, target, parse_ecn);
 	}
 	return -EINVAL;
 }
@@ -757,6 +721,7 @@ static void set_defaults(struct config *c, const char *path)
 		.session = SESSION_CONFIG_DEFAULT,
 	};
 	c->worker.idle_us = 100;
+	c->worker.congestion = &congestion_cubic;
 }
 
 /* Root and leatd's own user attach unless a list says otherwise; root binds low ports. */

@@ -18,12 +18,14 @@
 #include <stdint.h>
 
 #define LEAT_ABI_MAGIC      0x7461656cu /* "leat" */
-#define LEAT_ABI_VERSION    1u
+#define LEAT_ABI_VERSION    2u
 
 #define LEAT_CACHE_LINE     64
 #define LEAT_MAX_WORKERS    64
 #define LEAT_MAX_CONTEXTS   64 /* contexts of one session */
 #define LEAT_MAX_PROCESSES  32 /* processes of one session: parent and forked children */
+#define LEAT_OPTION_BYTES   24 /* longest value of an option that is set */
+#define LEAT_ANSWER_BYTES   256 /* longest value of an option that is asked for */
 #define LEAT_NO_CHUNK       UINT32_MAX
 #define LEAT_NO_OFFSET      UINT64_MAX
 
@@ -93,8 +95,8 @@ struct leat_context {
 _Static_assert(sizeof(struct leat_context) == LEAT_CACHE_LINE, "one line");
 
 /*
- * A context's queues to and from one worker.  After the two lines follow
- * SQ entries, CQ entries and grants (see leat_channel_sq and friends).
+ * A context's queues to and from one worker.  After it follow SQ entries, CQ
+ * entries and grants (see leat_channel_sq and friends).
  */
 struct leat_channel {
 	/* application */
@@ -109,8 +111,13 @@ struct leat_channel {
 	uint32_t doorbell; /* non-zero: nobody polls this SQ; after publishing sq_tail and a full
 	                        fence, write 8 bytes to the worker's bell */
 	uint32_t worker_reserved[12];
+	/* The value of the last LEAT_OP_GETSOCKOPT that is longer than LEAT_OPTION_BYTES; written
+	 * before its completion, and kept until the next such submission. */
+	uint8_t answer[LEAT_ANSWER_BYTES];
 };
-_Static_assert(sizeof(struct leat_channel) == 2 * LEAT_CACHE_LINE, "two lines");
+_Static_assert(sizeof(struct leat_channel) == 2 * LEAT_CACHE_LINE + LEAT_ANSWER_BYTES,
+	       "two lines and whole ones");
+_Static_assert(LEAT_ANSWER_BYTES % LEAT_CACHE_LINE == 0, "whole lines");
 _Static_assert(offsetof(struct leat_channel, sq_head) == LEAT_CACHE_LINE, "one writer per line");
 
 /* State bits of a sock, in leat_slot.events; sticky, so level-triggered polling reads them. */
@@ -164,7 +171,7 @@ struct leat_slot {
 	uint32_t generation;
 	int32_t error; /* SO_ERROR, an errno value */
 	uint32_t error_seq; /* grows with each new error, so that each is reported once */
-	uint32_t worker_reserved;
+	uint32_t tx_mark_bytes; /* from so much room on the sock counts as writable */
 };
 _Static_assert(sizeof(struct leat_slot) == 2 * LEAT_CACHE_LINE, "two lines");
 _Static_assert(offsetof(struct leat_slot, rx_tail) == LEAT_CACHE_LINE, "one writer per line");
@@ -194,7 +201,7 @@ _Static_assert(sizeof(struct leat_record) == 32, "a record header is 32 bytes");
 enum leat_op {
 	/*
 	 * No completion: */
-	LEAT_OP_SYNC = 1, /* the application moved tx_tail or rx_head of handle */
+	LEAT_OP_SYNC = 1, /* the application moved tx_tail or rx_head of handle; value LEAT_SYNC_* */
 	LEAT_OP_CREDIT, /* listener handle: value more connections may be offered to this context */
 	LEAT_OP_UNCREDIT, /* listener handle: no credits any more; unclaimed offers go elsewhere */
 	LEAT_OP_RELEASE, /* the next write restarts: the worker may free the last send chunk once
@@ -214,11 +221,17 @@ enum leat_op {
 	LEAT_OP_GETNAME, /* handle, value = 0 local, 1 peer -> addr */
 };
 
+/* More follows what was written up to offset (MSG_MORE): while the stream ends there, a segment
+ * that is not full may wait for it. */
+#define LEAT_SYNC_MORE 1
+
 struct leat_option {
 	int16_t level;
 	int16_t name;
-	uint32_t length_bytes; /* of value */
-	uint8_t value[24];
+	/* Of value; asking, how much there is room for; answered with more than LEAT_OPTION_BYTES,
+	 * the value is leat_channel.answer. */
+	uint32_t length_bytes;
+	uint8_t value[LEAT_OPTION_BYTES];
 };
 _Static_assert(sizeof(struct leat_option) == 32, "an option is 32 bytes");
 

@@ -159,6 +159,12 @@ ssize_t leat_cq_send_reserve(struct leat_cq *cq, struct leat_handle handle, size
 int leat_cq_send_commit(struct leat_cq *cq, struct leat_handle handle, size_t bytes);
 
 /*
+ * The same, with word that more follows soon: what does not fill a segment may wait for it, up to
+ * 200 ms (MSG_MORE).
+ */
+int leat_cq_send_commit_more(struct leat_cq *cq, struct leat_handle handle, size_t bytes);
+
+/*
  * Asks for one LEAT_EV_OUT when bytes (at most the send buffer's size) can be written.
  *
  * 1: they can now, no event will come; 0: the event will come.

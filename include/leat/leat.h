@@ -144,7 +144,8 @@ int leat_connect(int fd, const struct sockaddr *addr, socklen_t addrlen);
  * the wait; an address is ignored.  Datagram: one message of at most 65507 bytes, all or
  * nothing; an unbound socket is bound to a chosen port.
  *
- * flags: MSG_DONTWAIT, MSG_NOSIGNAL; MSG_MORE, MSG_EOR and MSG_CONFIRM are accepted and ignored.
+ * flags: MSG_DONTWAIT, MSG_NOSIGNAL; MSG_MORE (stream: what does not fill a segment may wait for
+ * what follows, up to 200 ms; datagram: ignored); MSG_EOR and MSG_CONFIRM are accepted and ignored.
  * leat_sendmsg ignores control data.  leat_write and leat_writev are send with flags 0.
  *
  * The bytes sent, or -1 with errno: EAGAIN (would block, or SO_SNDTIMEO passed), EINTR, EPIPE (shut
@@ -163,18 +164,19 @@ ssize_t leat_write(int fd, const void *buf, size_t len);
 ssize_t leat_writev(int fd, const struct iovec *iov, int iovcnt);
 
 /*
- * Receive.  Stream: what is there, at least one byte; 0 at the end of the stream.  Datagram: one
- * message; what does not fit is lost, and leat_recvmsg sets MSG_TRUNC in msg_flags.
+ * Receive.  Stream: what is there, at least one byte (or SO_RCVLOWAT); 0 at the end of the stream.
+ * Datagram: one message; what does not fit is lost, and leat_recvmsg sets MSG_TRUNC in msg_flags.
  *
- * flags: MSG_PEEK, MSG_DONTWAIT, MSG_WAITALL (stream: until len bytes, the end, an error or a
- * signal), MSG_TRUNC (datagram: return the message's full length; stream: drop bytes instead of
- * copying them), MSG_NOSIGNAL (ignored).  leat_recvmsg sets msg_controllen to 0.  leat_read and
- * leat_readv are receive with flags 0.
+ * flags: MSG_PEEK (of a stream at most what lies in 16 chunks), MSG_DONTWAIT, MSG_WAITALL (stream:
+ * until len bytes, the end, an error or a signal; with MSG_PEEK also), MSG_TRUNC (datagram: return
+ * the message's full length; stream: drop bytes instead of copying them), MSG_NOSIGNAL (ignored).
+ * leat_recvmsg sets msg_controllen to 0.  leat_read and leat_readv are receive with flags 0.
  *
  * The bytes received, or -1 with errno: EAGAIN (would block, or SO_RCVTIMEO passed), EINTR, ENOTCONN
  * (stream, never connected), EINVAL (more than 1024 buffers), EOPNOTSUPP (other flags, MSG_OOB,
- * MSG_ERRQUEUE), EIO (a process that shares the socket died in the middle of a receive), and once each error the connection had: ECONNRESET, ETIMEDOUT, ECONNREFUSED
- * (datagram: nobody listens at the connected peer), EHOSTUNREACH, ENETUNREACH.
+ * MSG_ERRQUEUE), EIO (a process that shares the socket died in the middle of a receive), and once
+ * each error the connection had: ECONNRESET, ETIMEDOUT, ECONNREFUSED (datagram: nobody listens at
+ * the connected peer), EHOSTUNREACH, ENETUNREACH.
  */
 ssize_t leat_recv(int fd, void *buf, size_t len, int flags);
 ssize_t leat_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr,
@@ -194,18 +196,41 @@ int leat_shutdown(int fd, int how);
 /*
  * Closes the descriptor.  Data already written is still delivered; a connection with unread data
  * is reset.  Calls that other threads are blocked in go on with the socket until they return.
- * Never blocks.  0, or -1 with EBADF.
+ * With SO_LINGER on and a time above 0 it blocks, also when O_NONBLOCK is set, until the peer has
+ * acknowledged all data, the time is over or a signal handler ran; not while another process or
+ * thread uses the socket.  Else it never blocks.  0, or -1 with EBADF.
  */
 int leat_close(int fd);
 
 /*
- * Socket options.  SOL_SOCKET: SO_ERROR (fetches and clears), SO_TYPE, SO_DOMAIN, SO_PROTOCOL,
- * SO_ACCEPTCONN, SO_RCVTIMEO and SO_SNDTIMEO (struct timeval; 0: none) are answered by the library;
- * every other option by leatd: SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_RCVBUF, SO_KEEPALIVE,
- * SO_LINGER, TCP_NODELAY, ... as far as the protocol has them.
+ * Socket options, with Linux's meaning and units.  An accepted socket has its listener's.
  *
- * 0, or -1 with errno: ENOPROTOOPT (unknown), EINVAL (*optlen too short or too long, bad value),
- * EDOM (timeout out of range), EISCONN, ENOMEM.  Blocks for one answer of leatd.
+ * SOL_SOCKET, the library's: SO_ERROR (fetches and clears), SO_TYPE, SO_DOMAIN, SO_PROTOCOL,
+ * SO_ACCEPTCONN, SO_RCVTIMEO and SO_SNDTIMEO (struct timeval; 0: none; these two an accepted socket
+ * does not have).
+ * SOL_SOCKET, leatd's: SO_REUSEADDR, SO_REUSEPORT, SO_OOBINLINE (kept; urgent data is in line
+ * always, as RFC 6093 asks), SO_INCOMING_CPU (read only: the number of the worker), SO_SNDLOWAT
+ * (read only: 1), SO_SNDBUF and SO_RCVBUF (bytes, cut to leatd's sndbuf_max and rcvbuf_max; answered
+ * doubled, as by Linux: a stream holds as many as were asked for, datagrams share twice as much
+ * with their headers); of stream sockets also SO_KEEPALIVE, SO_LINGER (0 s: close resets; more:
+ * see leat_close), SO_RCVLOWAT (cut to half the receive buffer), SO_MAX_PACING_RATE (bytes per second
+ * in 32 or 64 bits; all ones: none).
+ * IPPROTO_TCP: TCP_NODELAY, TCP_CORK (held back for 200 ms at most), TCP_QUICKACK (for now, not
+ * for good), TCP_MAXSEG, TCP_CONGESTION (a name: cubic, newreno or reno, dctcp, bbr; ENOENT:
+ * unknown), TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT, TCP_SYNCNT, TCP_LINGER2,
+ * TCP_DEFER_ACCEPT (up to 255 s), TCP_WINDOW_CLAMP, TCP_NOTSENT_LOWAT, TCP_INFO (read only).
+ *
+ * TCP_INFO is Linux's struct tcp_info; a shorter buffer gets the beginning.  What leat counts in
+ * bytes is rounded to segments of the current MSS where Linux counts segments; last_data_recv and
+ * last_ack_recv both tell of the last segment; rcv_ssthresh and rcv_space are the receive buffer;
+ * reordering is 3; ECN_SEEN is certain only of packets that were marked.  Not kept, and 0: fackets, last_ack_sent, rcv_rtt, data_segs_in, data_segs_out,
+ * delivery_rate, busy_time, rwnd_limited, sndbuf_limited, delivered_ce, dsack_dups, rcv_ooopack,
+ * rehash.
+ *
+ * 0, or -1 with errno: ENOPROTOOPT (unknown), EINVAL (*optlen too short, bad value), EDOM (timeout
+ * out of range), ENOENT (see above), ENOBUFS (leatd is out of memory for that congestion control),
+ * ENOMEM.  Blocks for one answer of leatd, or when set one of each worker that has part of the
+ * socket.
  */
 int leat_getsockopt(int fd, int level, int name, void *value, socklen_t *optlen);
 int leat_setsockopt(int fd, int level, int name, const void *value, socklen_t optlen);

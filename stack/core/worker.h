@@ -43,6 +43,7 @@ struct udp_worker;
 struct arena;
 struct channel;
 struct chunk;
+struct congestion_ops;
 
 /* Where a worker's time and randomness come from. */
 struct worker_env {
@@ -74,6 +75,7 @@ struct worker_config {
 	uint32_t rcvbuf_max_bytes; /* to which it may grow by itself or be set */
 	uint32_t sndbuf_max_bytes;
 	uint32_t copybreak_bytes; /* sends shorter than this are copied into the mbuf */
+	const struct congestion_ops *congestion; /* default of TCP_CONGESTION; NULL: CUBIC */
 	uint8_t ecn; /* enum ecn_mode */
 	bool syn_cookies; /* TCP: when there is no room for a half-open connection */
 	uint32_t idle_us; /* sleep after so long without work; 0: never */

@@ -11,7 +11,30 @@
 
 #define BUFFER_MIN_BYTES 2304 /* Linux's least SO_RCVBUF */
 
-int option_read(const struct leat_option *option, void *value, uint32_t bytes)
+/* ---- between submissions and protocols ---- */
+
+int option_take(const struct leat_option *from, struct sock_option *option)
+{
+	option->level = from->level;
+	option->name = from->name;
+	option->length_bytes = from->length_bytes;
+	if (from->length_bytes > sizeof(from->value))
+		return -EINVAL;
+	memcpy(option->value, from->value, sizeof(from->value));
+	return 0;
+}
+
+void option_give(const struct sock_option *option, struct leat_option *to, uint8_t *answer)
+{
+	uint8_t *value = option->length_bytes > sizeof(to->value) ? answer : to->value;
+
+	to->level = option->level;
+	to->name = option->name;
+	to->length_bytes = option->length_bytes;
+	memcpy(value, option->value, option->length_bytes);
+}
+
+int option_read(const struct sock_option *option, void *value, uint32_t bytes)
 {
 	if (option->length_bytes < bytes)
 		return -EINVAL;
@@ -19,7 +42,7 @@ int option_read(const struct leat_option *option, void *value, uint32_t bytes)
 	return 0;
 }
 
-int option_write(struct leat_option *option, const void *value, uint32_t bytes)
+int option_write(struct sock_option *option, const void *value, uint32_t bytes)
 {
 	option->length_bytes = RTE_MIN(option->length_bytes, bytes);
 	memcpy(option->value, value, option->length_bytes);
@@ -58,7 +81,7 @@ int option_set_field(const struct option_field *table, struct sock *sk, int name
 }
 
 int option_get_field(const struct option_field *table, const struct sock *sk,
-		     struct leat_option *option)
+		     struct sock_option *option)
 {
 	const struct option_field *f = find_field(table, option->name);
 	const void *at;
@@ -75,8 +98,18 @@ int option_get_field(const struct option_field *table, const struct sock *sk,
 
 /* ---- SOL_SOCKET ---- */
 
-/* Of datagrams twice what was asked for, as their bookkeeping counts too (socket(7)); a stream's
- * buffer holds nothing but its bytes. */
+/*
+ * Linux keeps twice what was asked for, as its bookkeeping counts too, and
+ * answers with that (socket(7)); programs expect both.  Records of datagrams
+ * have bookkeeping here, too, so their rings hold twice as much.  A stream's
+ * ring holds nothing but its bytes: as many as were asked for, which is what
+ * Linux makes of it as well, and only the answer is doubled.
+ */
+static int buffer_answer(const struct sock *sk, uint32_t bytes)
+{
+	return (int)(sk->proto->type == SOCK_DGRAM ? bytes : RTE_MIN(bytes, INT32_MAX / 2u) * 2);
+}
+
 static uint32_t buffer_bytes(const struct sock *sk, int value, uint32_t max_bytes)
 {
 	int64_t bytes = sk->proto->type == SOCK_DGRAM ? 2 * (int64_t)value : value;
@@ -86,7 +119,7 @@ static uint32_t buffer_bytes(const struct sock *sk, int value, uint32_t max_byte
 	return (uint32_t)RTE_MIN(bytes, (int64_t)max_bytes);
 }
 
-int sock_setsockopt(struct worker *w, struct sock *sk, const struct leat_option *option)
+int sock_setsockopt(struct worker *w, struct sock *sk, const struct sock_option *option)
 {
 	int value;
 
@@ -98,6 +131,9 @@ int sock_setsockopt(struct worker *w, struct sock *sk, const struct leat_option 
 		return 0;
 	case SO_REUSEPORT:
 		sock_set_flag(sk, SOCK_REUSEPORT, value != 0);
+		return 0;
+	case SO_OOBINLINE:
+		sock_set_flag(sk, SOCK_OOBINLINE, value != 0);
 		return 0;
 	case SO_RCVBUF:
 		sk->rcvbuf_bytes = buffer_bytes(sk, value, w->config.rcvbuf_max_bytes);
@@ -112,17 +148,23 @@ int sock_setsockopt(struct worker *w, struct sock *sk, const struct leat_option 
 	}
 }
 
-int sock_getsockopt(const struct sock *sk, struct leat_option *option)
+int sock_getsockopt(const struct worker *w, const struct sock *sk, struct sock_option *option)
 {
 	switch (option->name) {
 	case SO_REUSEADDR:
 		return option_write_int(option, (sk->flags & SOCK_REUSEADDR) != 0);
 	case SO_REUSEPORT:
 		return option_write_int(option, (sk->flags & SOCK_REUSEPORT) != 0);
+	case SO_OOBINLINE:
+		return option_write_int(option, (sk->flags & SOCK_OOBINLINE) != 0);
+	case SO_INCOMING_CPU:
+		return option_write_int(option, w->config.id);
+	case SO_SNDLOWAT:
+		return option_write_int(option, 1);
 	case SO_RCVBUF:
-		return option_write_int(option, (int)sk->rcvbuf_bytes);
+		return option_write_int(option, buffer_answer(sk, sk->rcvbuf_bytes));
 	case SO_SNDBUF:
-		return option_write_int(option, (int)sk->sndbuf_bytes);
+		return option_write_int(option, buffer_answer(sk, sk->sndbuf_bytes));
 	case SO_TYPE:
 		return option_write_int(option, sk->proto->type);
 	case SO_DOMAIN:

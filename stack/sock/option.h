@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What setsockopt and getsockopt of every protocol are made of: values in and
- * out of a struct leat_option, options that are no more than a number kept in
- * a sock (one line in a table), and SOL_SOCKET as far as it is common.  That
- * length_bytes is no more than value holds was checked with the submission.
+ * out of a struct sock_option, options that are no more than a number kept in
+ * a sock (one line in a table), and SOL_SOCKET as far as it is common.
  */
 #ifndef LEAT_SOCK_OPTION_H
 #define LEAT_SOCK_OPTION_H
@@ -16,17 +15,30 @@
 struct sock;
 struct worker;
 
-/* The application's value: 0, or -EINVAL when it is shorter than bytes. */
-int option_read(const struct leat_option *option, void *value, uint32_t bytes);
-/* Answers; as under Linux a shorter buffer gets the beginning.  Always 0. */
-int option_write(struct leat_option *option, const void *value, uint32_t bytes);
+/* An option on its way, in the daemon's own memory. */
+struct sock_option {
+	int16_t level;
+	int16_t name;
+	uint32_t length_bytes; /* of value; asked for: how much there is room for */
+	uint8_t value[LEAT_ANSWER_BYTES];
+};
 
-static inline int option_read_int(const struct leat_option *option, int *value)
+/* Copies what a submission says; -EINVAL: it claims a longer value than there can be. */
+int option_take(const struct leat_option *from, struct sock_option *option);
+/* The other way, a long value to answer, which the application shares. */
+void option_give(const struct sock_option *option, struct leat_option *to, uint8_t *answer);
+
+/* The application's value: 0, or -EINVAL when it is shorter than bytes. */
+int option_read(const struct sock_option *option, void *value, uint32_t bytes);
+/* Answers; as under Linux a shorter buffer gets the beginning.  Always 0. */
+int option_write(struct sock_option *option, const void *value, uint32_t bytes);
+
+static inline int option_read_int(const struct sock_option *option, int *value)
 {
 	return option_read(option, value, sizeof(*value));
 }
 
-static inline int option_write_int(struct leat_option *option, int value)
+static inline int option_write_int(struct sock_option *option, int value)
 {
 	return option_write(option, &value, sizeof(value));
 }
@@ -48,10 +60,10 @@ struct option_field {
  * range), -ENOPROTOOPT (not in the table). */
 int option_set_field(const struct option_field *table, struct sock *sk, int name, int value);
 int option_get_field(const struct option_field *table, const struct sock *sk,
-		     struct leat_option *option);
+		     struct sock_option *option);
 
 /* The SOL_SOCKET options that mean the same to every protocol: 0, -EINVAL, -ENOPROTOOPT. */
-int sock_setsockopt(struct worker *w, struct sock *sk, const struct leat_option *option);
-int sock_getsockopt(const struct sock *sk, struct leat_option *option);
+int sock_setsockopt(struct worker *w, struct sock *sk, const struct sock_option *option);
+int sock_getsockopt(const struct worker *w, const struct sock *sk, struct sock_option *option);
 
 #endif

@@ -24,6 +24,7 @@ void sock_init(struct worker *w, struct sock *sk, const struct proto *proto, uin
 	sk->state = 0;
 	sk->rcvbuf_bytes = w->config.rcvbuf_bytes;
 	sk->sndbuf_bytes = w->config.sndbuf_bytes;
+	sk->tx_more = LEAT_NO_OFFSET;
 	ring_init(&sk->ring);
 	LIST_INSERT_HEAD(&w->socks, sk, worker_link);
 	w->sock_count++;
@@ -55,6 +56,16 @@ void sock_want_output(struct worker *w, struct sock *sk)
 
 /* ---- the application's hold on it --------------------------------------- */
 
+static void sock_publish_limit(struct sock *sk)
+{
+	uint32_t limit_bytes = sk->sndbuf_bytes, mark_bytes = sk->sndbuf_bytes / 3;
+
+	if (unlikely(sk->flags & SOCK_TX_LIMIT))
+		sk->proto->tx_limit(sk, &limit_bytes, &mark_bytes);
+	sk->ring.shared->tx_limit_bytes = limit_bytes;
+	sk->ring.shared->tx_mark_bytes = RTE_MAX(mark_bytes, 1u);
+}
+
 static void slot_init(struct leat_slot *shared, const struct sock *sk, uint32_t generation)
 {
 	*shared = (struct leat_slot){
@@ -66,7 +77,6 @@ static void slot_init(struct leat_slot *shared, const struct sock *sk, uint32_t 
 		.rx_restart = LEAT_NO_OFFSET,
 		.rx_wake = LEAT_NO_OFFSET,
 		.rx_restart_chunk = LEAT_NO_CHUNK,
-		.tx_limit_bytes = sk->sndbuf_bytes,
 		.generation = generation,
 		.events = sk->state_events,
 	};
@@ -90,6 +100,7 @@ int sock_attach(struct worker *w, struct sock *sk, struct arena *a, struct chann
 	sk->channel = ch;
 	sk->holders = ch != NULL ? 1u << ch->process : 0;
 	slot_init(sk->ring.shared, sk, slot->generation);
+	sock_publish_limit(sk);
 	return 0;
 }
 
@@ -238,7 +249,7 @@ static void channel_publish_positions(struct channel *ch)
 	struct sock *sk;
 
 	TAILQ_FOREACH (sk, &ch->raised, raised_link) {
-		sk->ring.shared->tx_limit_bytes = sk->sndbuf_bytes;
+		sock_publish_limit(sk);
 		/* release: pairs with the library's acquire; the bytes and links come first */
 		__atomic_store_n(&sk->ring.shared->tx_head, sk->ring.tx_head, __ATOMIC_RELEASE);
 		__atomic_store_n(&sk->ring.shared->rx_tail, sk->ring.rx_tail, __ATOMIC_RELEASE);

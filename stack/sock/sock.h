@@ -24,6 +24,7 @@
 
 struct worker;
 struct sock_info;
+struct sock_option;
 
 struct proto {
 	const char *name;
@@ -38,8 +39,8 @@ struct proto {
 	int (*listen)(struct worker *w, struct sock *sk, int backlog);
 	int (*connect)(struct worker *w, struct sock *sk, const struct leat_addr *addr);
 	int (*shutdown)(struct worker *w, struct sock *sk, int how);
-	int (*setsockopt)(struct worker *w, struct sock *sk, const struct leat_option *option);
-	int (*getsockopt)(struct worker *w, struct sock *sk, struct leat_option *option);
+	int (*setsockopt)(struct worker *w, struct sock *sk, const struct sock_option *option);
+	int (*getsockopt)(struct worker *w, struct sock *sk, struct sock_option *option);
 
 	/* The application moved tx_tail or rx_head (already synced into sk->ring). */
 	void (*sync)(struct worker *w, struct sock *sk);
@@ -49,6 +50,10 @@ struct proto {
 
 	/* sk was put on the output list (sock_want_output): send what there is to send. */
 	void (*output)(struct worker *w, struct sock *sk);
+
+	/* SOCK_TX_LIMIT: how much may wait to be acknowledged now, and from which room on the sock is
+	 * writable. */
+	void (*tx_limit)(const struct sock *sk, uint32_t *limit_bytes, uint32_t *mark_bytes);
 
 	/* Fills the protocol's part of a `leat ss` row. */
 	void (*describe)(const struct sock *sk, struct sock_info *info);
@@ -70,6 +75,8 @@ enum sock_flag {
 	SOCK_TELL_IDLE = 1u << 12, /* LEAT_CQE_IDLE is to be published */
 	SOCK_RCVBUF_SET = 1u << 13, /* by the application: it does not grow by itself */
 	SOCK_SNDBUF_SET = 1u << 14,
+	SOCK_OOBINLINE = 1u << 15, /* asked for; urgent data is in line always */
+	SOCK_TX_LIMIT = 1u << 16, /* how much may be written is for proto->tx_limit to say */
 };
 
 struct sock {
@@ -85,6 +92,7 @@ struct sock {
 	struct ring_pair ring;
 	uint32_t rcvbuf_bytes; /* receive buffer limit */
 	uint32_t sndbuf_bytes;
+	uint64_t tx_more; /* more is to come (MSG_MORE) while this is where the stream ends */
 	TAILQ_ENTRY(sock) output_link;
 	TAILQ_ENTRY(sock) raised_link;
 

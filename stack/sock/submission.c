@@ -14,6 +14,7 @@
 #include "shm/ring.h"
 #include "shm/session.h"
 #include "sock/connection.h"
+#include "sock/option.h"
 
 #define SUBMISSION_BATCH   32 /* taken from one channel in one iteration */
 #define CHANNEL_IDLE_POLLS 10000 /* silent for so many: over to the doorbell */
@@ -123,19 +124,31 @@ static int op_shutdown(struct worker *w, struct sock *sk, const struct leat_sqe 
 	return sk->proto->shutdown(w, sk, sqe->value);
 }
 
-static int op_option(struct worker *w, struct sock *sk, struct leat_sqe *sqe, struct leat_cqe *cqe)
+static int op_setsockopt(struct worker *w, struct sock *sk, const struct leat_sqe *sqe)
 {
-	int result;
+	struct sock_option option;
+	int result = option_take(&sqe->option, &option);
 
-	if (sqe->option.length_bytes > sizeof(sqe->option.value))
-		return -EINVAL;
-	if (sqe->op == LEAT_OP_SETSOCKOPT) {
-		result = sk->proto->setsockopt(w, sk, &sqe->option);
-		sock_raise(w, sk, 0); /* a limit may have changed */
+	if (result != 0)
 		return result;
-	}
-	cqe->option = sqe->option;
-	return sk->proto->getsockopt(w, sk, &cqe->option);
+	result = sk->proto->setsockopt(w, sk, &option);
+	sock_raise(w, sk, 0); /* a limit may have changed */
+	return result;
+}
+
+static int op_getsockopt(struct worker *w, struct channel *ch, struct sock *sk,
+			 const struct leat_sqe *sqe, struct leat_cqe *cqe)
+{
+	struct sock_option option = {
+		.level = sqe->option.level,
+		.name = sqe->option.name,
+		.length_bytes = RTE_MIN(sqe->option.length_bytes, (uint32_t)LEAT_ANSWER_BYTES),
+	};
+	int result = sk->proto->getsockopt(w, sk, &option);
+
+	if (result == 0)
+		option_give(&option, &cqe->option, ch->shared->answer);
+	return result;
 }
 
 static int op_move(struct worker *w, struct channel *ch, struct sock *sk)
@@ -174,8 +187,9 @@ static int op_with_result(struct worker *w, struct channel *ch, struct leat_sqe 
 		sock_release(w, sk, ch->process);
 		return 0;
 	case LEAT_OP_SETSOCKOPT:
+		return op_setsockopt(w, sk, sqe);
 	case LEAT_OP_GETSOCKOPT:
-		return op_option(w, sk, sqe, cqe);
+		return op_getsockopt(w, ch, sk, sqe, cqe);
 	case LEAT_OP_GETNAME:
 		return op_getname(sk, sqe, cqe);
 	case LEAT_OP_MOVE:
@@ -186,10 +200,12 @@ static int op_with_result(struct worker *w, struct channel *ch, struct leat_sqe 
 	}
 }
 
-static void op_sync(struct worker *w, struct sock *sk)
+static void op_sync(struct worker *w, struct sock *sk, const struct leat_sqe *sqe)
 {
 	if (tx_ring_sync(w, &sk->ring) != 0 || rx_ring_sync(w, &sk->ring) != 0)
 		return;
+	if (sqe->value & LEAT_SYNC_MORE)
+		sk->tx_more = sqe->offset;
 	sk->proto->sync(w, sk);
 }
 
@@ -218,7 +234,7 @@ static bool op_without_result(struct worker *w, struct channel *ch, const struct
 	if (sk == NULL)
 		return true;
 	if (sqe->op == LEAT_OP_SYNC) {
-		op_sync(w, sk);
+		op_sync(w, sk, sqe);
 	} else if (sqe->op == LEAT_OP_RELEASE) {
 		if (tx_ring_sync(w, &sk->ring) == 0)
 			tx_ring_release(w, &sk->ring, sqe->offset);

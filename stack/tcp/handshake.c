@@ -39,9 +39,9 @@ bool tcp_ecn_agreed(const struct worker *w, const struct congestion_ops *ops, ui
 }
 
 /* The window of a SYN is not scaled. */
-static uint32_t syn_window(const struct sock *sk)
+static uint32_t syn_window(const struct tcp_sock *tp)
 {
-	return RTE_MIN(sk->rcvbuf_bytes, TCP_WINDOW_MAX);
+	return RTE_MIN(tcp_window_bound(tp), TCP_WINDOW_MAX);
 }
 
 /* ---- listening ------------------------------------------------------------ */
@@ -147,20 +147,37 @@ static void request_challenge_ack(struct worker *w, struct request_sock *req)
 	tcp_tx_bare(w, &req->flow, &req->dst, &seg);
 }
 
+/* Does the peer's ACK wait for its data still? */
+static bool request_is_deferred(const struct request_sock *req)
+{
+	return req->retries < req->listener->defer_retries;
+}
+
+static uint8_t request_retry_limit(const struct request_sock *req)
+{
+	if (req->acked_us == 0)
+		return TCP_SYNACK_RETRIES;
+	return RTE_MAX(req->listener->defer_retries, TCP_SYNACK_RETRIES);
+}
+
 static void request_fire(void *context, struct timer *timer)
 {
 	struct worker *w = context;
 	struct request_sock *req = container_of(timer, struct request_sock, timer);
 
-	if (req->retries >= TCP_SYNACK_RETRIES) {
+	if (req->retries >= request_retry_limit(req)) {
 		worker_count(w, CNT_tcp_timeout);
 		request_drop(w, req);
 		return;
 	}
 	req->retries++;
-	worker_count(w, CNT_tcp_retransmit);
 	wheel_arm(&w->wheel, timer, w->now_ms + rtt_backed_off_ms(RTO_INITIAL_MS, req->retries),
 		  request_fire);
+	/* The last time the SYN-ACK asks for an ACK that then counts without data. */
+	if (req->acked_us != 0 && request_is_deferred(req))
+		return;
+	req->resent |= req->acked_us == 0;
+	worker_count(w, CNT_tcp_retransmit);
 	request_tx_synack(w, req);
 }
 
@@ -177,7 +194,7 @@ static void request_init(struct worker *w, struct request_sock *req, struct tcp_
 		.iss = tcp_initial_sequence(w, &p->flow),
 		.irs = syn->seq,
 		.window = syn->window,
-		.rcv_window = syn_window(tcp_sock_sk(listener)),
+		.rcv_window = syn_window(listener),
 		.ts_recent = syn->ts_value,
 		.ts_offset = tcp_timestamp_offset(w, &p->flow),
 		.peer_mss_bytes = peer_mss_bytes(syn),
@@ -264,12 +281,18 @@ static void child_inherit(struct tcp_sock *child, const struct tcp_sock *listene
 
 	sk->rcvbuf_bytes = from->rcvbuf_bytes;
 	sk->sndbuf_bytes = from->sndbuf_bytes;
-	sk->flags |= from->flags & (SOCK_KEEPALIVE | SOCK_REUSEADDR | SOCK_REUSEPORT |
-				    SOCK_RCVBUF_SET | SOCK_SNDBUF_SET);
+	sk->flags |= from->flags &
+		     (SOCK_KEEPALIVE | SOCK_REUSEADDR | SOCK_REUSEPORT | SOCK_RCVBUF_SET |
+		      SOCK_SNDBUF_SET | SOCK_OOBINLINE | SOCK_TX_LIMIT);
 	child->ics.inet.ttl = listener->ics.inet.ttl;
 	child->ics.inet.traffic_class = listener->ics.inet.traffic_class;
-	child->flags |= listener->flags & TCP_SOCK_NODELAY;
+	child->flags |= listener->flags & TCP_SOCK_OPTIONS;
 	child->linger_s = listener->linger_s;
+	child->linger2_s = listener->linger2_s;
+	child->syn_retries = listener->syn_retries;
+	child->window_clamp_bytes = listener->window_clamp_bytes;
+	child->rcvlowat_bytes = listener->rcvlowat_bytes;
+	child->notsent_lowat_bytes = listener->notsent_lowat_bytes;
 	child->congestion_ops = listener->congestion_ops;
 	child->max_pacing_rate = listener->max_pacing_rate;
 	child->user_mss_bytes = listener->user_mss_bytes;
@@ -302,8 +325,11 @@ static void child_init(struct worker *w, struct tcp_sock *child, const struct re
 		child->flags |= TCP_SOCK_SACK;
 	if (req->ecn)
 		child->flags |= TCP_SOCK_ECN;
+	/* The round trip ended with the first ACK, whenever the data came. */
 	child->syn_us = (uint32_t)req->sent_us;
-	if (req->retries > 0)
+	if (req->acked_us != 0)
+		child->syn_us += (uint32_t)(w->now_us - req->acked_us);
+	if (req->resent)
 		child->flags |= TCP_SOCK_SYN_RESENT;
 	tcp_update_mss(child, req->dst.mtu);
 }
@@ -391,6 +417,11 @@ enum counter tcp_rx_request(struct worker *w, struct request_sock *req, struct p
 	if (seg->ack != req->iss + 1) {
 		tcp_tx_reset_unknown(w, p);
 		return CNT_tcp_ack;
+	}
+	if (request_is_deferred(req) && seg->length == 0 && !(seg->flags & TCP_FLAG_FIN)) {
+		if (req->acked_us == 0)
+			req->acked_us = w->now_us;
+		return TCP_ACCEPTED;
 	}
 	return request_complete(w, req, p);
 }
@@ -509,7 +540,7 @@ static void connect_init(struct worker *w, struct tcp_sock *tp)
 	}
 	tp->snd_una = tp->snd_nxt = tcp_initial_sequence(w, flow);
 	tp->rcv_nxt = tp->rcv_acked = 0;
-	tp->rcv_edge = syn_window(sk);
+	tp->rcv_edge = syn_window(tp);
 	tp->rcv_scale = tcp_window_scale(w, sk);
 	tp->snd_wnd = tp->snd_wnd_max = 0;
 	tp->ts_offset = tcp_timestamp_offset(w, flow);
@@ -519,7 +550,7 @@ static void connect_init(struct worker *w, struct tcp_sock *tp)
 	tp->backoff = tp->probes = 0;
 	tp->soft_error = 0;
 	tp->progress_ms = w->now_ms;
-	tp->flags = (tp->flags & TCP_SOCK_NODELAY) | TCP_SOCK_SEND_SYN;
+	tp->flags = (tp->flags & TCP_SOCK_OPTIONS) | TCP_SOCK_SEND_SYN;
 }
 
 static bool is_connectable(const struct worker *w, uint8_t family, const struct inet_addr *to)

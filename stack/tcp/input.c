@@ -288,6 +288,8 @@ static void rx_ecn(struct worker *w, struct tcp_sock *tp, const struct packet *p
 	bool marked = (p->traffic_class & ECN_MASK) == ECN_CE;
 	bool echoing = (tp->flags & TCP_SOCK_ECN_ECHO) != 0;
 
+	if ((p->traffic_class & ECN_MASK) != 0)
+		tp->flags |= TCP_SOCK_ECN_SEEN;
 	if (tp->congestion_ops->wants_ecn) {
 		if (p->tcp.length == 0 || marked == echoing)
 			return;
@@ -466,6 +468,7 @@ enum counter tcp_rx_segment(struct worker *w, struct tcp_sock *tp, struct packet
 {
 	const struct tcp_segment *seg = &p->tcp;
 
+	tp->segments_in++;
 	if (unlikely(!is_plain(tp, p)))
 		return rx_spine(w, tp, p);
 	take_timestamp(tp, seg);

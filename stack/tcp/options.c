@@ -3,26 +3,36 @@
 #include <errno.h>
 #include <limits.h>
 #include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "sock/option.h"
+#include "tcp/info.h"
 #include "tcp/segment.h"
 #include "tcp/tcp_sock.h"
 
-#define KEEP_MAX_S     32767
-#define KEEP_COUNT_MAX 127
+#ifndef TCP_NOTSENT_LOWAT
+#define TCP_NOTSENT_LOWAT 25 /* of linux/tcp.h */
+#endif
+
+#define KEEP_MAX_S        32767
+#define KEEP_COUNT_MAX    127
+#define SYN_RETRIES_MAX   127
+#define DEFER_RETRIES_MAX 8 /* 255 s */
 
 static const struct option_field tcp_fields[] = {
 	OPTION_FIELD(TCP_KEEPIDLE, struct tcp_sock, keep_idle_s, 1, KEEP_MAX_S),
 	OPTION_FIELD(TCP_KEEPINTVL, struct tcp_sock, keep_interval_s, 1, KEEP_MAX_S),
 	OPTION_FIELD(TCP_KEEPCNT, struct tcp_sock, keep_count, 1, KEEP_COUNT_MAX),
+	OPTION_FIELD(TCP_SYNCNT, struct tcp_sock, syn_retries, 1, SYN_RETRIES_MAX),
 	OPTION_FIELD(TCP_USER_TIMEOUT, struct tcp_sock, user_timeout_ms, 0, INT_MAX),
 	{.bytes = 0},
 };
 
 /* ---- SOL_SOCKET ------------------------------------------------------------- */
 
-static int set_linger(struct tcp_sock *tp, const struct leat_option *option)
+static int set_linger(struct tcp_sock *tp, const struct sock_option *option)
 {
 	struct linger l;
 
@@ -32,7 +42,7 @@ static int set_linger(struct tcp_sock *tp, const struct leat_option *option)
 	return 0;
 }
 
-static int set_keepalive(struct worker *w, struct tcp_sock *tp, const struct leat_option *option)
+static int set_keepalive(struct worker *w, struct tcp_sock *tp, const struct sock_option *option)
 {
 	int value;
 
@@ -43,26 +53,71 @@ static int set_keepalive(struct worker *w, struct tcp_sock *tp, const struct lea
 	return 0;
 }
 
-static int set_socket(struct worker *w, struct tcp_sock *tp, const struct leat_option *option)
+/* As Linux: no more than half the buffer, or the window might shut before it is reached. */
+static int set_rcvlowat(struct tcp_sock *tp, const struct sock_option *option)
+{
+	uint32_t limit = tcp_sock_sk(tp)->rcvbuf_bytes / 2;
+	int value;
+
+	if (option_read_int(option, &value) != 0)
+		return -EINVAL;
+	if (value == 0)
+		value = 1;
+	tp->rcvlowat_bytes = value < 0 ? limit : RTE_MIN((uint32_t)value, limit);
+	return 0;
+}
+
+/* 32 bits, or 64; all ones: as fast as it goes. */
+static int set_max_pacing_rate(struct worker *w, struct tcp_sock *tp,
+			       const struct sock_option *option)
+{
+	uint64_t rate;
+	uint32_t narrow;
+
+	if (option_read(option, &rate, sizeof(rate)) != 0) {
+		if (option_read(option, &narrow, sizeof(narrow)) != 0)
+			return -EINVAL;
+		rate = narrow != UINT32_MAX ? narrow : UINT64_MAX;
+	}
+	tp->max_pacing_rate = rate != UINT64_MAX ? rate : 0;
+	sock_want_output(w, tcp_sock_sk(tp));
+	return 0;
+}
+
+static int set_socket(struct worker *w, struct tcp_sock *tp, const struct sock_option *option)
 {
 	switch (option->name) {
 	case SO_LINGER:
 		return set_linger(tp, option);
 	case SO_KEEPALIVE:
 		return set_keepalive(w, tp, option);
+	case SO_RCVLOWAT:
+		return set_rcvlowat(tp, option);
+	case SO_MAX_PACING_RATE:
+		return set_max_pacing_rate(w, tp, option);
 	default:
 		return sock_setsockopt(w, tcp_sock_sk(tp), option);
 	}
 }
 
-static int get_linger(const struct tcp_sock *tp, struct leat_option *option)
+static int get_linger(const struct tcp_sock *tp, struct sock_option *option)
 {
 	struct linger l = {.l_onoff = tp->linger_s >= 0, .l_linger = RTE_MAX(tp->linger_s, 0)};
 
 	return option_write(option, &l, sizeof(l));
 }
 
-static int get_socket(struct tcp_sock *tp, struct leat_option *option)
+static int get_max_pacing_rate(const struct tcp_sock *tp, struct sock_option *option)
+{
+	uint64_t rate = tp->max_pacing_rate != 0 ? tp->max_pacing_rate : UINT64_MAX;
+	uint32_t narrow = (uint32_t)RTE_MIN(rate, UINT64_C(0xffffffff));
+
+	if (option->length_bytes >= sizeof(rate))
+		return option_write(option, &rate, sizeof(rate));
+	return option_write(option, &narrow, sizeof(narrow));
+}
+
+static int get_socket(const struct worker *w, struct tcp_sock *tp, struct sock_option *option)
 {
 	const struct sock *sk = tcp_sock_sk(tp);
 
@@ -71,8 +126,12 @@ static int get_socket(struct tcp_sock *tp, struct leat_option *option)
 		return get_linger(tp, option);
 	case SO_KEEPALIVE:
 		return option_write_int(option, (sk->flags & SOCK_KEEPALIVE) != 0);
+	case SO_RCVLOWAT:
+		return option_write_int(option, (int)tp->rcvlowat_bytes);
+	case SO_MAX_PACING_RATE:
+		return get_max_pacing_rate(tp, option);
 	default:
-		return sock_getsockopt(sk, option);
+		return sock_getsockopt(w, sk, option);
 	}
 }
 
@@ -81,10 +140,86 @@ static int get_socket(struct tcp_sock *tp, struct leat_option *option)
 static int set_nodelay(struct worker *w, struct tcp_sock *tp, int on)
 {
 	tp->flags &= ~(uint32_t)TCP_SOCK_NODELAY;
+	if (!on)
+		return 0;
+	tp->flags |= TCP_SOCK_NODELAY;
+	/* What Nagle holds back goes now, and once (as Linux) what a cork does. */
+	if (tcp_is_corked(tp) && tcp_has_unsent(tp))
+		tp->flags |= TCP_SOCK_FORCE;
+	sock_want_output(w, tcp_sock_sk(tp));
+	return 0;
+}
+
+static int set_cork(struct worker *w, struct tcp_sock *tp, int on)
+{
 	if (on) {
-		tp->flags |= TCP_SOCK_NODELAY;
-		sock_want_output(w, tcp_sock_sk(tp)); /* what Nagle holds back goes now */
+		tp->flags |= TCP_SOCK_CORK;
+	} else {
+		tp->flags &= ~(uint32_t)TCP_SOCK_CORK;
+		sock_want_output(w, tcp_sock_sk(tp));
 	}
+	return 0;
+}
+
+/* For now, as under Linux: what is sent and received later decides anew. */
+static int set_quickack(struct worker *w, struct tcp_sock *tp, int on)
+{
+	tp->quick_acks = on ? TCP_QUICK_ACKS : 0;
+	if (on && tcp_timer_armed(tp, TCP_TIMER_DELACK))
+		tcp_ack_now(w, tp);
+	return 0;
+}
+
+/* Seconds are kept as the time-outs of a SYN-ACK that they take. */
+static int set_defer_accept(struct tcp_sock *tp, int seconds)
+{
+	int period_s = RTO_INITIAL_MS / 1000, waited_s = period_s;
+
+	tp->defer_retries = seconds > 0;
+	while (tp->defer_retries != 0 && waited_s < seconds &&
+	       tp->defer_retries < DEFER_RETRIES_MAX) {
+		tp->defer_retries++;
+		period_s *= 2;
+		waited_s += period_s;
+	}
+	return 0;
+}
+
+static int defer_accept_s(const struct tcp_sock *tp)
+{
+	return ((1 << tp->defer_retries) - 1) * (int)(RTO_INITIAL_MS / 1000);
+}
+
+static int set_linger2(struct tcp_sock *tp, int seconds)
+{
+	tp->linger2_s = seconds < 0 ? -1 : (int16_t)RTE_MIN(seconds, TCP_LINGER2_MAX_S);
+	return 0;
+}
+
+static int get_linger2(const struct tcp_sock *tp, struct sock_option *option)
+{
+	int seconds = tp->linger2_s != 0 ? tp->linger2_s : (int)(TCP_FIN_TIMEOUT_MS / 1000);
+
+	return option_write_int(option, seconds);
+}
+
+/* The window that was offered stays: it may not be taken back. */
+static int set_window_clamp(struct tcp_sock *tp, int bytes)
+{
+	if (bytes < 0 || (bytes == 0 && tcp_state(tp) != TCP_CLOSE))
+		return -EINVAL;
+	tp->window_clamp_bytes = bytes == 0 ? 0 : (uint32_t)RTE_MAX(bytes, TCP_CLAMP_MIN_BYTES);
+	return 0;
+}
+
+/* All ones: no limit of its own.  As under Linux 0 is the default, which is none. */
+static int set_notsent_lowat(struct worker *w, struct tcp_sock *tp, int bytes)
+{
+	bool limited = bytes != 0 && bytes != -1;
+
+	tp->notsent_lowat_bytes = (uint32_t)bytes;
+	sock_set_flag(tcp_sock_sk(tp), SOCK_TX_LIMIT, limited);
+	sock_raise(w, tcp_sock_sk(tp), LEAT_EV_OUT);
 	return 0;
 }
 
@@ -105,15 +240,42 @@ static int set_maxseg(struct tcp_sock *tp, int value)
 	return 0;
 }
 
-static int set_tcp(struct worker *w, struct tcp_sock *tp, const struct leat_option *option)
+/* As under Linux a name may do without its terminating 0. */
+static int set_congestion(struct worker *w, struct tcp_sock *tp, const struct sock_option *option)
+{
+	char name[CONGESTION_NAME_MAX] = "";
+	const struct congestion_ops *ops;
+
+	if (option->length_bytes == 0)
+		return -EINVAL;
+	memcpy(name, option->value, RTE_MIN(option->length_bytes, sizeof(name) - 1));
+	ops = congestion_find(name);
+	return ops != NULL ? tcp_set_congestion(w, tp, ops) : -ENOENT;
+}
+
+static int set_tcp(struct worker *w, struct tcp_sock *tp, const struct sock_option *option)
 {
 	int value;
 
+	if (option->name == TCP_CONGESTION)
+		return set_congestion(w, tp, option);
 	if (option_read_int(option, &value) != 0)
 		return -EINVAL;
 	switch (option->name) {
 	case TCP_NODELAY:
 		return set_nodelay(w, tp, value);
+	case TCP_CORK:
+		return set_cork(w, tp, value);
+	case TCP_QUICKACK:
+		return set_quickack(w, tp, value);
+	case TCP_DEFER_ACCEPT:
+		return set_defer_accept(tp, value);
+	case TCP_LINGER2:
+		return set_linger2(tp, value);
+	case TCP_WINDOW_CLAMP:
+		return set_window_clamp(tp, value);
+	case TCP_NOTSENT_LOWAT:
+		return set_notsent_lowat(w, tp, value);
 	case TCP_KEEPIDLE:
 	case TCP_KEEPINTVL:
 	case TCP_KEEPCNT:
@@ -125,36 +287,15 @@ static int set_tcp(struct worker *w, struct tcp_sock *tp, const struct leat_opti
 	}
 }
 
-/* The first 24 bytes of Linux's struct tcp_info, which is what an option holds. */
-static int get_info(struct tcp_sock *tp, struct leat_option *option)
+static int get_congestion(const struct tcp_sock *tp, struct sock_option *option)
 {
-	static const uint8_t ca_state[] = {
-		[RECOVERY_NONE] = TCP_CA_Open,
-		[RECOVERY_ECN] = TCP_CA_CWR,
-		[RECOVERY_FAST] = TCP_CA_Recovery,
-		[RECOVERY_TIMEOUT] = TCP_CA_Loss,
-	};
-	struct tcp_info info = {
-		.tcpi_state = tcp_state(tp),
-		.tcpi_ca_state = ca_state[tp->recovery],
-		.tcpi_retransmits = tp->backoff,
-		.tcpi_probes = tp->probes,
-		.tcpi_backoff = tp->backoff,
-		.tcpi_options = (tp->flags & TCP_SOCK_TIMESTAMPS ? TCPI_OPT_TIMESTAMPS : 0) |
-				(tcp_has_sack(tp) ? TCPI_OPT_SACK : 0) |
-				(tp->snd_scale | tp->rcv_scale ? TCPI_OPT_WSCALE : 0),
-		.tcpi_snd_wscale = tp->snd_scale & 15,
-		.tcpi_rcv_wscale = tp->rcv_scale & 15,
-		.tcpi_rto = rtt_rto_ms(&tp->rtt) * 1000,
-		.tcpi_ato = TCP_DELACK_MS * 1000,
-		.tcpi_snd_mss = tp->congestion.mss_bytes,
-		.tcpi_rcv_mss = tp->rcv_mss_bytes,
-	};
+	char name[CONGESTION_NAME_MAX] = "";
 
-	return option_write(option, &info, sizeof(option->value));
+	snprintf(name, sizeof(name), "%s", tp->congestion_ops->name);
+	return option_write(option, name, sizeof(name));
 }
 
-static int get_maxseg(const struct tcp_sock *tp, struct leat_option *option)
+static int get_maxseg(const struct tcp_sock *tp, struct sock_option *option)
 {
 	uint32_t mss_bytes = tp->congestion.mss_bytes;
 
@@ -163,21 +304,35 @@ static int get_maxseg(const struct tcp_sock *tp, struct leat_option *option)
 	return option_write_int(option, (int)mss_bytes);
 }
 
-static int get_tcp(struct tcp_sock *tp, struct leat_option *option)
+static int get_tcp(struct worker *w, struct tcp_sock *tp, struct sock_option *option)
 {
 	switch (option->name) {
 	case TCP_NODELAY:
 		return option_write_int(option, (tp->flags & TCP_SOCK_NODELAY) != 0);
+	case TCP_CORK:
+		return option_write_int(option, (tp->flags & TCP_SOCK_CORK) != 0);
+	case TCP_QUICKACK:
+		return option_write_int(option, tp->quick_acks > 0);
+	case TCP_DEFER_ACCEPT:
+		return option_write_int(option, defer_accept_s(tp));
+	case TCP_LINGER2:
+		return get_linger2(tp, option);
+	case TCP_WINDOW_CLAMP:
+		return option_write_int(option, (int)tp->window_clamp_bytes);
+	case TCP_NOTSENT_LOWAT:
+		return option_write_int(option, (int)tp->notsent_lowat_bytes);
 	case TCP_MAXSEG:
 		return get_maxseg(tp, option);
 	case TCP_INFO:
-		return get_info(tp, option);
+		return tcp_get_info(w, tp, option);
+	case TCP_CONGESTION:
+		return get_congestion(tp, option);
 	default:
 		return option_get_field(tcp_fields, tcp_sock_sk(tp), option);
 	}
 }
 
-int tcp_setsockopt(struct worker *w, struct sock *sk, const struct leat_option *option)
+int tcp_setsockopt(struct worker *w, struct sock *sk, const struct sock_option *option)
 {
 	switch (option->level) {
 	case SOL_SOCKET:
@@ -189,14 +344,13 @@ int tcp_setsockopt(struct worker *w, struct sock *sk, const struct leat_option *
 	}
 }
 
-int tcp_getsockopt(struct worker *w, struct sock *sk, struct leat_option *option)
+int tcp_getsockopt(struct worker *w, struct sock *sk, struct sock_option *option)
 {
-	(void)w;
 	switch (option->level) {
 	case SOL_SOCKET:
-		return get_socket(tcp_sk(sk), option);
+		return get_socket(w, tcp_sk(sk), option);
 	case IPPROTO_TCP:
-		return get_tcp(tcp_sk(sk), option);
+		return get_tcp(w, tcp_sk(sk), option);
 	default:
 		return -ENOPROTOOPT;
 	}

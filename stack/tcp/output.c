@@ -54,7 +54,8 @@ static void note_sent(struct worker *w, struct tcp_sock *tp)
 	if (tp->snd_una == tp->snd_nxt)
 		tp->progress_ms = w->now_ms;
 	tp->sent_ms = w->now_ms;
-	if (!tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT)) /* RFC 6298 (5.1) */
+	/* RFC 6298 (5.1); with nothing in flight before, the timer was not about a retransmission. */
+	if (!tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT) || tp->snd_una == tp->snd_nxt)
 		tcp_timer_set_retransmit(w, tp);
 }
 
@@ -112,6 +113,7 @@ static int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
 		segments = (payload_bytes + mss - 1) / mss;
 	}
 	w->counter[CNT_tcp_tx_segments] += segments;
+	tp->segments_out += segments;
 	return ip_tx(w, &how, m);
 }
 
@@ -277,8 +279,10 @@ static bool small_may_go(const struct tcp_sock *tp, uint32_t length, bool all)
 {
 	if (tp->flags & TCP_SOCK_FORCE)
 		return true;
+	if (all && tp->flags & TCP_SOCK_FIN_QUEUED)
+		return true;
 	if (all)
-		return tp->flags & (TCP_SOCK_NODELAY | TCP_SOCK_FIN_QUEUED) || !small_in_flight(tp);
+		return !tcp_is_corked(tp) && (tp->flags & TCP_SOCK_NODELAY || !small_in_flight(tp));
 	return length >= tp->snd_wnd_max / 2;
 }
 
@@ -401,7 +405,10 @@ static void send_new(struct worker *w, struct tcp_sock *tp)
 	    (tp->snd_una != tp->snd_nxt || tcp_has_unsent(tp))) {
 		if (tp->snd_una == tp->snd_nxt)
 			tp->progress_ms = w->now_ms;
-		tcp_timer_set_retransmit(w, tp);
+		if (tp->snd_una == tp->snd_nxt && tp->snd_wnd > 0 && tcp_is_corked(tp))
+			tcp_timer_set(w, tp, TCP_TIMER_RETRANSMIT, TCP_CORK_MS);
+		else
+			tcp_timer_set_retransmit(w, tp);
 	}
 }
 
@@ -416,6 +423,8 @@ static bool resend(struct worker *w, struct tcp_sock *tp, uint32_t index, uint32
 		return false;
 	prr_sent(&tp->prr, length);
 	pace_sent(w, tp, length);
+	tp->resent_bytes += length - fin;
+	tp->resent_segments += RTE_MAX(length / tp->congestion.mss_bytes, 1u);
 	tcp_recovery_resent(w, tp, index, length);
 	return true;
 }
@@ -514,6 +523,25 @@ static void refresh_route(struct worker *w, struct tcp_sock *tp)
 		tcp_update_mss(tp, inet->dst.mtu);
 }
 
+void tcp_tx_limit(const struct sock *sk, uint32_t *limit_bytes, uint32_t *mark_bytes)
+{
+	const struct tcp_sock *tp = container_of(sk, const struct tcp_sock, ics.inet.sk);
+	uint32_t flight = tp->snd_nxt - tp->snd_una;
+	uint32_t room = sk->sndbuf_bytes > flight ? sk->sndbuf_bytes - flight : 0;
+
+	room = RTE_MIN(room, tp->notsent_lowat_bytes);
+	*limit_bytes = flight + room;
+	*mark_bytes = RTE_MIN(sk->sndbuf_bytes / 3, tp->notsent_lowat_bytes / 2);
+}
+
+/* What left makes room for the application to write, where that counts. */
+static void tell_limit(struct worker *w, struct tcp_sock *tp)
+{
+	bool writable = unsent_bytes(tp) <= tp->notsent_lowat_bytes / 2;
+
+	sock_raise(w, tcp_sock_sk(tp), writable ? LEAT_EV_OUT : 0);
+}
+
 void tcp_output(struct worker *w, struct sock *sk)
 {
 	struct tcp_sock *tp = tcp_sk(sk);
@@ -535,6 +563,8 @@ void tcp_output(struct worker *w, struct sock *sk)
 	}
 	refresh_route(w, tp);
 	send_data(w, tp);
+	if (unlikely(sk->flags & SOCK_TX_LIMIT))
+		tell_limit(w, tp);
 	if (tp->flags & TCP_SOCK_ACK_NOW)
 		tcp_tx_ack(w, tp);
 }

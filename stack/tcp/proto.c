@@ -162,6 +162,7 @@ const struct proto tcp_proto = {
 	.sync = tcp_sync,
 	.close = tcp_close,
 	.output = tcp_output,
+	.tx_limit = tcp_tx_limit,
 	.describe = tcp_describe,
 };
 

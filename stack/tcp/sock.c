@@ -34,11 +34,14 @@ struct tcp_sock *tcp_sock_create(struct worker *w, uint8_t family)
 	tp->ics.inet.flow.protocol = IPPROTO_TCP;
 	tp->ics.inet.ttl = IP_TTL_DEFAULT;
 	flight_init(&tp->flight);
-	tp->congestion_ops = &congestion_cubic;
+	tp->congestion_ops = w->config.congestion != NULL ? w->config.congestion
+							  : &congestion_cubic;
 	tp->keep_idle_s = TCP_KEEP_IDLE_S;
 	tp->keep_interval_s = TCP_KEEP_INTERVAL_S;
 	tp->keep_count = TCP_KEEP_COUNT;
 	tp->linger_s = -1;
+	tp->syn_retries = TCP_SYN_RETRIES;
+	tp->rcvlowat_bytes = 1;
 	return tp;
 }
 
@@ -152,7 +155,7 @@ void tcp_done(struct worker *w, struct tcp_sock *tp)
 	calendar_cancel(&w->calendar, &tp->paced);
 	tp->recovery = RECOVERY_NONE;
 	tp->dupacks = 0;
-	tp->flags &= TCP_SOCK_NODELAY;
+	tp->flags &= TCP_SOCK_OPTIONS;
 	tcp_set_state(tp, TCP_CLOSE);
 	listener_remove(w, &tp->ics);
 	if (sock_is_detached(sk)) {

@@ -53,6 +53,9 @@
 #define TCP_CHALLENGE_MS    5000u /* ... in so much time */
 #define TCP_COOKIE_LIFE_US  120000000u /* the longest that a SYN cookie is good */
 #define TCP_IDLE_MAX_MS     4000000u /* of what is told to congestion control: 32 bits of us */
+#define TCP_CORK_MS         200u /* how long what is corked waits, with nothing in flight; as Linux */
+#define TCP_LINGER2_MAX_S   120
+#define TCP_CLAMP_MIN_BYTES 1152 /* least TCP_WINDOW_CLAMP: half of the least SO_RCVBUF, as Linux */
 #define TCP_KEEP_IDLE_S     7200
 #define TCP_KEEP_INTERVAL_S 75
 #define TCP_KEEP_COUNT      9
@@ -104,7 +107,13 @@ enum tcp_sock_flag {
 	TCP_SOCK_ECN_ECHO = 1u << 18, /* the ACKs we send carry ECE */
 	TCP_SOCK_ECN_CWR = 1u << 19, /* the next new data carries CWR */
 	TCP_SOCK_DSACK = 1u << 20, /* the next ACK tells of a duplicate, dsack_start to dsack_end */
+	TCP_SOCK_ECN_SEEN = 1u << 21, /* the peer's packets were ECN-capable */
+
+	TCP_SOCK_CORK = 1u << 22, /* TCP_CORK: only full segments go, for a while */
 };
+
+/* Flags that are options: they outlive a connection, and an accepted one has its listener's. */
+#define TCP_SOCK_OPTIONS ((uint32_t)(TCP_SOCK_NODELAY | TCP_SOCK_CORK))
 
 /* Why the window is being reduced. */
 enum tcp_recovery {
@@ -157,6 +166,7 @@ struct tcp_sock {
 	uint8_t backoff; /* timeouts in a row without progress */
 	uint8_t probes; /* keepalive or zero-window probes nobody answered */
 	uint8_t keep_count;
+	uint32_t segments_in; /* for TCP_INFO */
 
 	/* what may be in flight, and what is */
 	struct congestion congestion;
@@ -178,6 +188,7 @@ struct tcp_sock {
 		resent_ms; /* TCP_SOCK_UNDO: when first something was sent again in this recovery */
 	uint32_t syn_us; /* when the SYN was sent */
 	uint32_t sent_ms; /* when data was last sent */
+	uint32_t segments_out; /* for TCP_INFO */
 	uint32_t progress_ms; /* since when the oldest byte waits to be acknowledged or sent */
 	struct tcp_round read_round;
 	uint32_t snd_wnd_max; /* largest window the peer ever offered */
@@ -185,8 +196,15 @@ struct tcp_sock {
 	uint32_t dsack_end;
 	const struct congestion_ops *congestion_ops;
 
+	/* cold: for TCP_INFO */
+	uint64_t resent_bytes;
+	uint32_t resent_segments;
+
 	/* cold: options and limits */
 	uint32_t user_timeout_ms; /* RFC 5482; 0: none */
+	uint32_t window_clamp_bytes; /* TCP_WINDOW_CLAMP; 0: none */
+	uint32_t rcvlowat_bytes; /* SO_RCVLOWAT, for the application's side */
+	uint32_t notsent_lowat_bytes; /* TCP_NOTSENT_LOWAT, with SOCK_TX_LIMIT */
 	uint32_t challenge_ms; /* the interval of TCP_CHALLENGE_MS that counts ... */
 	uint8_t challenges; /* ... these */
 	uint8_t soft_error; /* last ICMP error while established, an errno value */
@@ -195,6 +213,9 @@ struct tcp_sock {
 	uint16_t keep_idle_s;
 	uint16_t keep_interval_s;
 	int16_t linger_s; /* -1: SO_LINGER is off */
+	int16_t linger2_s; /* TCP_LINGER2: FIN-WAIT-2 without an application; 0: default; -1: none */
+	uint8_t syn_retries; /* TCP_SYNCNT */
+	uint8_t defer_retries; /* TCP_DEFER_ACCEPT, in time-outs of the SYN-ACK */
 };
 _Static_assert(sizeof(struct tcp_sock) <= 15 * RTE_CACHE_LINE_SIZE, "parents included");
 _Static_assert((offsetof(struct tcp_sock, congestion) - 1) / RTE_CACHE_LINE_SIZE ==
@@ -209,6 +230,7 @@ struct request_sock {
 	struct tcp_sock *listener;
 	LIST_ENTRY(request_sock) link;
 	uint64_t sent_us; /* first SYN-ACK */
+	uint64_t acked_us; /* first ACK of it, which waits for data (TCP_DEFER_ACCEPT); 0: none */
 	uint32_t iss;
 	uint32_t irs;
 	uint32_t window; /* as the SYN had it, unscaled */
@@ -221,6 +243,7 @@ struct request_sock {
 	uint8_t retries;
 	uint8_t challenges; /* challenge ACKs sent in the interval of TCP_CHALLENGE_MS ... */
 	uint32_t challenge_ms; /* ... that began then */
+	bool resent; /* the SYN-ACK, for want of an ACK */
 	bool timestamps;
 	bool sack;
 	bool ecn;
@@ -402,6 +425,14 @@ static inline bool tcp_has_sack(const struct tcp_sock *tp)
 
 /* ---- window.c: the window we offer ---- */
 
+static inline uint32_t tcp_window_bound(const struct tcp_sock *tp)
+{
+	uint32_t rcvbuf_bytes = tp->ics.inet.sk.rcvbuf_bytes;
+
+	return tp->window_clamp_bytes != 0 ? RTE_MIN(rcvbuf_bytes, tp->window_clamp_bytes)
+					   : rcvbuf_bytes;
+}
+
 /* The window field of the segment about to be sent; opens the window when that is worth it. */
 uint16_t tcp_window_field(struct worker *w, struct tcp_sock *tp);
 /* Asks the application to tell when it has read, while the window offered is small. */
@@ -419,6 +450,12 @@ void tcp_tune_sndbuf(struct worker *w, struct tcp_sock *tp);
 
 /* ---- output.c ---- */
 
+/* Is what does not fill a segment to wait, because of TCP_CORK or MSG_MORE? */
+static inline bool tcp_is_corked(const struct tcp_sock *tp)
+{
+	return tp->flags & TCP_SOCK_CORK || tp->ics.inet.sk.tx_more == tp->ics.inet.sk.ring.tx_tail;
+}
+
 void tcp_output(struct worker *w, struct sock *sk);
 /* Bytes per second that may be sent; 0: not paced. */
 static inline uint64_t tcp_pacing_rate(const struct tcp_sock *tp)
@@ -429,6 +466,8 @@ static inline uint64_t tcp_pacing_rate(const struct tcp_sock *tp)
 		return rate;
 	return rate == 0 ? tp->max_pacing_rate : RTE_MIN(rate, tp->max_pacing_rate);
 }
+/* proto->tx_limit: what is not sent yet stays below TCP_NOTSENT_LOWAT. */
+void tcp_tx_limit(const struct sock *sk, uint32_t *limit_bytes, uint32_t *mark_bytes);
 /* An ACK at the next output. */
 void tcp_ack_now(struct worker *w, struct tcp_sock *tp);
 /* An ACK at once, for who is about to forget the sock. */
@@ -477,7 +516,7 @@ void tcp_time_wait_free_all(struct worker *w);
 
 /* ---- options.c ---- */
 
-int tcp_setsockopt(struct worker *w, struct sock *sk, const struct leat_option *option);
-int tcp_getsockopt(struct worker *w, struct sock *sk, struct leat_option *option);
+int tcp_setsockopt(struct worker *w, struct sock *sk, const struct sock_option *option);
+int tcp_getsockopt(struct worker *w, struct sock *sk, struct sock_option *option);
 
 #endif

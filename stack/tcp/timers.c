@@ -75,7 +75,7 @@ static uint8_t retry_limit(const struct tcp_sock *tp)
 {
 	switch (tcp_state(tp)) {
 	case TCP_SYN_SENT:
-		return TCP_SYN_RETRIES;
+		return tp->syn_retries;
 	case TCP_SYN_RECV:
 		return TCP_SYNACK_RETRIES;
 	default:
@@ -99,9 +99,11 @@ static bool persist_fire(struct worker *w, struct tcp_sock *tp)
 	if (tp->probes >= TCP_RETRIES || wait_is_over(w, tp))
 		return give_up(w, tp);
 	if (tp->snd_wnd > 0) {
-		/* A window too small for comfort (or no mbuf last time): what fits goes now. */
+		/* A window too small for comfort, a cork (or no mbuf last time): what fits goes now. */
 		tp->flags |= TCP_SOCK_FORCE;
 		sock_want_output(w, tcp_sock_sk(tp));
+		if (tcp_is_corked(tp))
+			return true;
 	} else {
 		tp->probes++;
 		tcp_tx_window_probe(w, tp);
@@ -158,10 +160,18 @@ static bool is_lingering(const struct tcp_sock *tp)
 	return tcp_state(tp) == TCP_FIN_WAIT2 && sock_is_detached(&tp->ics.inet.sk);
 }
 
+/* How long to stay in FIN-WAIT-2 without an application. */
+static uint32_t fin_timeout_ms(const struct tcp_sock *tp)
+{
+	if (tp->linger2_s == 0)
+		return TCP_FIN_TIMEOUT_MS;
+	return tp->linger2_s > 0 ? (uint32_t)tp->linger2_s * 1000 : 0;
+}
+
 void tcp_timer_set_idle(struct worker *w, struct tcp_sock *tp)
 {
 	if (is_lingering(tp)) {
-		tcp_timer_set(w, tp, TCP_TIMER_IDLE, TCP_FIN_TIMEOUT_MS);
+		tcp_timer_set(w, tp, TCP_TIMER_IDLE, fin_timeout_ms(tp));
 	} else if (wants_keepalive(tp)) {
 		uint32_t idle_ms = w->now_ms - tp->rcv_time_ms;
 		uint32_t limit_ms = tp->keep_idle_s * 1000u;
@@ -176,6 +186,8 @@ static bool idle_fire(struct worker *w, struct tcp_sock *tp)
 {
 	if (is_lingering(tp)) {
 		worker_count(w, CNT_tcp_timeout);
+		if (tp->linger2_s < 0) /* as Linux: it is not worth the wait, and the peer hears */
+			tcp_tx_reset(w, tp);
 		tcp_done(w, tp);
 		return false;
 	}

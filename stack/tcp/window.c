@@ -9,7 +9,7 @@
 /* The largest window we could offer. */
 static uint32_t window_limit(const struct tcp_sock *tp)
 {
-	return RTE_MIN(tp->ics.inet.sk.rcvbuf_bytes, TCP_WINDOW_MAX << tp->rcv_scale);
+	return RTE_MIN(tcp_window_bound(tp), TCP_WINDOW_MAX << tp->rcv_scale);
 }
 
 /* By how much the window would grow if it were offered anew; <= 0: not at all. */

@@ -30,8 +30,8 @@ struct udp_worker *udp_worker_create(struct worker *w);
 void udp_worker_free(struct worker *w);
 
 /* proto->setsockopt and getsockopt. */
-int udp_setsockopt(struct worker *w, struct sock *sk, const struct leat_option *option);
-int udp_getsockopt(struct worker *w, struct sock *sk, struct leat_option *option);
+int udp_setsockopt(struct worker *w, struct sock *sk, const struct sock_option *option);
+int udp_getsockopt(struct worker *w, struct sock *sk, struct sock_option *option);
 
 /* proto->sync and output: takes datagrams out of the send ring. */
 void udp_sync(struct worker *w, struct sock *sk);

@@ -16,7 +16,7 @@ static const struct option_field ip_fields[] = {
 	{.bytes = 0},
 };
 
-static int set_broadcast(struct udp_sock *udp, const struct leat_option *option)
+static int set_broadcast(struct udp_sock *udp, const struct sock_option *option)
 {
 	int value;
 
@@ -34,7 +34,7 @@ static int set_ttl(struct udp_sock *udp, int value)
 	return 0;
 }
 
-static int set_ip(struct sock *sk, const struct leat_option *option)
+static int set_ip(struct sock *sk, const struct sock_option *option)
 {
 	int value;
 
@@ -45,7 +45,7 @@ static int set_ip(struct sock *sk, const struct leat_option *option)
 	return option_set_field(ip_fields, sk, option->name, value);
 }
 
-int udp_setsockopt(struct worker *w, struct sock *sk, const struct leat_option *option)
+int udp_setsockopt(struct worker *w, struct sock *sk, const struct sock_option *option)
 {
 	switch (option->level) {
 	case SOL_SOCKET:
@@ -72,7 +72,7 @@ static int fetch_error(struct worker *w, struct sock *sk)
 	return error;
 }
 
-static int get_socket(struct worker *w, struct sock *sk, struct leat_option *option)
+static int get_socket(struct worker *w, struct sock *sk, struct sock_option *option)
 {
 	switch (option->name) {
 	case SO_BROADCAST:
@@ -80,11 +80,11 @@ static int get_socket(struct worker *w, struct sock *sk, struct leat_option *opt
 	case SO_ERROR:
 		return option_write_int(option, fetch_error(w, sk));
 	default:
-		return sock_getsockopt(sk, option);
+		return sock_getsockopt(w, sk, option);
 	}
 }
 
-static int get_ip(struct sock *sk, struct leat_option *option)
+static int get_ip(struct sock *sk, struct sock_option *option)
 {
 	const struct udp_sock *udp = udp_sock(sk);
 
@@ -100,7 +100,7 @@ static int get_ip(struct sock *sk, struct leat_option *option)
 	}
 }
 
-int udp_getsockopt(struct worker *w, struct sock *sk, struct leat_option *option)
+int udp_getsockopt(struct worker *w, struct sock *sk, struct sock_option *option)
 {
 	switch (option->level) {
 	case SOL_SOCKET:

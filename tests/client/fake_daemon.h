@@ -67,7 +67,10 @@ struct fake_sock {
 	unsigned shutdowns;
 	unsigned moves;
 	unsigned uncredits;
-	struct leat_option option;
+	unsigned mores;
+	uint64_t more_offset; /* of the last LEAT_SYNC_MORE */
+	struct leat_option option; /* the last one set */
+	bool long_option; /* it is answered with as much as there can be */
 };
 
 struct fake_daemon {

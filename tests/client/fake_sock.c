@@ -113,6 +113,7 @@ struct leat_handle fake_sock_open(struct fake_daemon *d, unsigned worker, uint8_
 		.rx_wake = LEAT_NO_OFFSET,
 		.rx_restart_chunk = LEAT_NO_CHUNK,
 		.tx_limit_bytes = d->config.tx_limit_bytes,
+		.tx_mark_bytes = d->config.tx_limit_bytes / 3,
 		.generation = h.generation,
 	};
 	return h;

@@ -2,6 +2,7 @@
 /* What the application submits, and the chunks it is granted. */
 #include <errno.h>
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "fake_parts.h"
@@ -74,6 +75,11 @@ static int op_with_result(struct fake_daemon *d, unsigned context, unsigned work
 		if (sk->option.name != sqe->option.name)
 			return -ENOPROTOOPT;
 		cqe->option = sk->option;
+		if (sk->long_option) {
+			cqe->option.length_bytes = LEAT_ANSWER_BYTES;
+			memset(fake_channel(d, context, worker)->answer, sk->option.value[0],
+			       LEAT_ANSWER_BYTES);
+		}
 		return 0;
 	case LEAT_OP_GETNAME:
 		cqe->addr = (struct leat_addr){.family = AF_INET, .port = htons(sk->port)};
@@ -123,10 +129,15 @@ static bool op_without_result(struct fake_daemon *d, unsigned context, unsigned 
 		if (!valid)
 			return true;
 		sk->syncs++;
+		if (sqe->value == LEAT_SYNC_MORE) {
+			sk->mores++;
+			sk->more_offset = sqe->offset;
+		}
 		__atomic_add_fetch(&fake_slot(d, sqe->handle)->kick_seen, 1, __ATOMIC_RELEASE);
 		if (__atomic_load_n(&fake_slot(d, sqe->handle)->kick, __ATOMIC_RELAXED) -
-			    fake_slot(d, sqe->handle)->kick_seen >
-		    1)
+				    fake_slot(d, sqe->handle)->kick_seen >
+			    1 &&
+		    sk->mores == 0) /* that more follows is told at any time */
 			fake_condemn(d, "more than one kick under way");
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		fake_tx_sync(d, sqe->handle);

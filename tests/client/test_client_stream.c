@@ -88,7 +88,7 @@ static void peeking_leaves_the_bytes(void)
 
 	fake_deliver(d, fake_handle(fd, 0), "abcdef", 6);
 	CHECK_EQ(leat_recv(fd, bytes, 3, MSG_PEEK), 3);
-	CHECK_EQ(leat_recv(fd, bytes, 8, MSG_PEEK | MSG_WAITALL), 6);
+	CHECK_EQ(leat_recv(fd, bytes, 8, MSG_PEEK | MSG_WAITALL | MSG_DONTWAIT), 6);
 	CHECK_MEM(bytes, "abcdef", 6);
 	CHECK_EQ(leat_ioctl(fd, FIONREAD, &available), 0);
 	CHECK_EQ(available, 6);
@@ -159,6 +159,127 @@ static void waitall_waits_for_all(void)
 	CHECK_EQ(leat_recv(fd, bytes, 400, MSG_WAITALL), 3);
 	CHECK_EQ(leat_recv(fd, bytes, 400, MSG_WAITALL), 0);
 	leat_close(fd);
+	fake_stop(d);
+}
+
+/* As under Linux: all there is to peek at is there at once. */
+static void peeking_waits_for_all_too(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	int fd = connected_stream();
+	struct delivery delivery = {d, fake_handle(fd, 0), 20, 3, 10};
+	pthread_t thread;
+	char bytes[30];
+
+	pthread_create(&thread, NULL, deliver_later, &delivery);
+	CHECK_EQ(leat_recv(fd, bytes, 30, MSG_PEEK | MSG_WAITALL), 30);
+	CHECK_EQ(leat_recv(fd, bytes, 30, MSG_DONTWAIT), 30);
+	pthread_join(thread, NULL);
+	leat_close(fd);
+	fake_stop(d);
+}
+
+static void a_low_water_mark_holds_a_receive_back(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	int fd = connected_stream(), lowat = 25;
+	struct delivery delivery = {d, fake_handle(fd, 0), 20, 3, 10};
+	struct pollfd pfd = {.fd = fd, .events = POLLIN};
+	pthread_t thread;
+	char bytes[100];
+
+	CHECK_EQ(leat_setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &lowat, sizeof(lowat)), 0);
+	fake_deliver(d, delivery.h, "0123456789", 10);
+	CHECK_EQ(leat_poll(&pfd, 1, 0), 0);
+	CHECK_EQ(leat_recv(fd, bytes, 5, 0), 5); /* it asks for less */
+	CHECK_EQ(leat_recv(fd, bytes, 100, MSG_DONTWAIT), 5); /* it does not wait */
+	pthread_create(&thread, NULL, deliver_later, &delivery);
+	CHECK_EQ(leat_recv(fd, bytes, 100, 0), 30);
+	pthread_join(thread, NULL);
+	leat_close(fd);
+	fake_stop(d);
+}
+
+static void more_is_told_once_all_is_in(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	int fd = connected_stream();
+	struct leat_handle h = fake_handle(fd, 0);
+
+	CHECK_EQ(leat_send(fd, "head", 4, MSG_MORE), 4);
+	fake_settle(d);
+	CHECK_EQ(fake_sock(d, h)->mores, 1);
+	CHECK_EQ(fake_sock(d, h)->more_offset, 4);
+	CHECK_EQ(leat_send(fd, "body", 4, 0), 4);
+	fake_settle(d);
+	CHECK_EQ(fake_sock(d, h)->mores, 1);
+	leat_close(fd);
+	fake_stop(d);
+}
+
+static int64_t close_takes_us(int fd)
+{
+	int64_t start_us = now_us();
+
+	CHECK_EQ(leat_close(fd), 0);
+	return now_us() - start_us;
+}
+
+struct late_ack {
+	struct fake_daemon *d;
+	struct leat_handle h;
+};
+
+static void *acknowledge_late(void *arg)
+{
+	struct late_ack *late = arg;
+
+	sleep_ms(50);
+	fake_acknowledge(late->d, late->h, 4);
+	return NULL;
+}
+
+static void close_lingers_until_all_is_delivered(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	struct linger linger = {.l_onoff = 1, .l_linger = 30};
+	int fd = connected_stream();
+	struct late_ack late = {d, fake_handle(fd, 0)};
+	pthread_t thread;
+
+	CHECK_EQ(leat_setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+	CHECK_EQ(leat_send(fd, "last", 4, 0), 4);
+	pthread_create(&thread, NULL, acknowledge_late, &late);
+	CHECK_RANGE(close_takes_us(fd), 40000, 5000000);
+	pthread_join(thread, NULL);
+	CHECK_EQ(fake_sock(d, late.h)->shutdowns, 1);
+	fake_stop(d);
+}
+
+static void close_lingers_no_longer_than_told(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	struct linger linger = {.l_onoff = 1, .l_linger = 1};
+	int fd = connected_stream();
+
+	CHECK_EQ(leat_setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+	CHECK_EQ(leat_send(fd, "last", 4, 0), 4);
+	CHECK_RANGE(close_takes_us(fd), 900000, 5000000);
+	fake_stop(d);
+}
+
+static void close_does_not_linger_over_unread_bytes(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	struct linger linger = {.l_onoff = 1, .l_linger = 30};
+	int fd = connected_stream();
+	struct leat_handle h = fake_handle(fd, 0);
+
+	CHECK_EQ(leat_setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+	CHECK_EQ(leat_send(fd, "last", 4, 0), 4);
+	fake_deliver(d, h, "unread", 6);
+	CHECK_RANGE(close_takes_us(fd), 0, 5000000);
+	CHECK_EQ(fake_sock(d, h)->shutdowns, 0);
 	fake_stop(d);
 }
 
@@ -463,6 +584,12 @@ TEST_SUITE(client_stream)
 	TEST(peeking_leaves_the_bytes);
 	TEST(a_blocked_receive_is_woken);
 	TEST(waitall_waits_for_all);
+	TEST(peeking_waits_for_all_too);
+	TEST(a_low_water_mark_holds_a_receive_back);
+	TEST(more_is_told_once_all_is_in);
+	TEST(close_lingers_until_all_is_delivered);
+	TEST(close_lingers_no_longer_than_told);
+	TEST(close_does_not_linger_over_unread_bytes);
 	TEST(a_receive_timeout_passes);
 	TEST(a_signal_interrupts);
 	TEST(the_end_comes_after_the_bytes);

@@ -291,9 +291,14 @@ int app_getsockopt(struct app_sock *s, int level, int name, void *value, uint32_
 		.option = {.level = (int16_t)level, .name = (int16_t)name, .length_bytes = length},
 	};
 	int result = sock_call(s, &sqe);
+	uint32_t given = s->last.option.length_bytes;
 
 	if (result == 0)
-		memcpy(value, s->last.option.value, length);
+		memcpy(value,
+		       given > LEAT_OPTION_BYTES
+			       ? s->app->channel[s->context][s->worker].shared->answer
+			       : s->last.option.value,
+		       given < length ? given : length);
 	return result;
 }
 

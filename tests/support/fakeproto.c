@@ -63,7 +63,7 @@ static int fake_shutdown(struct worker *w, struct sock *sk, int how)
 	return 0;
 }
 
-static int fake_option(struct worker *w, struct sock *sk, const struct leat_option *option)
+static int fake_option(struct worker *w, struct sock *sk, const struct sock_option *option)
 {
 	(void)w;
 	(void)sk;
@@ -71,7 +71,7 @@ static int fake_option(struct worker *w, struct sock *sk, const struct leat_opti
 	return -ENOPROTOOPT;
 }
 
-static int fake_get_option(struct worker *w, struct sock *sk, struct leat_option *option)
+static int fake_get_option(struct worker *w, struct sock *sk, struct sock_option *option)
 {
 	(void)w;
 	(void)sk;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "support/test.h"
+#include "tcp/congestion.h"
 
 #define PORT0 "[port0]\ndevice=net_tap0\naddress=198.18.0.2/24\n"
 
@@ -62,7 +63,8 @@ static void every_option_is_taken(void)
 		      "syn_cookies=no\n"
 		      "mbufs=2048\nmbuf_bytes=9216\ncopybreak=1K\nrcvbuf=64K\nrcvbuf_max="
 		      "1M\nsndbuf=128K\n"
-		      "sndbuf_max=2M\ncontexts=5\nqueue_entries=128\nslots_per_worker=99\n"
+		      "sndbuf_max=2M\ncongestion=bbr\necn=request\ncontexts=5\nqueue_entries="
+		      "128\nslots_per_worker=99\n"
 		      "chunks_per_worker=1000\nchunk_size=32K\nhuge_pages=no\n"
 		      "[access]\nuid=1, 2,3\ngid = 7\nlow_ports_uid=4\n" PORT0
 		      "gateway=198.18.0.1\nmtu=9000\nsoftware_checksum=yes\n"
@@ -85,6 +87,8 @@ static void every_option_is_taken(void)
 	CHECK_EQ(config.worker.sndbuf_bytes, 131072);
 	CHECK_EQ(config.session.sndbuf_bytes, 131072);
 	CHECK_EQ(config.worker.sndbuf_max_bytes, 2 << 20);
+	CHECK(config.worker.congestion == &congestion_bbr);
+	CHECK_EQ(config.worker.ecn, ECN_REQUEST);
 	CHECK_EQ(config.session.contexts, 5);
 	CHECK_EQ(config.session.queue_entries, 128);
 	CHECK_EQ(config.session.slots_per_worker, 99);
@@ -197,6 +201,9 @@ static const struct mistake {
 	{"[leatd]\nrcvbuf=99999999999G\n" PORT0, 2, "[leatd]", "rcvbuf", "K, M or G"},
 	{"[leatd]\nrcvbuf=64M\n" PORT0, 2, "[leatd]", "rcvbuf", "above rcvbuf_max"},
 	{"[leatd]\nsndbuf_max=64K\n" PORT0, 0, "[leatd]", "sndbuf", "above sndbuf_max"},
+	{"[leatd]\ncongestion=vegas\n" PORT0, 2, "[leatd]", "congestion",
+	 "cubic, newreno (or reno), dctcp, bbr"},
+	{"[leatd]\necn=on\n" PORT0, 2, "[leatd]", "ecn", "accept, request or off"},
 	{"[leatd]\nsocket=leatd.sock\n" PORT0, 2, "[leatd]", "socket", "absolute"},
 	{"[leatd]\nhuge_pages=maybe\n" PORT0, 2, "[leatd]", "huge_pages", "yes or no"},
 	{"[access]\nuid=1,,2\n" PORT0, 2, "[access]", "uid", "commas"},

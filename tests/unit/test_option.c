@@ -23,14 +23,14 @@ static const struct option_field fields[] = {
 	{.bytes = 0},
 };
 
-static struct leat_option named(int16_t name, uint32_t length_bytes)
+static struct sock_option named(int16_t name, uint32_t length_bytes)
 {
-	return (struct leat_option){.name = name, .length_bytes = length_bytes};
+	return (struct sock_option){.name = name, .length_bytes = length_bytes};
 }
 
 static void a_value_shorter_than_its_type_is_refused(void)
 {
-	struct leat_option option = named(1, sizeof(int) - 1);
+	struct sock_option option = named(1, sizeof(int) - 1);
 	int value = 5;
 
 	memset(option.value, 0xff, sizeof(option.value));
@@ -43,7 +43,7 @@ static void a_value_shorter_than_its_type_is_refused(void)
 
 static void a_short_buffer_gets_the_beginning(void)
 {
-	struct leat_option option = named(1, 2);
+	struct sock_option option = named(1, 2);
 
 	CHECK_EQ(option_write_int(&option, 0x04030201), 0);
 	CHECK_EQ(option.length_bytes, 2);
@@ -53,7 +53,7 @@ static void a_short_buffer_gets_the_beginning(void)
 
 static void a_long_buffer_gets_the_length_of_the_value(void)
 {
-	struct leat_option option = named(1, sizeof(option.value));
+	struct sock_option option = named(1, sizeof(option.value));
 	int value;
 
 	CHECK_EQ(option_write_int(&option, -7), 0);
@@ -64,7 +64,7 @@ static void a_long_buffer_gets_the_length_of_the_value(void)
 
 static int field(const struct example_sock *s, int16_t name)
 {
-	struct leat_option option = named(name, sizeof(int));
+	struct sock_option option = named(name, sizeof(int));
 	int value;
 
 	REQUIRE_EQ(option_get_field(fields, &s->sk, &option), 0);
@@ -102,7 +102,7 @@ static void a_field_keeps_to_its_range(void)
 static void what_is_not_in_the_table_is_no_option(void)
 {
 	static struct example_sock s;
-	struct leat_option option = named(4, sizeof(int));
+	struct sock_option option = named(4, sizeof(int));
 
 	CHECK_EQ(option_set_field(fields, &s.sk, 4, 1), -ENOPROTOOPT);
 	CHECK_EQ(option_get_field(fields, &s.sk, &option), -ENOPROTOOPT);
