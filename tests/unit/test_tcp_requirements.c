@@ -95,6 +95,41 @@ static void a_shut_window_does_not_keep_rst_out(void)
 	end();
 }
 
+/* SHLD-29 and SHLD-30 */
+static void probes_begin_after_a_timeout_and_back_off(void)
+{
+	uint32_t wait_ms;
+
+	begin();
+	wait_ms = rtt_rto_ms(&tcp()->rtt);
+	peer.window = 0;
+	peer_send(&peer, TH_ACK, NULL, 0);
+	app_write_pattern(&s, 100);
+	host_settle(h);
+	for (int i = 0; i < 6; i++, wait_ms *= 2) {
+		host_advance_ms(h, wait_ms - 1);
+		HOST_EXPECT_NOTHING(h);
+		host_advance_ms(h, 1);
+		HOST_EXPECT(h, TCP_SEQ_IS(peer.host_isn + 1), PAYLOAD_IS_PATTERN(0, 1));
+		peer_send(&peer, TH_ACK, NULL, 0);
+	}
+	end();
+}
+
+/* SHLD-27, MUST-61: of what was written in many pieces too. */
+static void only_the_last_segment_is_pushed(void)
+{
+	begin();
+	for (int i = 0; i < 6; i++)
+		CHECK_EQ(app_write_pattern(&s, MSS / 2), MSS / 2);
+	host_settle(h);
+	CHECK_EQ(PEER_TAKE(&peer).flags & TCP_FLAG_PSH, 0);
+	CHECK_EQ(PEER_TAKE(&peer).flags & TCP_FLAG_PSH, 0);
+	CHECK_EQ(PEER_TAKE(&peer).flags & TCP_FLAG_PSH, TCP_FLAG_PSH);
+	HOST_EXPECT_NOTHING(h);
+	end();
+}
+
 /* ---- options --------------------------------------------------------------------- */
 
 /* A segment with an option nobody knows, an MSS out of its place and odd alignment. */
@@ -627,6 +662,8 @@ TEST_SUITE(tcp_requirements)
 {
 	TEST(a_window_above_32767_is_used_whole);
 	TEST(a_shut_window_does_not_keep_rst_out);
+	TEST(probes_begin_after_a_timeout_and_back_off);
+	TEST(only_the_last_segment_is_pushed);
 	TEST(every_segment_may_carry_options);
 	TEST(what_options_leat_sends_are_well_formed);
 	TEST(the_offered_mss_follows_the_mtu);
