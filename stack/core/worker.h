@@ -85,7 +85,7 @@ struct worker_config {
 		.max_requests = 16384, .max_time_wait = 16384, .max_flight_records = 131072,      \
 		.mbufs = 16384, .rcvbuf_bytes = 1u << 20, .sndbuf_bytes = 1u << 20,               \
 		.rcvbuf_max_bytes = 6u << 20, .sndbuf_max_bytes = 4u << 20,                       \
-		.copybreak_bytes = 256, .syn_cookies = true, .idle_us = 0, .name = "leat",                             \
+		.copybreak_bytes = 256, .syn_cookies = true, .idle_us = 0, .name = "leat",        \
 	}
 
 /* Run on a worker's thread on behalf of another one. */
