@@ -570,7 +570,7 @@ static void clear_cell(void)
 	tcp_time_wait_free_all(h->w);
 	entry = sock_table_find(h->w->socks_by_flow, &flow);
 	if (entry != 0) { /* half open, or closed by its application: only a RST ends it at once */
-		uint32_t next = before.rcv_nxt;
+		uint32_t next;
 
 		if (sock_entry_kind(entry) == SOCK_ENTRY_REQUEST)
 			next = ((struct request_sock *)sock_entry_pointer(entry))->irs + 1;
