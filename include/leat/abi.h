@@ -201,7 +201,7 @@ _Static_assert(sizeof(struct leat_record) == 32, "a record header is 32 bytes");
 enum leat_op {
 	/*
 	 * No completion: */
-	LEAT_OP_SYNC = 1, /* the application moved tx_tail or rx_head of handle; value LEAT_SYNC_* */
+	LEAT_OP_SYNC = 1, /* the application moved tx_tail or rx_head; value LEAT_SYNC_* */
 	LEAT_OP_CREDIT, /* listener handle: value more connections may be offered to this context */
 	LEAT_OP_UNCREDIT, /* listener handle: no credits any more; unclaimed offers go elsewhere */
 	LEAT_OP_RELEASE, /* the next write restarts: the worker may free the last send chunk once

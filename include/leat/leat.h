@@ -213,8 +213,8 @@ int leat_close(int fd);
  * (read only: 1), SO_SNDBUF and SO_RCVBUF (bytes, cut to leatd's sndbuf_max and rcvbuf_max; answered
  * doubled, as by Linux: a stream holds as many as were asked for, datagrams share twice as much
  * with their headers); of stream sockets also SO_KEEPALIVE, SO_LINGER (0 s: close resets; more:
- * see leat_close), SO_RCVLOWAT (cut to half the receive buffer), SO_MAX_PACING_RATE (bytes per second
- * in 32 or 64 bits; all ones: none).
+ * see leat_close), SO_RCVLOWAT (cut to half the receive buffer), SO_MAX_PACING_RATE (bytes per
+ * second in 32 or 64 bits; all ones: none).
  * IPPROTO_TCP: TCP_NODELAY, TCP_CORK (held back for 200 ms at most), TCP_QUICKACK (for now, not
  * for good), TCP_MAXSEG, TCP_CONGESTION (a name: cubic, newreno or reno, dctcp, bbr; ENOENT:
  * unknown), TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT, TCP_SYNCNT, TCP_LINGER2,
@@ -223,9 +223,9 @@ int leat_close(int fd);
  * TCP_INFO is Linux's struct tcp_info; a shorter buffer gets the beginning.  What leat counts in
  * bytes is rounded to segments of the current MSS where Linux counts segments; last_data_recv and
  * last_ack_recv both tell of the last segment; rcv_ssthresh and rcv_space are the receive buffer;
- * reordering is 3; ECN_SEEN is certain only of packets that were marked.  Not kept, and 0: fackets, last_ack_sent, rcv_rtt, data_segs_in, data_segs_out,
- * delivery_rate, busy_time, rwnd_limited, sndbuf_limited, delivered_ce, dsack_dups, rcv_ooopack,
- * rehash.
+ * reordering is 3; ECN_SEEN is certain only of packets that were marked.  Not kept, and 0: fackets,
+ * last_ack_sent, rcv_rtt, data_segs_in, data_segs_out, delivery_rate, busy_time, rwnd_limited,
+ * sndbuf_limited, delivered_ce, dsack_dups, rcv_ooopack, rehash.
  *
  * 0, or -1 with errno: ENOPROTOOPT (unknown), EINVAL (*optlen too short, bad value), EDOM (timeout
  * out of range), ENOENT (see above), ENOBUFS (leatd is out of memory for that congestion control),
@@ -247,7 +247,7 @@ int leat_getpeername(int fd, struct sockaddr *addr, socklen_t *addrlen);
 /*
  * poll(2) over leat's and the kernel's descriptors, mixed as one likes.  timeout in milliseconds,
  * negative: none.  POLLIN, POLLOUT, POLLRDHUP, POLLERR, POLLHUP, POLLNVAL.  POLLOUT: a third of the
- * send buffer is free.
+ * send buffer is free, and less than half of TCP_NOTSENT_LOWAT unsent.
  *
  * How many are ready, 0 after timeout, or -1 with errno: EINTR, ENOMEM, EINVAL (nfds above the
  * limit).  A descriptor that died with leatd is POLLERR | POLLHUP.
