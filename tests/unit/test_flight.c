@@ -412,11 +412,29 @@ static void without_a_record_a_part_sent_again_stands_for_all(void)
 
 static void one_connection_gets_so_many_records(void)
 {
-	begin_with(FLIGHT_RECORDS_MAX + 10, 1000);
+	begin_with(2 * (FLIGHT_RECORDS_MAX + 10), 1000);
 	for (uint32_t i = 0; i < FLIGHT_RECORDS_MAX + 5; i++)
 		CHECK(send(1, i));
 	CHECK_EQ(f.records, FLIGHT_RECORDS_MAX);
 	CHECK_EQ(pool.used, FLIGHT_RECORDS_MAX);
+	end();
+}
+
+/* Others leave the last quarter to those that have few. */
+static void a_pool_that_runs_low_is_for_those_that_have_few(void)
+{
+	struct flight other;
+
+	begin_with(64, 1000);
+	for (uint32_t i = 0; i < 100; i++)
+		CHECK(send(100, 10 * i));
+	CHECK_EQ(f.records, 48);
+	flight_init(&other);
+	for (uint32_t i = 0; i < FLIGHT_RECORDS_FEW; i++)
+		CHECK(flight_sent(&other, &pool, 100 * i, 100 * (i + 1), 0, 10 * i));
+	CHECK_EQ(other.records, FLIGHT_RECORDS_FEW);
+	CHECK_EQ(pool.used, 64);
+	flight_clear(&other, &pool);
 	end();
 }
 
@@ -603,6 +621,7 @@ TEST_SUITE(flight)
 	TEST(what_a_coarser_record_holds_is_not_measured);
 	TEST(without_a_record_a_part_sent_again_stands_for_all);
 	TEST(one_connection_gets_so_many_records);
+	TEST(a_pool_that_runs_low_is_for_those_that_have_few);
 	TEST(sequence_numbers_and_time_wrap);
 	TEST(random_operations_agree_with_an_array_of_bytes);
 	TEST(random_operations_with_few_records_stay_sane);
