@@ -162,8 +162,10 @@ static void take_sacks(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a)
 static void count_duplicates(struct tcp_sock *tp, struct tcp_ack *a)
 {
 	uint32_t mss_bytes = tp->congestion.mss_bytes;
+	/* RFC 5681 section 3.2: more than were sent before the loss was seen cannot have arrived. */
+	uint32_t end = tp->recovery == RECOVERY_FAST ? tp->recover : tp->snd_nxt;
 
-	if (a->duplicate) {
+	if (a->duplicate && tp->dupacks < (end - tp->snd_una) / mss_bytes) {
 		tp->dupacks++;
 		a->delivered.acked_bytes = mss_bytes;
 		tp->flight.delivered += mss_bytes;
