@@ -5,6 +5,7 @@ What Linux says of the connection (TCP_INFO) tells which were really agreed on.
 """
 
 import os
+import re
 import selectors
 import socket
 import struct
@@ -31,10 +32,8 @@ class TcpInfo:
 
     def __init__(self, sock):
         raw = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
-        (self.options, scales, self.send_mss, self.receive_mss) = struct.unpack_from(
-            "5xBBx8xII", raw)
-        self.peer_scale, self.our_scale = scales & 15, scales >> 4
-        self.delivered_ce = struct.unpack_from("I", raw, 192)[0]
+        self.options, self.send_mss, self.receive_mss = struct.unpack_from("5xB10xII", raw)
+        self.delivered_ce, = struct.unpack_from("196xI", raw)
 
     def has(self, option):
         return bool(self.options & option)
@@ -123,21 +122,39 @@ def test_no_option_at_all():
 
 
 def mark_congestion(percent):
-    """So many of the packets that may be marked are, each way."""
+    """So many of the packets that may be marked are, each way; counts leat's answers to that."""
     mark = f"ip ecn ect0 numgen random mod 100 < {percent} ip ecn set ce"
-    run("nft", "-f", "-", input="table ip congested {\n" + "".join(
-        f"chain {hook} {{ type filter hook {hook} priority -150; {mark}; }}\n"
-        for hook in ("input", "output")) + "}\n")
+    run("nft", "-f", "-", input=f"""table ip congested {{
+        counter reduced {{}}
+        chain input {{
+            type filter hook input priority -150
+            tcp flags & cwr == cwr counter name reduced
+            {mark}
+        }}
+        chain output {{
+            type filter hook output priority -150
+            {mark}
+        }}
+    }}""")
+
+
+def reductions():
+    """How often leat said that it sends less."""
+    return int(re.search(r"packets (\d+)", run("nft", "list", "counter", "ip", "congested",
+                                               "reduced")).group(1))
 
 
 def test_marks_of_congestion():
     with Lab() as lab:
         sysctl("tcp_ecn", 1)
+        check_equal(exchange(*linux_connects(lab)).delivered_ce, 0, "nothing is marked yet")
         mark_congestion(5)
         info = exchange(*linux_connects(lab), 8 * MIB)
         check(info.has(ECN), "ECN is agreed on")
-        check(info.delivered_ce > 0, "leat tells Linux of marked segments")
         check(info.has(ECN_SEEN), "leat's segments may be marked")
+        check(info.delivered_ce > 10, f"leat tells Linux of marked segments: {info.delivered_ce}")
+        check(reductions() > 10, f"leat sends less when Linux tells it: {reductions()} times")
+        check_equal(lab.counter("tcp_fast_retransmit"), 0, "segments taken for lost")
         lab.expect_nothing_left()
 
 
