@@ -641,10 +641,10 @@ static int check_port(struct reader *r, uint32_t index)
 		impaired += other->impair.limit;
 	}
 	/* Held back each way, and a packet may have two: the rest must have some left. */
-	if (p->impair.limit != 0 && 4 * impaired > c->worker.mbufs)
+	if (p->impair.limit != 0 && 4ull * impaired > c->worker.mbufs)
 		return refuse(r, item_line(r, section, "impair"), section, "impair",
 			      "limit needs mbufs in [leatd] to be at least %llu, which is %u",
-			      (unsigned long long)(4 * impaired), c->worker.mbufs);
+			      4ull * impaired, c->worker.mbufs);
 	return 0;
 }
 

@@ -19,7 +19,7 @@
 #define FLIGHT_NONE UINT32_MAX
 /* Of one connection, whose peer may say what it likes.  More are joined, not split: what is
  * selectively acknowledged beyond that counts as not. */
-#define FLIGHT_RECORDS_MAX      16384u
+#define FLIGHT_RECORDS_MAX 16384u
 /* The last quarter of a pool is for those that have few: a peer that fragments what it says cannot
  * keep others from sending. */
 #define FLIGHT_RECORDS_FEW      16u

@@ -190,7 +190,7 @@ static void choose_numbers(bool wraps, uint16_t local_port)
 		return;
 	/* The peer's wrap inside the window, ours between SND.UNA and SND.NXT. */
 	peer.isn = peer.seq = 0 - 500u;
-	wait_for_isn(0 - 1 - ACKNOWLEDGED - (WRITTEN - ACKNOWLEDGED) / 2, local_port);
+	wait_for_isn(UINT32_MAX - ACKNOWLEDGED - (WRITTEN - ACKNOWLEDGED) / 2, local_port);
 }
 
 static void connect_from_local_port(void)

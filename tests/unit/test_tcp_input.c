@@ -191,8 +191,7 @@ static void more_gaps_than_can_be_remembered_lose_nothing(void)
 	uint32_t count = 0;
 
 	begin();
-	while (count < RTE_DIM(taken) &&
-	       (taken[count] = pool_get(h->w->tcp->many_ranges)) != NULL)
+	while (count < RTE_DIM(taken) && (taken[count] = pool_get(h->w->tcp->many_ranges)) != NULL)
 		count++;
 	for (uint32_t i = 1; i <= 90; i++) /* every second hundred is missing */
 		peer_inject_pattern(&peer, peer.seq + 200 * i, 100);
