@@ -36,12 +36,10 @@ unit() {
 	meson test -C "$1" --no-rebuild --num-processes 2 "${@:2}"
 	local status=$?
 
-	# The programs' own words: all of them when something failed, but for what went well.
-	if [ $status -eq 0 ]; then
-		grep -E '^[0-9]+ passed, [0-9]+ failed$' "$1/meson-logs/testlog.txt"
-	else
-		grep -v ' ok$' "$1/meson-logs/testlog.txt"
-	fi
+	# The programs' own words: what failed, with some lines more for what a sanitizer says, and sums.
+	grep -E -A 30 ' FAILED$|runtime error|ERROR: ' "$1/meson-logs/testlog.txt" |
+		grep -vE ' ok$|^[0-9]+ passed, '
+	grep -E '^[0-9]+ passed, [0-9]+ failed$' "$1/meson-logs/testlog.txt"
 	return $status
 }
 
