@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "core/worker.h"
+#include "net/ipv4.h"
 #include "sock/sock.h"
 
 #define BUFFER_MIN_BYTES 2304 /* Linux's least SO_RCVBUF */
@@ -173,6 +174,48 @@ int sock_getsockopt(const struct worker *w, const struct sock *sk, struct sock_o
 		return option_write_int(option, sk->proto->protocol);
 	case SO_ACCEPTCONN:
 		return option_write_int(option, sk->state == TCP_LISTEN);
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+/* ---- IPPROTO_IP ------------------------------------------------------------------ */
+
+static int set_ttl(struct inet_sock *inet, int value)
+{
+	if (value != -1 && (value < 1 || value > UINT8_MAX))
+		return -EINVAL;
+	inet->ttl = value == -1 ? IP_TTL_DEFAULT : (uint8_t)value;
+	return 0;
+}
+
+int inet_setsockopt(struct sock *sk, const struct sock_option *option, bool keep_ecn)
+{
+	struct inet_sock *inet = container_of(sk, struct inet_sock, sk);
+	int value;
+
+	if (option_read_int(option, &value) != 0)
+		return -EINVAL;
+	switch (option->name) {
+	case IP_TTL:
+		return set_ttl(inet, value);
+	case IP_TOS: /* as Linux, the low byte of whatever comes */
+		inet->traffic_class = (uint8_t)(keep_ecn ? value & (int)~ECN_MASK : value);
+		return 0;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+int inet_getsockopt(const struct sock *sk, struct sock_option *option)
+{
+	const struct inet_sock *inet = container_of(sk, const struct inet_sock, sk);
+
+	switch (option->name) {
+	case IP_TTL:
+		return option_write_int(option, inet->ttl);
+	case IP_TOS:
+		return option_write_int(option, inet->traffic_class);
 	default:
 		return -ENOPROTOOPT;
 	}

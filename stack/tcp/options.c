@@ -339,6 +339,8 @@ int tcp_setsockopt(struct worker *w, struct sock *sk, const struct sock_option *
 		return set_socket(w, tcp_sk(sk), option);
 	case IPPROTO_TCP:
 		return set_tcp(w, tcp_sk(sk), option);
+	case IPPROTO_IP:
+		return inet_setsockopt(sk, option, true);
 	default:
 		return -ENOPROTOOPT;
 	}
@@ -351,6 +353,8 @@ int tcp_getsockopt(struct worker *w, struct sock *sk, struct sock_option *option
 		return get_socket(w, tcp_sk(sk), option);
 	case IPPROTO_TCP:
 		return get_tcp(w, tcp_sk(sk), option);
+	case IPPROTO_IP:
+		return inet_getsockopt(sk, option);
 	default:
 		return -ENOPROTOOPT;
 	}

@@ -10,7 +10,6 @@
 #include "udp/udp.h"
 
 static const struct option_field ip_fields[] = {
-	OPTION_FIELD(IP_TOS, struct udp_sock, inet.traffic_class, INT_MIN, INT_MAX),
 	OPTION_FIELD(IP_MTU_DISCOVER, struct udp_sock, mtu_discover, IP_PMTUDISC_DONT,
 		     IP_PMTUDISC_PROBE),
 	{.bytes = 0},
@@ -26,23 +25,15 @@ static int set_broadcast(struct udp_sock *udp, const struct sock_option *option)
 	return 0;
 }
 
-static int set_ttl(struct udp_sock *udp, int value)
-{
-	if (value != -1 && (value < 1 || value > UINT8_MAX))
-		return -EINVAL;
-	udp->inet.ttl = value == -1 ? IP_TTL_DEFAULT : value;
-	return 0;
-}
-
 static int set_ip(struct sock *sk, const struct sock_option *option)
 {
 	int value;
 
 	if (option_read_int(option, &value) != 0)
 		return -EINVAL;
-	if (option->name == IP_TTL)
-		return set_ttl(udp_sock(sk), value);
-	return option_set_field(ip_fields, sk, option->name, value);
+	if (option->name == IP_MTU_DISCOVER)
+		return option_set_field(ip_fields, sk, option->name, value);
+	return inet_setsockopt(sk, option, false);
 }
 
 int udp_setsockopt(struct worker *w, struct sock *sk, const struct sock_option *option)
@@ -89,14 +80,14 @@ static int get_ip(struct sock *sk, struct sock_option *option)
 	const struct udp_sock *udp = udp_sock(sk);
 
 	switch (option->name) {
-	case IP_TTL:
-		return option_write_int(option, udp->inet.ttl);
 	case IP_MTU:
 		if (!(sk->flags & SOCK_HASHED))
 			return -ENOTCONN;
 		return option_write_int(option, udp->inet.dst.mtu);
-	default:
+	case IP_MTU_DISCOVER:
 		return option_get_field(ip_fields, sk, option);
+	default:
+		return inet_getsockopt(sk, option);
 	}
 }
 

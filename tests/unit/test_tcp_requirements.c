@@ -658,6 +658,23 @@ static void with_dctcp_exactly_what_was_marked_is_told(void)
 	end();
 }
 
+/* MUST-48 and MUST-49: the application chooses DS field and TTL; the bits of ECN stay TCP's. */
+static void the_application_chooses_ttl_and_ds_field(void)
+{
+	int ttl = 3, tos = 0x2a;
+	int value = 0;
+
+	begin();
+	CHECK_EQ(app_setsockopt(&s, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl)), 0);
+	CHECK_EQ(app_setsockopt(&s, IPPROTO_IP, IP_TOS, &tos, sizeof(tos)), 0);
+	CHECK_EQ(app_getsockopt(&s, IPPROTO_IP, IP_TOS, &value, sizeof(value)), 0);
+	CHECK_EQ(value, 0x28);
+	app_write_pattern(&s, 1);
+	host_settle(h);
+	HOST_EXPECT(h, IP_TTL_IS(3), IP_TRAFFIC_CLASS_IS(0x28));
+	end();
+}
+
 TEST_SUITE(tcp_requirements)
 {
 	TEST(a_window_above_32767_is_used_whole);
@@ -684,4 +701,5 @@ TEST_SUITE(tcp_requirements)
 	TEST(an_echoed_mark_reduces_the_window_once);
 	TEST(a_mark_is_echoed_until_the_peer_heard);
 	TEST(with_dctcp_exactly_what_was_marked_is_told);
+	TEST(the_application_chooses_ttl_and_ds_field);
 }
