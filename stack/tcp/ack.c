@@ -54,11 +54,10 @@ static bool read_echo(const struct tcp_sock *tp, const struct tcp_segment *seg, 
 	return tp->flags & TCP_SOCK_TIMESTAMPS && seg->has_timestamp && seg->ts_echo != 0;
 }
 
-static void take_rtt(struct worker *w, struct tcp_sock *tp, uint32_t sample_us)
+static void take_rtt(struct tcp_sock *tp, uint32_t sample_us)
 {
 	rtt_sample(&tp->rtt, sample_us);
 	tp->flags |= TCP_SOCK_RTT_TAKEN;
-	(void)w;
 }
 
 void tcp_measure_syn(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg)
@@ -68,10 +67,10 @@ void tcp_measure_syn(struct worker *w, struct tcp_sock *tp, const struct tcp_seg
 	if (!(tp->flags & TCP_SOCK_SYN_RESENT)) {
 		uint32_t sample_us = (uint32_t)w->now_us - tp->syn_us;
 
-		take_rtt(w, tp, sample_us);
+		take_rtt(tp, sample_us);
 		min_rtt_sample(&tp->min_rtt, sample_us, w->now_ms);
 	} else if (read_echo(tp, seg, &echo_ms) && w->now_ms - echo_ms < RTO_MAX_MS) {
-		take_rtt(w, tp, (w->now_ms - echo_ms) * 1000);
+		take_rtt(tp, (w->now_ms - echo_ms) * 1000);
 	}
 }
 
@@ -85,9 +84,9 @@ static void measure_rtt(struct worker *w, struct tcp_sock *tp, const struct tcp_
 	const struct flight_delivery *d = &a->delivered;
 
 	if (d->original && !d->resent)
-		take_rtt(w, tp, (uint32_t)w->now_us - d->oldest_original_us);
+		take_rtt(tp, (uint32_t)w->now_us - d->oldest_original_us);
 	else if (a->advanced && d->has_echo && w->now_ms - d->echo_ms < RTO_MAX_MS)
-		take_rtt(w, tp, (w->now_ms - d->echo_ms) * 1000);
+		take_rtt(tp, (w->now_ms - d->echo_ms) * 1000);
 	if (d->any && !(d->newest.flags & FLIGHT_EVER_RESENT))
 		min_rtt_sample(&tp->min_rtt, (uint32_t)w->now_us - d->newest.sent_us, w->now_ms);
 }
@@ -251,10 +250,8 @@ static void restart_timers(struct worker *w, struct tcp_sock *tp, const struct t
 		tcp_timer_stop(tp, TCP_TIMER_LOSS);
 		return;
 	}
-	if (!a->advanced)
-		return;
-	tcp_timer_set_retransmit(w, tp); /* RFC 6298 (5.3) */
-	tcp_probe_schedule(w, tp);
+	if (a->advanced)
+		tcp_timer_set_retransmit(w, tp); /* RFC 6298 (5.3) */
 }
 
 void tcp_ack_take(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg,
@@ -281,8 +278,8 @@ void tcp_ack_take(struct worker *w, struct tcp_sock *tp, const struct tcp_segmen
 	measure_rtt(w, tp, &a);
 	restart_timers(w, tp, &a);
 	tcp_recovery_ack(w, tp, &a);
-	/* Recovery ended: from now on probes are due again. */
-	if (a.advanced && !tcp_timer_armed(tp, TCP_TIMER_LOSS))
+	/* Unless RACK waits for something, or recovery goes on. */
+	if (a.advanced && (!tcp_timer_armed(tp, TCP_TIMER_LOSS) || tp->flags & TCP_SOCK_PROBE_DUE))
 		tcp_probe_schedule(w, tp);
 	if (a.delivered.acked_bytes > 0)
 		tell_congestion_control(w, tp, &a);

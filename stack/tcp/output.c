@@ -292,16 +292,22 @@ static bool peer_takes(const struct tcp_sock *tp, uint32_t seq)
 	return seq_lt(seq, tp->snd_una + tp->snd_wnd);
 }
 
+/* What the peer's window has room for from snd_nxt on. */
+static uint32_t window_room(const struct tcp_sock *tp)
+{
+	uint32_t flight = tp->snd_nxt - tp->snd_una;
+
+	return tp->snd_wnd > flight ? tp->snd_wnd - flight : 0;
+}
+
 /* How many bytes to send from snd_nxt on now; 0: none. */
 static uint32_t next_length(struct worker *w, struct tcp_sock *tp, uint32_t mss)
 {
-	uint32_t flight = tp->snd_nxt - tp->snd_una;
-	uint32_t window = tp->snd_wnd > flight ? tp->snd_wnd - flight : 0;
 	uint32_t cwnd = cwnd_room(tp);
 	uint32_t unsent = unsent_bytes(tp);
 	uint32_t length, rest;
 
-	length = RTE_MIN(unsent, window);
+	length = RTE_MIN(unsent, window_room(tp));
 	if (cwnd < length) {
 		tp->flags |= TCP_SOCK_CWND_LIMITED;
 		length = cwnd;
@@ -487,9 +493,7 @@ static void send_data(struct worker *w, struct tcp_sock *tp)
 void tcp_tx_loss_probe(struct worker *w, struct tcp_sock *tp)
 {
 	uint32_t mss = payload_limit(tp);
-	uint32_t flight = tp->snd_nxt - tp->snd_una;
-	uint32_t window = tp->snd_wnd > flight ? tp->snd_wnd - flight : 0;
-	uint32_t length = RTE_MIN(unsent_bytes(tp), window);
+	uint32_t length = RTE_MIN(unsent_bytes(tp), window_room(tp));
 
 	length = RTE_MIN(length, mss);
 	tp->flags &= ~(uint32_t)TCP_SOCK_PROBE_RESENT;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,7 +62,7 @@ static void workers_poll(void)
 {
 	for (uint16_t i = 0; i < WORKERS; i++)
 		worker_poll(leatd.worker[i]);
-	usleep(50);
+	sched_yield(); /* the control thread is a real one */
 }
 
 static void make_workers(void)
@@ -606,21 +607,28 @@ static void a_dead_process_is_noticed_though_its_connection_is_held(void)
 	struct leat_attach_request request = {.version = LEAT_ABI_VERSION, .op = LEAT_ATTACH_NEW};
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct answer a;
+	int connected[2];
 	pid_t child;
+	char byte;
 	int fd;
 
 	begin();
+	REQUIRE_EQ(pipe(connected), 0);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", leatd.config.socket);
 	child = fork();
 	if (child == 0) {
 		if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
 			_exit(1);
+		if (write(connected[1], "", 1) != 1)
+			_exit(1);
 		pause();
 		_exit(0);
 	}
-	while (send(fd, &request, sizeof(request), MSG_NOSIGNAL) < 0)
-		usleep(1000); /* the child has not connected yet */
+	close(connected[1]);
+	REQUIRE_EQ(read(connected[0], &byte, 1), 1); /* the child has connected */
+	close(connected[0]);
+	REQUIRE(send(fd, &request, sizeof(request), MSG_NOSIGNAL) > 0);
 	a = answer(fd);
 	CHECK_EQ(a.reply.result, 0);
 	close_fds(&a);
