@@ -259,3 +259,23 @@ bool link_transfer(struct link *l, struct app_sock *from, struct app_sock *to, u
 	is_transferred(&t); /* begins to write */
 	return link_run(l, limit_us, is_transferred, &t);
 }
+
+static bool both_are_gone(void *arg)
+{
+	struct link *l = arg;
+
+	return l->way[0].from->w->sock_count == 0 &&
+	       l->way[0].to->w->sock_count == 1; /* the listener */
+}
+
+void link_close(struct link *l, struct app_sock *client, struct app_sock *server)
+{
+	struct host *first = l->way[0].from, *second = l->way[0].to;
+
+	CHECK_EQ(app_close(client), 0);
+	CHECK_EQ(app_close(server), 0);
+	CHECK(link_run(l, 600000000, both_are_gone, l));
+	link_fini(l);
+	host_end(first);
+	host_end(second);
+}

@@ -58,6 +58,9 @@ void link_lose(struct link *l, int way, uint64_t index);
 void link_delay(struct link *l, int way, uint64_t index, uint32_t extra_us);
 void link_duplicate(struct link *l, int way, uint64_t index);
 
+/* Both ends close; nothing may be left but TIME-WAIT and the listener.  Ends link and hosts. */
+void link_close(struct link *l, struct app_sock *client, struct app_sock *server);
+
 /* Lets time pass; ends early when done (may be NULL) says so.  True: it did. */
 bool link_run(struct link *l, uint64_t limit_us, bool (*done)(void *arg), void *arg);
 

@@ -73,12 +73,6 @@ static void begin(const char *congestion, uint64_t rate_bps, uint32_t rtt_ms)
 		 0);
 }
 
-static bool both_are_gone(void *arg)
-{
-	(void)arg;
-	return first->w->sock_count == 0 && second->w->sock_count == 1; /* the listener */
-}
-
 static void clear_path(void)
 {
 	for (int i = 0; i < 2; i++) {
@@ -92,12 +86,7 @@ static void end(void)
 {
 	clear_path();
 	link_transfer(&l, &client, &server, 0, 600000000);
-	CHECK_EQ(app_close(&client), 0);
-	CHECK_EQ(app_close(&server), 0);
-	CHECK(link_run(&l, 600000000, both_are_gone, NULL));
-	link_fini(&l);
-	host_end(first);
-	host_end(second);
+	link_close(&l, &client, &server);
 }
 
 /* kb/s that arrive in so many seconds; every byte is compared. */

@@ -25,21 +25,10 @@ static void begin(uint32_t delay_us)
 	begin_with(NULL, NULL, delay_us);
 }
 
-static bool both_are_gone(void *arg)
-{
-	(void)arg;
-	return first->w->sock_count == 0 && second->w->sock_count == 1; /* the listener */
-}
-
 /* Both close; nothing may be left but TIME-WAIT. */
 static void end(void)
 {
-	CHECK_EQ(app_close(&client), 0);
-	CHECK_EQ(app_close(&server), 0);
-	CHECK(link_run(&l, 600000000, both_are_gone, NULL));
-	link_fini(&l);
-	host_end(first);
-	host_end(second);
+	link_close(&l, &client, &server);
 }
 
 static uint64_t retransmissions(const struct host *h)
