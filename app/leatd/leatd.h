@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The daemon as a whole: what main.c makes and the other files use. */
+/* The daemon as a whole: what daemon.c makes and the other files use. */
 #ifndef LEATD_LEATD_H
 #define LEATD_LEATD_H
 
@@ -18,6 +18,7 @@ struct leatd {
 	struct port ports[PORT_MAX];
 	struct regions regions;
 	struct control *control;
+	bool worker_stop[LEAT_MAX_WORKERS]; /* each its worker's own while it runs */
 };
 
 #endif
