@@ -350,6 +350,8 @@ int application_new(struct control *c, int connection, const struct peer *peer)
 		return ret;
 	}
 	c->applications[id] = app;
+	if (peer->inside)
+		c->inside = app;
 	__atomic_add_fetch(&c->live_applications, 1, __ATOMIC_RELAXED);
 	leatd_log(DEBUG, "application %u attached: pid %d, uid %u, %llu bytes%s", id,
 		  (int)peer->pid, (unsigned)peer->uid, (unsigned long long)app->region.bytes,
@@ -669,6 +671,10 @@ static void application_close(struct control *c, struct application *app, bool a
 		__atomic_sub_fetch(&c->live_applications, 1, __ATOMIC_RELAXED);
 		__atomic_add_fetch(&c->quarantined_applications, 1, __ATOMIC_RELAXED);
 		application_silence(c, app);
+		if (app == c->inside) {
+			c->inside = NULL;
+			c->inside_ended();
+		}
 		task_start(c, &app->close_task, close_run, close_done);
 		leatd_log(DEBUG, "application %u ended", app->id);
 	} else if (abort && !app->aborting) {

@@ -95,6 +95,7 @@ struct peer {
 	pid_t pid;
 	uid_t uid;
 	gid_t gid;
+	bool inside; /* this process itself */
 };
 
 /* LEAT_ATTACH_*: each answers the request, at once or later; result 0 or -errno, with which the

@@ -221,7 +221,8 @@ static struct guest *guest_place(struct control *c, bool stranger)
 	return oldest;
 }
 
-static void guest_add(struct control *c, int connection)
+/* inside: a process may always attach to the leatd that it is. */
+static void guest_add(struct control *c, int connection, bool inside)
 {
 	const struct config_access *access = &c->leatd->config.access;
 	struct ucred cred;
@@ -233,10 +234,11 @@ static void guest_add(struct control *c, int connection)
 		close(connection);
 		return;
 	}
-	stranger = !config_ids_contain(&access->uids, cred.uid) &&
+	stranger = !inside && !config_ids_contain(&access->uids, cred.uid) &&
 		   !gids_allowed(access, connection, cred.gid);
 	guest = guest_place(c, stranger);
-	guest->peer = (struct peer){.pid = cred.pid, .uid = cred.uid, .gid = cred.gid};
+	guest->peer =
+		(struct peer){.pid = cred.pid, .uid = cred.uid, .gid = cred.gid, .inside = inside};
 	guest->stranger = stranger;
 	guest->deadline_us = control_now_us() + GUEST_US;
 	if (watch_add(c, &guest->watch, connection, EPOLLIN, guest_ready) != 0)
@@ -249,7 +251,7 @@ static void listener_ready(struct control *c, struct watch *watch, uint32_t even
 
 	(void)events;
 	if (connection >= 0) {
-		guest_add(c, connection);
+		guest_add(c, connection, false);
 		return;
 	}
 	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
@@ -258,6 +260,31 @@ static void listener_ready(struct control *c, struct watch *watch, uint32_t even
 		c->guests->paused = true;
 		c->guests->resume_us = control_now_us() + ACCEPT_PAUSE_US;
 	}
+}
+
+struct inside_mail {
+	struct mail mail;
+	int connection;
+};
+
+static void inside_deliver(struct control *c, struct mail *mail)
+{
+	struct inside_mail *m = container_of(mail, struct inside_mail, mail);
+
+	guest_add(c, m->connection, true);
+	free(m);
+}
+
+int attach_inside(struct control *c, int connection)
+{
+	struct inside_mail *m = malloc(sizeof(*m));
+
+	if (m == NULL)
+		return -ENOMEM;
+	m->mail.deliver = inside_deliver;
+	m->connection = connection;
+	mail_send(c, &m->mail);
+	return 0;
 }
 
 /* ---- Deadlines ---------------------------------------------------------- */
@@ -356,6 +383,8 @@ int attach_prepare(struct control *c)
 	c->guests->listener.fd = -1;
 	for (uint32_t i = 0; i < GUESTS_MAX; i++)
 		c->guests->guest[i].watch.fd = -1;
+	if (!config_serves(&c->leatd->config))
+		return 0;
 	strcpy(address.sun_path, c->leatd->config.socket);
 	ret = make_directory(c->guests, address.sun_path);
 	if (ret == 0)
@@ -389,9 +418,12 @@ static int listen_at(int fd, const char *path)
 
 int attach_listen(struct control *c)
 {
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int ret = fd >= 0 ? 0 : -errno;
+	int fd, ret;
 
+	if (!config_serves(&c->leatd->config))
+		return 0;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	ret = fd >= 0 ? 0 : -errno;
 	if (ret == 0)
 		ret = watch_add(c, &c->guests->listener, fd, 0, listener_ready);
 	if (ret == 0)

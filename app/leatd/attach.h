@@ -11,6 +11,9 @@ struct process;
 int attach_prepare(struct control *c);
 /* Serves it: once the file exists, applications can connect.  Likewise. */
 int attach_listen(struct control *c);
+/* From any thread: connection, one end of a socketpair, is served like one that was accepted; it
+ * comes from this process.  0 or -errno. */
+int attach_inside(struct control *c, int connection);
 /* No more applications: the socket's file is gone afterwards. */
 void attach_stop(struct control *c);
 /* Removes the socket's directory too, if it was made here and is empty. */

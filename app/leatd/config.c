@@ -576,9 +576,9 @@ static int check_leatd(struct reader *r)
 {
 	const struct config *c = r->config;
 
-	if (c->socket[0] != '/')
+	if (c->socket[0] != '/' && config_serves(c))
 		return refuse(r, item_line(r, "leatd", "socket"), "leatd", "socket",
-			      "\"%s\" is not an absolute path", c->socket);
+			      "\"%s\" is neither an absolute path nor none", c->socket);
 	if (strlen(c->socket) + TELEMETRY_SUFFIX_BYTES > sizeof(c->socket))
 		return refuse(r, item_line(r, "leatd", "socket"), "leatd", "socket",
 			      "longer than %zu characters",
@@ -753,6 +753,11 @@ int config_load(const char *path, struct config *config, char *error, size_t err
 	free(r.items);
 	config->session.sndbuf_bytes = config->worker.sndbuf_bytes;
 	return ret;
+}
+
+bool config_serves(const struct config *config)
+{
+	return strcmp(config->socket, CONFIG_NO_SOCKET) != 0;
 }
 
 bool config_ids_contain(const struct config_ids *ids, uint32_t id)

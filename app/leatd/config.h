@@ -16,6 +16,7 @@
 #include "dev/impair.h"
 #include "shm/session.h"
 
+#define CONFIG_NO_SOCKET  "none"
 #define CONFIG_MAX_ROUTES 256
 #define CONFIG_MAX_IDS    64
 
@@ -57,7 +58,7 @@ struct config_route {
 
 struct config {
 	const char *path;
-	char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char socket[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* or CONFIG_NO_SOCKET */
 	uint32_t max_applications;
 	bool huge_pages;
 	struct worker_config worker; /* id, workers and socket_id are the caller's to fill */
@@ -74,6 +75,9 @@ struct config {
  * error: file, line, section, key and what would be right.
  */
 int config_load(const char *path, struct config *config, char *error, size_t error_bytes);
+
+/* May other processes attach? */
+bool config_serves(const struct config *config);
 
 /* Is id one of them? */
 bool config_ids_contain(const struct config_ids *ids, uint32_t id);

@@ -247,14 +247,16 @@ static void stop(struct control *c)
 	}
 }
 
-static void signal_ready(struct control *c, struct watch *watch, uint32_t events)
+static void stop_ready(struct control *c, struct watch *watch, uint32_t events)
 {
-	struct signalfd_siginfo info;
+	struct signalfd_siginfo info; /* an eventfd's count is shorter */
+	ssize_t n = read(watch->fd, &info, sizeof(info));
 
 	(void)events;
-	if (read(watch->fd, &info, sizeof(info)) != sizeof(info))
+	if (n <= 0)
 		return;
-	leatd_log(NOTICE, "%s: stopping", strsignal((int)info.ssi_signo));
+	if (n == sizeof(info))
+		leatd_log(NOTICE, "%s: stopping", strsignal((int)info.ssi_signo));
 	stop(c);
 }
 
@@ -296,7 +298,7 @@ static void *control_main(void *arg)
 	}
 }
 
-static int create_watches(struct control *c, int signal_fd)
+static int create_watches(struct control *c, int stop_fd)
 {
 	int mail_fd, ret;
 
@@ -311,7 +313,7 @@ static int create_watches(struct control *c, int signal_fd)
 		close(mail_fd);
 		return ret;
 	}
-	ret = watch_add(c, &c->signal_watch, signal_fd, EPOLLIN, signal_ready);
+	ret = watch_add(c, &c->stop_watch, stop_fd, EPOLLIN, stop_ready);
 	if (ret != 0)
 		return ret;
 	return watch_add(c, &c->fault_watch, c->leatd->regions.fault_fd, EPOLLIN, fault_ready);
@@ -333,7 +335,7 @@ static int create_tables(struct control *c)
 	return c->neigh_notices != NULL ? 0 : -ENOMEM;
 }
 
-struct control *control_create(struct leatd *leatd, int signal_fd, bool *worker_stop)
+struct control *control_create(struct leatd *leatd, int stop_fd, bool *worker_stop)
 {
 	struct control *c = calloc(1, sizeof(*c));
 	int ret;
@@ -344,7 +346,7 @@ struct control *control_create(struct leatd *leatd, int signal_fd, bool *worker_
 	c->worker_stop = worker_stop;
 	c->epoll_fd = -1;
 	c->mail_watch.fd = -1;
-	c->signal_watch.fd = -1;
+	c->stop_watch.fd = -1;
 	c->fault_watch.fd = -1;
 	c->listener = (struct worker_listener){
 		.arg = c,
@@ -354,7 +356,7 @@ struct control *control_create(struct leatd *leatd, int signal_fd, bool *worker_
 	};
 	for (uint16_t i = 0; i < LEAT_MAX_WORKERS; i++)
 		STAILQ_INIT(&c->letters[i]);
-	ret = create_watches(c, signal_fd);
+	ret = create_watches(c, stop_fd);
 	if (ret == 0)
 		ret = create_tables(c);
 	if (ret != 0)
@@ -392,7 +394,7 @@ void control_free(struct control *c)
 	if (c->applications != NULL)
 		applications_free(c);
 	watch_close(c, &c->mail_watch);
-	watch_remove(c, &c->signal_watch);
+	watch_remove(c, &c->stop_watch);
 	watch_remove(c, &c->fault_watch);
 	if (c->epoll_fd >= 0)
 		close(c->epoll_fd);

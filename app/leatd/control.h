@@ -83,7 +83,7 @@ struct control {
 	pthread_t thread;
 	int epoll_fd;
 	struct watch mail_watch; /* eventfd */
-	struct watch signal_watch;
+	struct watch stop_watch;
 	struct watch fault_watch;
 	struct mail *mail; /* pushed by anybody, latest first */
 	struct letter_queue letters[LEAT_MAX_WORKERS];
@@ -92,6 +92,8 @@ struct control {
 
 	struct guests *guests; /* attach.c */
 	struct application **applications; /* [config.max_applications], by session id */
+	struct application *inside; /* this process's own (attach_inside); NULL: none */
+	void (*inside_ended)(void); /* it is told here */
 	uint32_t reserved_processes; /* of all of them */
 	struct application *dead; /* freed at the end of the round */
 
@@ -109,9 +111,9 @@ struct control {
 	} quit[LEAT_MAX_WORKERS];
 };
 
-/* Makes everything but the thread; signal_fd delivers the signals that end leatd.  NULL:
- * errno, and what is wrong is logged. */
-struct control *control_create(struct leatd *leatd, int signal_fd, bool *worker_stop);
+/* Makes everything but the thread; what stop_fd delivers ends it: a signalfd's signal, or an
+ * eventfd's count.  NULL: errno, and what is wrong is logged. */
+struct control *control_create(struct leatd *leatd, int stop_fd, bool *worker_stop);
 /* Lets applications in and starts the thread, which ends after it has told every worker to stop.
  * 0 or -errno; logs what is wrong. */
 int control_start(struct control *c);

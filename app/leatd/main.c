@@ -42,8 +42,16 @@ static int worker_main(void *arg)
 
 static int run(struct leatd *d, int signal_fd)
 {
-	int ret = daemon_open(d);
+	int ret;
 
+	if (!config_serves(&d->config)) {
+		leatd_log(ERR,
+			  "%s: [leatd] socket: none is for programs with the stack inside; "
+			  "nobody could attach",
+			  d->config.path);
+		return -EINVAL;
+	}
+	ret = daemon_open(d);
 	if (ret != 0)
 		return ret;
 	ret = daemon_start(d, signal_fd);

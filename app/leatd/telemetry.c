@@ -376,6 +376,8 @@ static int make_link(const struct leatd *leatd)
 	char link[sizeof(telemetry.link)];
 	int ret;
 
+	if (!config_serves(&leatd->config))
+		return 0;
 	if ((size_t)snprintf(link, sizeof(link), "%s" LINK_SUFFIX, leatd->config.socket) >=
 	    sizeof(link))
 		return -ENAMETOOLONG;

@@ -85,6 +85,12 @@ void worker_wake(struct worker *w)
 		(void)eventfd_write(w->sleep->wake_fd, 1);
 }
 
+void worker_interrupt(struct worker *w)
+{
+	/* Stays readable until the next look, since nobody reads it. */
+	(void)eventfd_write(w->sleep->wake_fd, 1);
+}
+
 /* Ports are there from the first sleep on; a descriptor is waited on level-triggered. */
 static void sleep_add_ports(struct worker *w)
 {

@@ -205,6 +205,8 @@ int worker_post(struct worker *w, struct message *m);
 
 /* From any thread: ends worker_sleep, when w is asleep. */
 void worker_wake(struct worker *w);
+/* Ends the sleep it is in, or else the next one.  Also from a signal handler. */
+void worker_interrupt(struct worker *w);
 
 /* The worker whose iteration runs on this thread; NULL: none. */
 struct worker *worker_current(void);
