@@ -62,6 +62,22 @@ static void take_descriptors(struct msghdr *msg, int *fds, unsigned *fd_count)
 	}
 }
 
+/* As recvmsg; where the answer comes by way of the caller's own worker, it goes on running. */
+static ssize_t receive_answer(int fd, struct msghdr *msg)
+{
+	int64_t deadline_us = now_us() + (int64_t)REQUEST_TIMEOUT_S * 1000000;
+	ssize_t n;
+
+	if (!own_worker_runs())
+		return recvmsg(fd, msg, MSG_CMSG_CLOEXEC);
+	for (;;) {
+		n = recvmsg(fd, msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+		if (n >= 0 || errno != EAGAIN || now_us() >= deadline_us)
+			return n;
+		(void)own_worker_poll(0);
+	}
+}
+
 static int unix_request(struct transport *t, const struct leat_attach_request *request,
 			struct leat_attach_reply *reply, int *fds, unsigned *fd_count)
 {
@@ -83,7 +99,7 @@ static int unix_request(struct transport *t, const struct leat_attach_request *r
 	if (n < 0)
 		return errno == EAGAIN ? -ETIMEDOUT : errno == EPIPE ? -ENETDOWN : -errno;
 	do
-		n = recvmsg(t->control_fd, &msg, MSG_CMSG_CLOEXEC);
+		n = receive_answer(t->control_fd, &msg);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN ? -ETIMEDOUT : errno == ECONNRESET ? -ENETDOWN : -errno;
@@ -182,6 +198,8 @@ static int session_map(struct session *s, int fd, uint64_t bytes)
 	struct stat st;
 	void *base;
 
+	if (s->transport.inside != NULL)
+		s->transport.region = s->transport.inside->region(s->transport.inside->arg);
 	if (s->transport.region != NULL) {
 		s->base = s->transport.region;
 		s->size_bytes = bytes;
@@ -468,6 +486,8 @@ bool session_is_alive(struct session *s)
 
 	if (load_acquire(&s->dead))
 		return false;
+	if (s->transport.inside != NULL) /* leat_inside_detach tells */
+		return true;
 	if (poll(&control, 1, 0) != 1 || !(control.revents & (POLLHUP | POLLERR)))
 		return true;
 	session_mark_dead(s);
@@ -480,6 +500,8 @@ bool context_is_alive(struct leat_cq *cq)
 
 	if (load_relaxed(&cq->session->dead))
 		return false;
+	if (own_worker_runs()) /* what would tell is on this thread */
+		return true;
 	now = now_us();
 	if (now - load_relaxed(&cq->alive_us) < LIVENESS_CHECK_US)
 		return true;

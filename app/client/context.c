@@ -66,7 +66,7 @@ int leat_cq_open(struct leat_cq **out)
 	if (r != 0)
 		return r;
 	session_get(s);
-	pthread_mutex_lock(&s->lock);
+	lock_polling(&s->lock);
 	r = session_add_context(s, out);
 	if (r == 0)
 		(*out)->raw = true;
@@ -81,7 +81,7 @@ void leat_cq_close(struct leat_cq *cq)
 	struct session *s = cq->session;
 	uint64_t token = 0;
 
-	pthread_mutex_lock(&s->lock);
+	lock_polling(&s->lock);
 	store_release(&s->contexts[cq->index], NULL);
 	if (!load_acquire(&s->dead))
 		(void)session_request(s, LEAT_ATTACH_DETACH, cq->index, &token);
@@ -116,6 +116,11 @@ int leat_cq_submit(struct leat_cq *cq, unsigned worker, const struct leat_sqe *s
 	ch->sq[ch->sq_tail & (entries - 1)] = *sqe;
 	ch->sq_tail++;
 	store_release(&ch->shared->sq_tail, ch->sq_tail);
+	if (worker == own_worker.worker.number) {
+		if (ch->shared->doorbell != 0)
+			own_worker.worker.bell(own_worker.worker.arg);
+		return 0;
+	}
 	/* Pairs with the worker's fence between its doorbell and its last look at sq_tail. */
 	fence_full();
 	if (load_relaxed(&ch->shared->doorbell) != 0)
@@ -222,7 +227,7 @@ static void thread_leaves(void *arg)
 	struct leat_cq *cq = arg;
 	struct session *s = cq->session;
 
-	pthread_mutex_lock(&s->lock);
+	lock_polling(&s->lock);
 	cq->threads--;
 	pthread_mutex_unlock(&s->lock);
 	thread_context = NULL;
@@ -275,7 +280,7 @@ int context_self(struct session *s, struct leat_cq **out)
 	if (load_acquire(&s->dead))
 		return -ENETDOWN;
 	(void)pthread_once(&thread_once, thread_init);
-	pthread_mutex_lock(&s->lock);
+	lock_polling(&s->lock);
 	r = context_choose(s, out);
 	if (r == 0)
 		(*out)->threads++;
@@ -463,6 +468,8 @@ bool context_try_submit(struct leat_cq *cq, unsigned worker, const struct leat_s
 void context_relieve(struct leat_cq *cq, unsigned worker)
 {
 	(void)context_dispatch(cq);
+	if (own_worker_runs()) /* a worker elsewhere may wait for this thread's */
+		(void)own_worker_poll(0);
 	(void)eventfd_write(cq->session->bell[worker], 1);
 	(void)context_is_alive(cq);
 	(void)sched_yield();

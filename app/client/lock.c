@@ -87,7 +87,7 @@ int ring_lock(struct sock *sk, enum ring_side side, struct ring_lock *lock)
 	if (socket_has(sk->socket, SOCKET_SHARED))
 		return ring_lock_shared(sk, side, lock);
 	lock->mutex = &private_locks[lock_index(sk, side)];
-	pthread_mutex_lock(lock->mutex);
+	lock_polling(lock->mutex); /* the holder may wait for room in a submission queue */
 	/* fork may have made it shared meanwhile; it held all private locks then. */
 	if (!socket_has(sk->socket, SOCKET_SHARED))
 		return 0;

@@ -3,7 +3,8 @@
  * Opening, binding, listening, connecting.  A socket begins with one sock on
  * its home worker.  When it is bound it gets one on each worker, all with the
  * same address, because packets for it may arrive at any; a connection only
- * ever has the one.
+ * ever has the one.  A socket that is opened on a worker's own thread (inline
+ * mode) lives on that worker alone: nothing crosses cores.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -66,9 +67,13 @@ static int sock_open(struct socket *so, unsigned worker, struct sock *sk)
 int socket_open(struct socket *so)
 {
 	unsigned workers = so->session->layout.workers;
-	unsigned worker = __atomic_fetch_add(&so->session->next_worker, 1, __ATOMIC_RELAXED) %
-			  workers;
-	int r = sock_open(so, worker, &so->one);
+	unsigned worker = own_worker.worker.number;
+	int r;
+
+	if (worker >= workers)
+		worker = __atomic_fetch_add(&so->session->next_worker, 1, __ATOMIC_RELAXED) %
+			 workers;
+	r = sock_open(so, worker, &so->one);
 
 	if (r == 0)
 		store_release(&so->sock_count, (uint8_t)1);
@@ -86,7 +91,7 @@ static struct sock *socket_room_for_all(struct socket *so)
 	return all;
 }
 
-/* The one sock becomes one on each worker. */
+/* The one sock becomes one on each worker; on a thread that runs the worker it stays the one. */
 static int socket_spread(struct socket *so)
 {
 	unsigned workers = so->session->layout.workers;
@@ -94,7 +99,7 @@ static int socket_spread(struct socket *so)
 	struct leat_handle h = socket_home(so)->handle;
 	struct sock *all;
 
-	if (socket_count(so) == workers)
+	if (socket_count(so) == workers || slot_is_own(h.slot))
 		return 0;
 	all = socket_room_for_all(so);
 	if (all == NULL)

@@ -59,7 +59,7 @@ static int get_remote(struct socket *so, int level, int name, void *value, sockl
 	if (*length <= LEAT_OPTION_BYTES)
 		return ask_remote(so, cq, option, value, length);
 	/* One at a time: a context has one place for a long answer of each worker. */
-	pthread_mutex_lock(&cq->answer_lock);
+	lock_polling(&cq->answer_lock);
 	r = ask_remote(so, cq, option, value, length);
 	pthread_mutex_unlock(&cq->answer_lock);
 	return r;

@@ -79,7 +79,7 @@ static int slot_kick(struct leat_cq *cq, struct leat_handle h, struct leat_slot 
 	};
 
 	/* Pairs with the worker's fence between kick_seen and its look at the rings. */
-	fence_full();
+	fence_worker(h.slot);
 	for (;;) {
 		uint32_t kick = load_relaxed(&slot->kick);
 
@@ -146,7 +146,7 @@ int leat_cq_recv_consume(struct leat_cq *cq, struct leat_handle handle, size_t b
 		store_release(&slot->rx_head, head);
 	}
 	/* Pairs with the worker's fence between rx_wake and its look at rx_head. */
-	fence_full();
+	fence_worker(handle.slot);
 	wake = load_relaxed(&slot->rx_wake);
 	if (wake == LEAT_NO_OFFSET || (int64_t)(head - wake) < 0)
 		return 0;
@@ -395,7 +395,7 @@ int leat_cq_send_wake(struct leat_cq *cq, struct leat_handle handle, size_t byte
 		return 1;
 	store_relaxed(&slot->tx_wake, wake);
 	/* Pairs with the worker's fence between tx_head and its look at tx_wake. */
-	fence_full();
+	fence_worker(handle.slot);
 	return (int64_t)(load_acquire(&slot->tx_head) - wake) >= 0;
 }
 

@@ -25,6 +25,7 @@
 #include <sys/queue.h>
 
 #include "atomics.h"
+#include "inside.h"
 
 struct sock;
 struct waiter;
@@ -34,8 +35,8 @@ struct waiter;
 #define ATTACH_MAX_FDS    (LEAT_MAX_WORKERS + 2)
 
 /*
- * How requests reach leatd: over its UNIX socket, or by a call where region and
- * worker are in this process (tests, inline mode).
+ * How requests reach leatd: over its UNIX socket, over a connection to the
+ * control thread in this process (inline mode), or by a call (tests).
  */
 struct transport {
 	/* A connection of this process; 0 or -errno. */
@@ -46,6 +47,7 @@ struct transport {
 	void (*close)(struct transport *t);
 	int control_fd; /* hangs up when leatd ends; -1: it never does */
 	void *region; /* NULL: to be mapped from the descriptor */
+	const struct leat_inside *inside; /* who knows it once attached; NULL: nobody */
 	char path[108];
 };
 
@@ -171,6 +173,39 @@ int session_request(struct session *s, uint32_t op, uint32_t value, uint64_t *to
 static inline unsigned session_worker(const struct session *s, struct leat_handle h)
 {
 	return h.slot / s->layout.slots_per_worker;
+}
+
+/* ---- inside.c ---- */
+
+/* The worker that the calling thread runs between calls, and in those that wait. */
+struct own_worker {
+	struct leat_own_worker worker;
+	uint32_t first_slot; /* of its slots */
+	uint32_t slot_count;
+};
+extern __thread struct own_worker own_worker __attribute__((tls_model("initial-exec")));
+
+static inline bool own_worker_runs(void)
+{
+	return own_worker.worker.poll != NULL;
+}
+
+/* One iteration, see struct leat_own_worker. */
+int own_worker_poll(int64_t limit_us);
+/* Locks what may be held by somebody who waits for the calling thread's worker. */
+void lock_polling(pthread_mutex_t *mutex);
+
+static inline bool slot_is_own(uint32_t slot)
+{
+	return slot - own_worker.first_slot < own_worker.slot_count;
+}
+
+/* Between a store and a load of what the worker of slot writes: nothing to order on its own
+ * thread. */
+static inline void fence_worker(uint32_t slot)
+{
+	if (!slot_is_own(slot))
+		fence_full();
 }
 
 /* ---- context.c ---- */

@@ -10,6 +10,8 @@
  * No wake-up is lost: a leader makes sleep_seq odd, runs a full fence and then
  * looks once more; a follower enters the list (a full fence as well) and then
  * looks once more.  Both only sleep if there was nothing.
+ *
+ * A thread that runs a worker (inline mode) does neither: it polls the worker.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -389,6 +391,33 @@ static int wait_kernel_only(struct wait *w)
 	return n < 0 ? -errno : n == 0 ? -ETIMEDOUT : 0;
 }
 
+/* Is a kernel descriptor of the caller's ready? */
+static bool wait_look_at_kernel(const struct wait *w)
+{
+	return w->kernel_count > 0 && poll(w->kernel, w->kernel_count, 0) > 0;
+}
+
+/* On a thread that runs a worker: what is waited for comes from there. */
+static int wait_polling(struct session *s, struct wait *w)
+{
+	for (;;) {
+		int64_t left_us = INT64_MAX;
+		int r;
+
+		if (w->deadline_us != WAIT_FOREVER)
+			left_us = w->deadline_us - now_us();
+		if (left_us <= 0)
+			return wait_look_at_kernel(w) ? 0 : -ETIMEDOUT;
+		r = own_worker_poll(left_us);
+		if (w->check(w) || (r == 0 && wait_look_at_kernel(w)))
+			return 0;
+		if (r < 0)
+			return r;
+		if (s != NULL && load_relaxed(&s->dead))
+			return -ENETDOWN;
+	}
+}
+
 int wait_run(struct session *s, struct wait *w)
 {
 	int64_t start_us;
@@ -396,6 +425,8 @@ int wait_run(struct session *s, struct wait *w)
 
 	if (w->check(w))
 		return 0;
+	if (own_worker_runs())
+		return wait_polling(s, w);
 	if (s == NULL)
 		return wait_kernel_only(w);
 	start_us = now_us();
