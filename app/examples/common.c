@@ -85,11 +85,21 @@ void attach(void)
 /* ---- signals ---- */
 
 volatile sig_atomic_t stopped;
+static void (*stop_call)(void);
 
 static void on_signal(int number)
 {
 	(void)number;
 	stopped = 1;
+	if (stop_call != NULL)
+		stop_call();
+}
+
+void on_stop(void (*call)(void))
+{
+	stop_call = call;
+	if (stopped) /* by a signal that came before */
+		call();
 }
 
 void stop_on_signals(void)

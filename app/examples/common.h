@@ -41,6 +41,8 @@ void attach(void);
 /* Set by SIGINT and SIGTERM once stop_on_signals was called; blocking calls end with EINTR. */
 extern volatile sig_atomic_t stopped;
 void stop_on_signals(void);
+/* Called by the signal handler as well. */
+void on_stop(void (*call)(void));
 
 /* ---- addresses ---- */
 

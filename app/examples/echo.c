@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "common.h"
+#include "placement.h"
 
 #define BUFFER_BYTES 16384
 #define DATAGRAM_MAX 65536
@@ -98,7 +99,7 @@ static void serve_tcp(int listener)
 
 static void serve_udp(int fd)
 {
-	static char datagram[DATAGRAM_MAX];
+	static __thread char datagram[DATAGRAM_MAX];
 
 	while (!stopped) {
 		struct sockaddr_storage peer;
@@ -115,12 +116,36 @@ static void serve_udp(int fd)
 	}
 }
 
-static const char usage[] =
-	"usage: leat-echo --listen ADDR:PORT [--udp] [--socket PATH]\n"
-	"Sends back what it receives, through leatd.\n"
-	"  --listen ADDR:PORT  where to listen (0.0.0.0 for any address)\n"
-	"  --udp               datagrams instead of connections\n"
-	"  --socket PATH       leatd's socket (default: LEAT_SOCKET, or the built-in path)\n";
+static const char usage[] = "usage: leat-echo --listen ADDR:PORT [--udp] [--socket PATH]\n"
+			    "Sends back what it receives, through leatd.\n"
+			    "  --listen ADDR:PORT  where to listen (0.0.0.0 for any address)\n"
+			    "  --udp               datagrams instead of connections\n"
+			    "  --socket PATH       leatd's socket (default: LEAT_SOCKET, or the "
+			    "built-in path)\n" INLINE_USAGE;
+
+/* Where to serve what. */
+struct service {
+	const char *listen_at;
+	struct sockaddr_in address;
+	bool udp;
+};
+
+/* The whole of the program, in calls that wait: a loop that runs once. */
+static int serve(unsigned worker, void *arg)
+{
+	const struct service *s = arg;
+	int fd = open_server(&s->address, s->udp ? SOCK_DGRAM : SOCK_STREAM | SOCK_NONBLOCK);
+
+	(void)worker;
+	printf("leat-echo: serving %s at %s\n", s->udp ? "udp" : "tcp", s->listen_at);
+	fflush(stdout);
+	if (s->udp)
+		serve_udp(fd);
+	else
+		serve_tcp(fd);
+	leat_close(fd);
+	return -1;
+}
 
 int main(int argc, char **argv)
 {
@@ -130,33 +155,24 @@ int main(int argc, char **argv)
 		COMMON_OPTIONS,
 		{NULL, 0, NULL, 0},
 	};
-	const char *listen_at = NULL;
-	struct sockaddr_in address;
-	bool udp = false;
-	int option, fd;
+	struct service service = {0};
+	int option;
 
+	begin(&argc, &argv);
 	while ((option = next_option(argc, argv, "uh", options, usage)) != -1) {
 		switch (option) {
 		case 'l':
-			listen_at = optarg;
+			service.listen_at = optarg;
 			break;
 		case 'u':
-			udp = true;
+			service.udp = true;
 			break;
 		}
 	}
-	if (listen_at == NULL || optind != argc)
+	if (service.listen_at == NULL || optind != argc)
 		usage_error(usage);
-	address = parse_endpoint(listen_at);
+	service.address = parse_endpoint(service.listen_at);
 	stop_on_signals();
-	attach();
-	fd = open_server(&address, udp ? SOCK_DGRAM : SOCK_STREAM | SOCK_NONBLOCK);
-	printf("leat-echo: serving %s at %s\n", udp ? "udp" : "tcp", listen_at);
-	fflush(stdout);
-	if (udp)
-		serve_udp(fd);
-	else
-		serve_tcp(fd);
-	leat_close(fd);
+	run(serve, &service);
 	return 0;
 }

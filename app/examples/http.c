@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * leat-http: static files over HTTP/1.1, many connections on one thread.
+ * leat-http: static files over HTTP/1.1, many connections on one thread (with
+ * the stack inside: on each lcore).
  *
  * Each connection is a small machine: it receives a request, sends the
  * response, receives the next one.  connection_run takes it as far as it gets
@@ -9,6 +10,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <leat/abi.h>
 #include <leat/leat.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -27,6 +29,7 @@
 #include "common.h"
 #include "http_file.h"
 #include "http_request.h"
+#include "placement.h"
 
 #define EVENTS_PER_WAIT  128
 #define ACCEPTS_PER_TURN 64
@@ -475,37 +478,38 @@ static int wait_ms(const struct server *s)
 {
 	const struct connection *c = TAILQ_FIRST(&s->by_deadline);
 
-	if (!TAILQ_EMPTY(&s->ready))
+	/* Inline nobody waits here: the stack's turn comes when this one's is over. */
+	if (!TAILQ_EMPTY(&s->ready) || is_inline())
 		return 0;
 	if (c == NULL)
 		return -1;
 	return c->deadline_ms > s->now_ms ? (int)(c->deadline_ms - s->now_ms) : 0;
 }
 
-static void serve(struct server *s)
+/* Everybody who is ready gets a turn; how many were. */
+static int serve_turn(struct server *s)
 {
 	struct epoll_event events[EVENTS_PER_WAIT];
+	int count = leat_epoll_wait(s->epoll, events, EVENTS_PER_WAIT, wait_ms(s));
+	bool ready = !TAILQ_EMPTY(&s->ready);
 
-	while (!stopped) {
-		int count = leat_epoll_wait(s->epoll, events, EVENTS_PER_WAIT, wait_ms(s));
+	if (count < 0 && errno != EINTR)
+		die_errno("epoll_wait");
+	s->now_ms = now_ms();
+	for (int i = 0; i < count; i++) {
+		/* A connection that is ready has its turn coming, below. */
+		struct connection *c = events[i].data.ptr;
 
-		if (count < 0 && errno != EINTR)
-			die_errno("epoll_wait");
-		s->now_ms = now_ms();
-		for (int i = 0; i < count; i++) {
-			/* A connection that is ready has its turn coming, below. */
-			struct connection *c = events[i].data.ptr;
-
-			if (c != NULL && !c->ready)
-				connection_run(s, c);
-		}
-		run_ready(s);
-		expire_connections(s);
-		/* Last, as it may close a connection that an event above pointed to. */
-		for (int i = 0; i < count; i++)
-			if (events[i].data.ptr == NULL)
-				accept_connections(s);
+		if (c != NULL && !c->ready)
+			connection_run(s, c);
 	}
+	run_ready(s);
+	expire_connections(s);
+	/* Last, as it may close a connection that an event above pointed to. */
+	for (int i = 0; i < count; i++)
+		if (events[i].data.ptr == NULL)
+			accept_connections(s);
+	return count > 0 ? count : ready;
 }
 
 static void server_open(struct server *s, const char *listen_at, const char *root)
@@ -540,7 +544,43 @@ static const char usage[] =
 	"  --listen ADDR:PORT  where to listen (0.0.0.0 for any address)\n"
 	"  --root DIR          what to serve; nothing outside DIR can be reached\n"
 	"  --timeout SECONDS   close a connection silent for so long (default 30)\n"
-	"  --socket PATH       leatd's socket (default: LEAT_SOCKET, or the built-in path)\n";
+	"  --socket PATH       leatd's socket (default: LEAT_SOCKET, or the built-in "
+	"path)\n" INLINE_USAGE;
+
+/* What to serve, and who does it on each worker. */
+struct service {
+	const char *listen_at;
+	const char *root;
+	uint64_t timeout_ms;
+	struct server *server[LEAT_MAX_WORKERS];
+};
+
+static struct server *server_create(const struct service *service)
+{
+	struct server *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		die_errno("calloc");
+	s->timeout_ms = service->timeout_ms;
+	server_open(s, service->listen_at, service->root);
+	printf("leat-http: serving %s at %s\n", service->root, service->listen_at);
+	fflush(stdout);
+	return s;
+}
+
+static int loop(unsigned worker, void *arg)
+{
+	struct service *service = arg;
+	struct server *s = service->server[worker];
+
+	if (s == NULL)
+		s = service->server[worker] = server_create(service);
+	if (!stopped)
+		return serve_turn(s);
+	server_close(s);
+	free(s);
+	return -1;
+}
 
 int main(int argc, char **argv)
 {
@@ -551,34 +591,29 @@ int main(int argc, char **argv)
 		COMMON_OPTIONS,
 		{NULL, 0, NULL, 0},
 	};
-	static struct server server = {.timeout_ms = 30000};
-	const char *listen_at = NULL, *root = NULL;
+	static struct service service = {.timeout_ms = 30000};
 	int option;
 
+	begin(&argc, &argv);
 	while ((option = next_option(argc, argv, "h", options, usage)) != -1) {
 		switch (option) {
 		case 'l':
-			listen_at = optarg;
+			service.listen_at = optarg;
 			break;
 		case 'r':
-			root = optarg;
+			service.root = optarg;
 			break;
 		case 't':
-			server.timeout_ms = 1000 * strtoull(optarg, NULL, 10);
-			if (server.timeout_ms == 0 || server.timeout_ms > 86400000)
+			service.timeout_ms = 1000 * strtoull(optarg, NULL, 10);
+			if (service.timeout_ms == 0 || service.timeout_ms > 86400000)
 				die("--timeout %s: between 1 and 86400 seconds", optarg);
 			break;
 		}
 	}
-	if (listen_at == NULL || root == NULL || optind != argc)
+	if (service.listen_at == NULL || service.root == NULL || optind != argc)
 		usage_error(usage);
 	signal(SIGPIPE, SIG_IGN); /* a write to a closed connection is an ordinary error here */
 	stop_on_signals();
-	attach();
-	server_open(&server, listen_at, root);
-	printf("leat-http: serving %s at %s\n", root, listen_at);
-	fflush(stdout);
-	serve(&server);
-	server_close(&server);
+	run(loop, &service);
 	return 0;
 }

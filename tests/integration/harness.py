@@ -457,12 +457,30 @@ class Lab:
         with self.outside or contextlib.nullcontext():
             self.leatd = self.start(command)
         wait_for(self._leatd_listens, 30, "leatd listens on its socket")
+        self._make_kernel_end()
+        self.telemetry = Telemetry(self.socket + ".telemetry")
+
+    def _make_kernel_end(self):
         if self.driver == "tap":
             # It was made by leatd and is new each time.
             run("ip", "addr", "add", f"{KERNEL}/24", "dev", "leat0")
             # Room for what many connections of the kernel's send at once.
             run("ip", "link", "set", "leat0", "up", "txqueuelen", "10000")
-        self.telemetry = Telemetry(self.socket + ".telemetry")
+
+    def start_inline(self, name, port, *arguments):
+        """An example that listens, with the stack inside, in place of leatd; ready to be connected
+        to on each of its workers."""
+        workers = len(self.lcores.split(","))
+        command = [os.path.join(BUILD, "app/examples", name), "--inline", *self.eal_arguments(),
+                   "--", "--config", self.write_config(), "--listen", f"{self.address}:{port}",
+                   *arguments]
+        with self.outside or contextlib.nullcontext():
+            self.leatd = self.start(command)
+        wait_for(lambda: self._says_serving(self.leatd, workers), 30, f"{name} serves")
+        self._make_kernel_end()
+        if self.config.get("leatd", {}).get("socket") != "none":
+            self.telemetry = Telemetry(self.socket + ".telemetry")
+        return self.leatd
 
     def stop_leatd(self, number):
         self.leatd.signal(number)
@@ -505,9 +523,9 @@ class Lab:
         return process
 
     @staticmethod
-    def _says_serving(process):
+    def _says_serving(process, times=1):
         check(process.running(), f"{process.name} ended at its start:\n{process.output()}")
-        return "serving" in process.output()
+        return process.output().count("serving") >= times
 
     def leat(self, *arguments):
         """Output of the command-line tool."""
