@@ -288,6 +288,8 @@ int socket_wait(struct socket *so, bool (*ready)(struct socket *so, uint64_t arg
 		w.wait.nap_us = SHARED_NAP_US;
 	}
 	r = wait_run(so->session, &w.wait);
+	if (r == 0 && socket_is_dead(so)) /* then it is always ready, with nothing to take */
+		return -ENETDOWN;
 	return r == -ETIMEDOUT ? -EAGAIN : r;
 }
 

@@ -688,6 +688,39 @@ static void a_fault_in_a_region_ends_that_session(void)
 	end();
 }
 
+/* ---- The process that has the control thread inside ------------------------ */
+
+static int inside_ended; /* atomic */
+
+static void note_inside_ended(void)
+{
+	__atomic_add_fetch(&inside_ended, 1, __ATOMIC_SEQ_CST);
+}
+
+static void a_process_always_attaches_to_its_own_control_thread(void)
+{
+	struct leat_attach_request request = {.version = LEAT_ABI_VERSION, .op = LEAT_ATTACH_NEW};
+	struct answer a;
+	int ends[2];
+
+	begin();
+	leatd.config.access.uids.count = 0;
+	leatd.control->inside_ended = note_inside_ended;
+	REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
+	REQUIRE_EQ(attach_inside(leatd.control, ends[1]), 0);
+	REQUIRE(send(ends[0], &request, sizeof(request), 0) == sizeof(request));
+	a = answer(ends[0]);
+	CHECK_EQ(a.reply.result, 0);
+	CHECK_EQ(leatd.control->inside->region.bytes, a.reply.region_bytes);
+	close_fds(&a);
+	CHECK_EQ(ask_result(ends[0], LEAT_ATTACH_CONTEXT, 0, 0), 0);
+	CHECK_EQ(__atomic_load_n(&inside_ended, __ATOMIC_SEQ_CST), 0);
+	stop();
+	CHECK_EQ(__atomic_load_n(&inside_ended, __ATOMIC_SEQ_CST), 1);
+	close(ends[0]);
+	end();
+}
+
 static void stopping_lets_go_of_everything(void)
 {
 	struct stat status;
@@ -759,6 +792,7 @@ TEST_SUITE(attach)
 	TEST(a_dead_process_is_noticed_though_its_connection_is_held);
 	TEST(an_impossible_value_ends_only_that_session);
 	TEST(a_fault_in_a_region_ends_that_session);
+	TEST(a_process_always_attaches_to_its_own_control_thread);
 	TEST(stopping_lets_go_of_everything);
 	TEST(what_a_killed_leatd_left_is_replaced);
 }

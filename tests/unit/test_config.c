@@ -56,6 +56,15 @@ static void the_least_is_one_port(void)
 	CHECK_EQ(config.ports[0].device_line, 2);
 }
 
+static void a_program_with_the_stack_inside_needs_no_socket(void)
+{
+	CHECK_EQ(load(PORT0), 0);
+	CHECK(config_serves(&config));
+	CHECK_EQ(load("[leatd]\nsocket=none\n" PORT0), 0);
+	CHECK(!config_serves(&config));
+	CHECK_EQ(load("[leatd]\nsocket=nobody\n" PORT0), -EINVAL);
+}
+
 static void every_option_is_taken(void)
 {
 	CHECK_EQ(load("[leatd]\nsocket = /tmp/x.sock # ours\nidle_us=0\nmax_applications=3\n"
@@ -304,6 +313,7 @@ static void a_missing_file_is_named(void)
 TEST_SUITE(config)
 {
 	TEST(the_least_is_one_port);
+	TEST(a_program_with_the_stack_inside_needs_no_socket);
 	TEST(every_option_is_taken);
 	TEST(root_and_our_own_user_attach_by_default);
 	TEST(a_group_alone_replaces_the_default_users);

@@ -320,6 +320,16 @@ static void an_idle_sleep_turns_channels_over_to_their_doorbell(void)
 	host_end(h);
 }
 
+static void an_interruption_ends_the_sleep_it_came_before(void)
+{
+	struct host *h = sleeper(1);
+
+	worker_interrupt(h->w);
+	worker_sleep(h->w, 10000000); /* would hang for ten seconds */
+	CHECK_EQ(host_counter(h, CNT_sleeps), 1);
+	host_end(h);
+}
+
 /* The bell's byte was written before the worker went to sleep. */
 static void a_bell_ends_the_sleep(void)
 {
@@ -373,6 +383,7 @@ TEST_SUITE(worker)
 	TEST(sleeps_only_after_its_idle_time);
 	TEST(never_sleeps_when_told_so);
 	TEST(does_not_sleep_past_work_that_waits);
+	TEST(an_interruption_ends_the_sleep_it_came_before);
 	TEST(a_bell_ends_the_sleep);
 	TEST(destroying_a_busy_worker_leaves_nothing);
 	TEST(an_idle_sleep_turns_channels_over_to_their_doorbell);
