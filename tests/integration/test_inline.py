@@ -48,8 +48,10 @@ def opened(lab):
 
 
 def expect_own_connections_only(lab):
-    """Both workers have connections, and no worker's completions cross to another's program."""
+    """Each of the two workers has had connections, and one listener: its own loop's, so nothing is
+    offered to the other's."""
     check(all(opened(lab)), f"both workers own connections: {opened(lab)}")
+    check_equal(lab.count_socks("LISTEN"), 2, "listeners")
 
 
 def test_echo():
