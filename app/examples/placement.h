@@ -16,8 +16,8 @@
  * follow. */
 void begin(int *argc, char ***argv);
 bool is_inline(void);
-/* Calls loop until it returns a negative value: with worker 0 and leatd's sockets, or inline on each
- * worker. */
+/* Calls loop until it returns a negative value: with worker 0 and leatd's sockets, or inline on
+ * each worker. */
 void run(leat_inline_loop *loop, void *arg);
 
 #endif

@@ -17,27 +17,28 @@
  *	leat_inline_run(loop, NULL);
  *
  * Link with -lleat-inline -lleat.  A program whose code is not trusted, or that
- * may block or crash, is better off beside leatd: here it takes the stack down
- * with it, and while it does not return no packet moves.
+ * may crash, is better off beside leatd: here it takes the stack down with it.
  *
  * What is different on a worker's lcore:
  *
- * - A call that blocks runs the worker until it is done, so it may block for as
- *   long as it likes.  Anything else that takes long (disk, other libraries)
- *   stops that worker and its connections.
+ * - While the loop does not return no packet moves on that worker.  A call of
+ *   leat's that waits runs the worker meanwhile, so it may wait for as long as it
+ *   likes; anything else that takes long (disk, other libraries) stops it.
  * - A socket lives on the worker it was opened on, alone: leat_bind and
  *   leat_listen do not reach the other workers, and connections are accepted on
- *   the lcore that owns them.  So each worker's loop opens its own listener, on the
- *   same port; what arrives at a worker without one is refused.  (The worker of a
- *   connection is chosen by its addresses and ports, for a client not to choose.)
- * - Use a socket on the lcore that opened or accepted it.  Elsewhere it works as
- *   well, at the price that its queues cross cores.
+ *   the lcore that owns them.  So each worker's loop opens its own listener, on
+ *   the same port; what arrives at a worker without one is refused.  Which worker
+ *   that is depends on the addresses and ports of both ends.
+ * - A socket is best used on the lcore that opened or accepted it.  Elsewhere it
+ *   works as well, at the price that its queues cross cores.
  *
- * Other threads of the program may use the socket API, too, as those of an
- * ordinary application do, between leat_inline_run's beginning and end.
+ * The calls of <leat/leat.h> and <leat/cq.h> are for the time that leat_inline_run
+ * takes: not before, and not after.  Other threads of the program may make them,
+ * too, as those of an ordinary application; they must be done when the loop is
+ * over on the last worker.
  *
  * After fork the child must use neither leat nor DPDK.  SIGBUS is leat's, which
- * passes on what it did not cause.
+ * hands on what it did not cause.
  */
 #ifndef LEAT_INLINE_H
 #define LEAT_INLINE_H
@@ -48,29 +49,30 @@ extern "C" {
 
 /*
  * The application's part of a worker.  Called over and over on the worker's lcore, between two
- * iterations of the worker; worker is its number, 0 to leat_inline_workers() - 1.
+ * iterations of the worker; worker is its number, 0 to leat_inline_workers() - 1.  The first call
+ * is the place to open what the worker needs.
  *
- * Returns how much it found to do, 0: nothing.  When neither it nor the worker had anything to do
- * for the configuration's idle_us, the worker sleeps until something arrives for it, 1 ms at most
- * before the loop is called again.  A negative value: it is over on this worker, is not called
- * there again, and the worker goes on.
+ * Returns how much it found to do; 0: nothing, and once the worker has been idle for the
+ * configuration's idle_us it sleeps until something arrives for it, 1 ms at most before the loop is
+ * called again.  A negative value: the loop is over on this worker and is not called there again.
  */
 typedef int leat_inline_loop(unsigned worker, void *arg);
 
 /*
- * Begins: in place of rte_eal_init, once, on the main thread.
+ * Begins, in place of rte_eal_init, once, on the main thread.
  *
  *	PROGRAM EAL-ARGS -- --config FILE ...
  *
  * EAL-ARGS are DPDK's; each lcore they name is a worker, the main lcore included.  FILE is a
- * configuration as leatd's; with `socket = none` the program alone uses the stack, else it
- * serves applications as leatd does, who then depend on its loop's speed.  argv may be reordered, as by
+ * configuration as leatd's.  With `socket = none` the program alone uses the stack; else it serves
+ * applications like leatd, and how fast depends on its loop, too.  argv may be reordered, as by
  * rte_eal_init.
  *
- * The number of arguments used: what follows is the program's, and argv[that number] is the
- * program's name, for getopt.  Or -1 with errno, and standard error says what is wrong: EINVAL (no
- * such arguments, or what stands in FILE), ENOENT, EACCES (FILE), or what EAL, devices or memory failed
- * with.  May take seconds.  After it, exit and return from main clean up.
+ * Returns the number of arguments used, so that argv + that number is a command line of the
+ * program's own, its name first.  Or -1 with errno, and what is wrong on standard error: EINVAL (no
+ * such arguments, or a mistake in FILE), ENOENT, EACCES (FILE), or what EAL, devices or memory
+ * failed with.  May take seconds.  From now on exit and return from main clean up, unless they
+ * happen while leat_inline_run runs.
  */
 int leat_inline_init(int argc, char **argv);
 
@@ -78,21 +80,22 @@ int leat_inline_init(int argc, char **argv);
 unsigned leat_inline_workers(void);
 
 /*
- * Runs workers and loop on all lcores, the calling thread's included, until leat_inline_stop was
- * called or the loop is over on every worker.  Then ends the stack: what the program left open is
- * reset, DPDK is cleaned up, and no leat or DPDK call is of use any more.  Once, on the thread that
- * called leat_inline_init.
+ * Runs the workers and the loop on all lcores, the calling thread's included, until
+ * leat_inline_stop was called or the loop is over on every worker.  Then ends the stack: what the
+ * program left open is reset, and DPDK is cleaned up.  Once, on the thread that called
+ * leat_inline_init.
  *
- * 0, or -1 with errno, standard error says what is wrong: EADDRINUSE, EACCES, ... (the socket of the
- * configuration), ENOMEM, EMFILE.
+ * Returns 0, or -1 with errno, and what is wrong on standard error: EINVAL (not initialized, or the
+ * second time), EADDRINUSE, EACCES ... (the configuration's socket), ENOMEM, EMFILE.
  */
 int leat_inline_run(leat_inline_loop *loop, void *arg);
 
 /*
- * Asks leat_inline_run to end.  Each worker's loop is called once more (or, if it is waiting in a call,
- * that call and later ones that would wait fail with EINTR), and can close its connections: what
- * they have unsent is sent as far as it goes at once.  From any thread, also from a signal handler; never
- * blocks.
+ * Asks leat_inline_run to end.  Calls that wait, or would, fail with EINTR from now on.  The loop
+ * is called once more on each worker, where it is not over, and can close what it has: ends of
+ * streams are sent, and unsent data as far as it goes at once.
+ *
+ * From any thread, also from a signal handler; never blocks.  leat handles no SIGTERM by itself.
  */
 void leat_inline_stop(void);
 

@@ -26,6 +26,8 @@
  *   at once for those that do; only leat_close still succeeds.  New descriptors
  *   can be opened as soon as leatd runs again.
  *
+ * A DPDK program can have the stack inside instead of in leatd: <leat/inline.h>.
+ *
  * After fork the child uses the descriptors it inherited like the parent; a
  * connection ends when the last process closes it.  Descriptors do not survive
  * exec.  A child made by vfork or a bare clone must not call leat.

@@ -108,7 +108,7 @@ static void a_call_with_a_deadline_lets_the_worker_sleep_no_longer(void)
 	struct leat_cq *cq;
 	struct leat_cqe *cqe;
 	int fd = connected_stream();
-	char byte;
+	char byte = 0;
 
 	CHECK_EQ(leat_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)), 0);
 	act_in(0, NULL, NULL);
@@ -129,7 +129,7 @@ static void a_call_that_does_not_wait_leaves_the_worker_alone(void)
 	struct fake_daemon *d = begin(0);
 	int fd = connected_stream(), ep = leat_epoll_create1(0);
 	struct epoll_event event = {.events = EPOLLIN};
-	char byte;
+	char byte = 0;
 
 	CHECK_EQ(leat_epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event), 0);
 	own.polls = 0;
@@ -146,7 +146,7 @@ static void stopping_ends_a_wait_but_not_the_way_to_an_answer(void)
 {
 	struct fake_daemon *d = begin(0);
 	int fd = connected_stream(), yes = 1;
-	char byte;
+	char byte = 0;
 
 	own.stopping = true;
 	CHECK_EQ(leat_recv(fd, &byte, 1, 0), -1);
@@ -167,7 +167,7 @@ static void the_end_of_the_control_thread_ends_a_wait(void)
 {
 	struct fake_daemon *d = begin(0);
 	int fd = connected_stream();
-	char byte;
+	char byte = 0;
 
 	act_in(10, die, NULL);
 	CHECK_EQ(leat_recv(fd, &byte, 1, 0), -1);
