@@ -35,7 +35,8 @@
  * The calls of <leat/leat.h> and <leat/cq.h> are for the time that leat_inline_run
  * takes: not before, and not after.  Other threads of the program may make them,
  * too, as those of an ordinary application; they must be done when the loop is
- * over on the last worker.
+ * over on the last worker.  They had better block signals: some of DPDK's drivers
+ * (net_tap) send them, and a call that sleeps would end with EINTR.
  *
  * After fork the child must use neither leat nor DPDK.  SIGBUS is leat's, which
  * hands on what it did not cause.

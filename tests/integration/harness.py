@@ -470,17 +470,26 @@ class Lab:
     def start_inline(self, name, port, *arguments):
         """An example that listens, with the stack inside, in place of leatd; ready to be connected
         to on each of its workers."""
+        self.start_with_stack(
+            [os.path.join(BUILD, "app/examples", name), "--inline"],
+            ["--listen", f"{self.address}:{port}", *arguments])
         workers = len(self.lcores.split(","))
-        command = [os.path.join(BUILD, "app/examples", name), "--inline", *self.eal_arguments(),
-                   "--", "--config", self.write_config(), "--listen", f"{self.address}:{port}",
-                   *arguments]
-        with self.outside or contextlib.nullcontext():
-            self.leatd = self.start(command)
         wait_for(lambda: self._says_serving(self.leatd, workers), 30, f"{name} serves")
-        self._make_kernel_end()
         if self.config.get("leatd", {}).get("socket") != "none":
             self.telemetry = Telemetry(self.socket + ".telemetry")
         return self.leatd
+
+    def start_with_stack(self, program, arguments):
+        """A program with the stack inside; its port is there when this returns."""
+        with self.outside or contextlib.nullcontext():
+            self.leatd = self.start([*program, *self.eal_arguments(), "--", "--config",
+                                     self.write_config(), *arguments])
+        wait_for(lambda: self.says("the program runs"), 30, "the stack runs")
+        self._make_kernel_end()
+
+    def says(self, words, times=1):
+        """Did the program with the stack say them so often?"""
+        return self._says(self.leatd, words, times)
 
     def stop_leatd(self, number):
         self.leatd.signal(number)
@@ -522,10 +531,13 @@ class Lab:
         wait_for(lambda: self._says_serving(process), 10, f"{name} serves")
         return process
 
+    def _says_serving(self, process, times=1):
+        return self._says(process, "serving", times)
+
     @staticmethod
-    def _says_serving(process, times=1):
+    def _says(process, words, times=1):
         check(process.running(), f"{process.name} ended at its start:\n{process.output()}")
-        return process.output().count("serving") >= times
+        return process.output().count(words) >= times
 
     def leat(self, *arguments):
         """Output of the command-line tool."""

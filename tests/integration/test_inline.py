@@ -6,8 +6,8 @@ import os
 import signal
 import socket
 
-from harness import (KERNEL, STACK, Lab, Thread, check, check_equal, connect, receive_all,
-                     run, wait_for)
+from harness import (BUILD, KERNEL, STACK, Lab, Thread, check, check_equal, connect, listen,
+                     receive_all, run, wait_for)
 from test_http import PORT as HTTP_PORT, Client, make_root
 from test_many import short_connections
 from test_traffic import PORT
@@ -117,6 +117,43 @@ def test_udp_in_calls_that_wait():
                 content = os.urandom(length)
                 client.send(content)
                 check(client.recv(2000) == content, f"{length} bytes come back")
+
+
+def echo_server():
+    """The Linux stack's: sends back what each connection brings, until the listener is closed."""
+    listener = listen(PORT, address="0.0.0.0")
+
+    def serve(connection):
+        while data := connection.recv(65536):
+            connection.sendall(data)
+        connection.close()
+
+    def accept():
+        with contextlib.suppress(OSError):
+            while True:
+                Thread(serve, listener.accept()[0])
+
+    Thread(accept)
+    return listener
+
+
+def test_both_interfaces_and_an_ordinary_thread():
+    """Connections out stay on their worker, over completions as well; and nobody waits for a lock
+    whose holder waits for his worker."""
+    for driver in ("tap", "af_packet"):
+        with Lab(start=False, driver=driver, lcores="0,1") as lab, echo_server():
+            lab.make_link()
+            lab.start_with_stack(
+                [os.path.join(BUILD, "tests/integration/inline_calls")], [KERNEL, PORT, PORT + 1])
+            wait_for(lambda: lab.says("serving", 3), 30,
+                     "two workers and a thread are done with their connections")
+            content = os.urandom(8000)
+            for _ in range(50):
+                with connect(PORT + 1) as client:
+                    client.sendall(content)
+                    check(receive_all(client, len(content)) == content, "the echo")
+            lab.leatd.signal(signal.SIGTERM)
+            lab.leatd.finish(5)
 
 
 def test_idle_worker_sleeps():
