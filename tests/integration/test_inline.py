@@ -29,9 +29,13 @@ def inline_lab(name, *arguments, **options):
         yield lab
         lab.leatd.signal(signal.SIGTERM)
         process.finish(5)
-        check_equal([name for name in os.listdir(lab.directory) if name.startswith("leatd.sock")],
-                    [], "files of its socket")
-        check(not os.path.exists(os.path.join("/var/run/dpdk", lab.prefix)), "EAL's directory")
+        expect_no_files(lab)
+
+
+def expect_no_files(lab):
+    left = [name for name in os.listdir(lab.directory) if name.startswith("leatd.sock")]
+    check_equal(left, [], "files of its socket")
+    check(not os.path.exists(os.path.join("/var/run/dpdk", lab.prefix)), "EAL's directory is gone")
 
 
 def echo(mebibytes):
@@ -190,15 +194,34 @@ def test_nobody_else_attaches_without_a_socket():
 
 
 def test_what_is_wrong_is_said():
+    """And nothing is left behind, however far it got."""
     with Lab(start=False) as lab:
-        for arguments, words in (([], "needs: EAL-ARGS -- --config FILE"),
-                                 (["-l", "0", "--", "--config", "/missing"], "/missing"),
-                                 (["-l", "0", "--no-pci", "--no-huge", "--no-shconf", "-m", "256",
-                                   "--file-prefix", lab.prefix, "--", "--config",
-                                   lab.write_config()], "there is no DPDK device")):
+        config = lab.write_config()
+        without_device = lab.eal_arguments()[:-1]
+        for arguments, status, words in (
+                ([], 1, "needs: EAL-ARGS -- --config FILE"),
+                (["-l", "0", "--config", config], 1, "needs: EAL-ARGS -- --config FILE"),
+                (["-l", "0", "--", "--config", "/missing"], 1, "/missing"),
+                (["--no-such-option", "--", "--config", config], 1, "EAL refused"),
+                ([*without_device, "--", "--config", config], 1, "there is no DPDK device"),
+                ([*lab.eal_arguments(), "--", "--config", config], 2, "usage: leat-echo")):
             process = lab.application("leat-echo", "--inline", *arguments)
-            check_equal(process.wait(20), 1, f"status with {arguments}")
+            check_equal(process.wait(20), status, f"status with {arguments}")
             check(words in process.output(), f"{words!r} in {process.output()!r}")
+            expect_no_files(lab)
+
+
+def test_two_stacks_at_one_socket():
+    """The second one is refused, and harms the first one not."""
+    with inline_lab("leat-echo", driver="af_packet") as lab:
+        eal = [a.replace(lab.prefix, lab.prefix + "-2") for a in lab.eal_arguments()]
+        with lab.outside:
+            process = lab.application("leat-echo", "--inline", *eal, "--", "--config",
+                                      lab.write_config(), "--listen", f"{STACK}:{PORT + 1}")
+        check_equal(process.wait(20), 1, "its status")
+        check("another leatd serves" in process.output(), process.output())
+        check(not os.path.exists(f"/var/run/dpdk/{lab.prefix}-2"), "EAL's directory is gone")
+        echo(1)
 
 
 def test_stops_while_it_is_busy():
