@@ -59,6 +59,8 @@ struct session {
 	struct leat_slot *slots;
 	uint32_t *rx_link;
 	uint32_t *tx_link;
+	struct leat_urgent *rx_urgent; /* by slot, as ... */
+	uint64_t *tx_urgent;
 	uint8_t *chunks;
 	uint32_t chunk_mask;
 	uint32_t slot_count;

@@ -28,6 +28,8 @@ void app_init(struct app *a, struct host *h, void *base)
 	a->slots = (void *)(a->base + r->slot_offset);
 	a->rx_link = (void *)(a->base + r->rx_link_offset);
 	a->tx_link = (void *)(a->base + r->tx_link_offset);
+	a->rx_urgent = (void *)(a->base + r->rx_urgent_offset);
+	a->tx_urgent = (void *)(a->base + r->tx_urgent_offset);
 	a->chunks = a->base + r->chunk_offset;
 }
 

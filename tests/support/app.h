@@ -39,6 +39,8 @@ struct app {
 	struct leat_slot *slots;
 	uint32_t *rx_link;
 	uint32_t *tx_link;
+	struct leat_urgent *rx_urgent; /* by slot, as ... */
+	uint64_t *tx_urgent;
 	uint8_t *chunks;
 	struct app_channel channel[APP_CONTEXTS][APP_WORKERS];
 	uint64_t next_user_data;
