@@ -194,6 +194,8 @@ static int datagram_send_state(struct socket *so, const struct transfer *t)
 {
 	int error;
 
+	if (t->flags & MSG_OOB)
+		return -EOPNOTSUPP;
 	if (socket_has(so, SOCKET_TX_SHUT))
 		return -EPIPE;
 	if (t->length > DATAGRAM_MAX_BYTES)

@@ -113,12 +113,19 @@ static int set_remote(struct socket *so, int level, int name, const void *value,
 static void note_option(struct socket *so, int name, const void *value, socklen_t length)
 {
 	struct linger linger;
-	int lowat;
+	int lowat, on;
 
 	if (name == SO_LINGER && length >= sizeof(linger)) {
 		memcpy(&linger, value, sizeof(linger));
 		so->linger_s = linger.l_onoff && linger.l_linger > 0 ? (uint32_t)linger.l_linger
 								     : 0;
+	}
+	if (name == SO_OOBINLINE && length >= sizeof(on)) {
+		memcpy(&on, value, sizeof(on));
+		if (on != 0)
+			socket_set(so, SOCKET_OOBINLINE);
+		else
+			socket_clear(so, SOCKET_OOBINLINE);
 	}
 	if (name == SO_RCVLOWAT) { /* leatd may have cut it */
 		length = sizeof(lowat);

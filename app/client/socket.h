@@ -21,6 +21,7 @@ struct socket;
 struct watch;
 struct listener;
 struct option_log;
+struct transfer;
 
 /* ---- Files and descriptors (fdtable.c) ---------------------------------- */
 
@@ -72,6 +73,8 @@ enum socket_flag {
 	SOCKET_TX_SHUT = 1u << 6,
 	SOCKET_SHARED = 1u << 7, /* inherited or passed on by fork */
 	SOCKET_CLOSED = 1u << 8, /* its descriptor is; under watch_lock */
+	SOCKET_OOBINLINE = 1u << 9, /* SO_OOBINLINE */
+	SOCKET_TX_URGENT = 1u << 10, /* leatd looks at what it sends as urgent (LEAT_OP_URGENT) */
 };
 
 struct socket {
@@ -92,6 +95,7 @@ struct socket {
 	int64_t send_timeout_us;
 	uint32_t receive_lowat; /* SO_RCVLOWAT; 0: 1 */
 	uint32_t linger_s; /* how long close waits; 0: not at all */
+	uint64_t urgent_read; /* atomic; offset after the last byte MSG_OOB read; 0: none */
 	struct watch *watches; /* epoll entries; under watch_lock */
 	struct listener *listener;
 	struct option_log *options; /* set before there was a sock on each worker */
@@ -238,6 +242,31 @@ void ring_locks_init_shared(struct session *s);
 void ring_locks_take_all(void);
 void ring_locks_release_all(void);
 void ring_locks_reset(void);
+
+/* ---- urgent.c: urgent data of streams ---- */
+
+/* What of the receive ring is data, and where the urgent data in it ends. */
+struct urgent {
+	uint64_t head; /* rx_head, less what is no data any more ... */
+	uint64_t hole; /* ... which is so many bytes */
+	uint64_t tail;
+	uint64_t mark; /* pending: offset of the last urgent byte */
+	bool pending; /* there is some that was not read past */
+	bool arrived; /* its last byte, too */
+};
+void sock_look_urgent(const struct sock *sk, struct urgent *u);
+/* Bytes to read, the one to be passed over not counted; those FIONREAD tells of. */
+uint64_t stream_data_bytes(const struct socket *so);
+uint64_t stream_queued_bytes(const struct socket *so);
+/* Would a read of all that is there stop at the mark?  Does the next read begin there? */
+bool stream_stops_ahead(const struct socket *so);
+bool stream_is_at_mark(const struct socket *so);
+/* POLLPRI if MSG_OOB has something to read (or would have, but for SO_OOBINLINE). */
+uint32_t stream_poll_urgent(const struct socket *so);
+/* recv with MSG_OOB: never blocks. */
+ssize_t stream_receive_urgent(struct socket *so, struct transfer *t);
+/* Before the first urgent byte is sent: 0 or -errno. */
+int stream_begin_urgent(struct socket *so);
 
 /* ---- stream.c, datagram.c: data ---- */
 
