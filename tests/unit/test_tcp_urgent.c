@@ -148,6 +148,28 @@ static void a_pointer_beyond_a_gap_is_told(void)
 	end();
 }
 
+/* MUST-66: with text there is no room for, or without. */
+static void a_shut_window_does_not_keep_the_pointer_out(void)
+{
+	int buffer = 20000;
+
+	begin_unconnected(NULL);
+	host_listen(h, 4);
+	CHECK_EQ(app_setsockopt(&h->listener, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer)), 0);
+	host_established(h, &peer, &s);
+	while (tcp()->rcv_edge != tcp()->rcv_nxt)
+		peer_send_pattern(&peer, RTE_MIN(MSS, tcp()->rcv_edge - tcp()->rcv_nxt));
+	buffer = (int)app_readable(&s);
+	send_urgent(0, 10);
+	CHECK_EQ(app_mark(&s), buffer + 9);
+	send_urgent_at(peer.seq, 100, 100);
+	CHECK_EQ(app_mark(&s), buffer + 99);
+	CHECK_EQ(app_read_pattern(&s, 100000), buffer);
+	host_advance_ms(h, 100);
+	host_drain(h);
+	end();
+}
+
 static void sequence_numbers_wrap_before_the_mark(void)
 {
 	begin_unconnected(NULL);
@@ -525,6 +547,7 @@ TEST_SUITE(tcp_urgent)
 	TEST(a_pointer_into_old_text_says_nothing);
 	TEST(a_pointer_of_zero_leads_to_the_first_byte);
 	TEST(a_pointer_beyond_a_gap_is_told);
+	TEST(a_shut_window_does_not_keep_the_pointer_out);
 	TEST(sequence_numbers_wrap_before_the_mark);
 	TEST(a_reader_at_the_mark_is_led_past_it_by_the_next);
 	TEST(in_line_nothing_is_passed_over);
