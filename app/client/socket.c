@@ -58,6 +58,7 @@ void socket_destroy(struct socket *so)
 	for (unsigned i = 0; i < socket_count(so); i++)
 		sock_leave(&so->socks[i]);
 	listener_free(so);
+	cork_drop(so);
 	free(so->options);
 	session_put(so->session);
 }

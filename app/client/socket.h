@@ -19,6 +19,7 @@
 struct epoll;
 struct socket;
 struct watch;
+struct cork;
 struct listener;
 struct option_log;
 struct transfer;
@@ -75,6 +76,7 @@ enum socket_flag {
 	SOCKET_CLOSED = 1u << 8, /* its descriptor is; under watch_lock */
 	SOCKET_OOBINLINE = 1u << 9, /* SO_OOBINLINE */
 	SOCKET_TX_URGENT = 1u << 10, /* leatd looks at what it sends as urgent (LEAT_OP_URGENT) */
+	SOCKET_CORK = 1u << 11, /* datagram: UDP_CORK */
 };
 
 struct socket {
@@ -98,6 +100,7 @@ struct socket {
 	uint64_t urgent_read; /* atomic; offset after the last byte MSG_OOB read; 0: none */
 	struct watch *watches; /* epoll entries; under watch_lock */
 	struct listener *listener;
+	struct cork *cork; /* atomic; a datagram in the making; under the send ring's lock */
 	struct option_log *options; /* set before there was a sock on each worker */
 	struct sock one;
 };
@@ -292,6 +295,9 @@ ssize_t stream_send(struct socket *so, struct transfer *t);
 ssize_t stream_receive(struct socket *so, struct transfer *t);
 ssize_t datagram_send(struct socket *so, struct transfer *t);
 ssize_t datagram_receive(struct socket *so, struct transfer *t);
+#define DATAGRAM_MAX_BYTES 65507 /* IPv4: 65535 less the headers of IP and UDP */
+/* Sends what is in t as a datagram, whatever waits in the cork. */
+ssize_t datagram_send_whole(struct socket *so, struct transfer *t);
 /* Bytes of the next message, or -EAGAIN. */
 ssize_t datagram_next_length(struct socket *so);
 /* The send ring is not needed for now (LEAT_CQE_IDLE). */
@@ -304,6 +310,16 @@ ssize_t sock_reserve(struct sock *sk, size_t bytes, struct iovec *iov, int *iov_
 bool sock_is_writable(struct sock *sk, size_t room, size_t bytes);
 /* Room from which on a socket counts as writable. */
 size_t sock_writable_mark(const struct sock *sk);
+
+/* ---- cork.c: datagrams in pieces ---- */
+
+bool cork_is_pending(const struct socket *so);
+/* t is a piece of a datagram, maybe its last; its length or -errno. */
+ssize_t cork_add(struct socket *so, struct transfer *t);
+/* UDP_CORK; off: sends what waits. */
+void cork_set(struct socket *so, bool on);
+/* The socket goes, and what waits with it. */
+void cork_drop(struct socket *so);
 
 /* ---- accept.c ---- */
 

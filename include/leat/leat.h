@@ -145,18 +145,18 @@ int leat_connect(int fd, const struct sockaddr *addr, socklen_t addrlen);
  * nothing; an unbound socket is bound to a chosen port.
  *
  * flags: MSG_DONTWAIT, MSG_NOSIGNAL; MSG_MORE (stream: what does not fill a segment may wait for
- * what follows, up to 200 ms; datagram: ignored); MSG_OOB (stream: the last byte is urgent, once all
+ * what follows, up to 200 ms; datagram: it goes as one with what follows, when a piece comes without
+ * MSG_MORE, and where the first piece was to go); MSG_OOB (stream: the last byte is urgent, once all
  * of them are in; RFC 6093 advises new programs against it); MSG_EOR and MSG_CONFIRM are accepted and
- * ignored.
- * leat_sendmsg ignores control data.  leat_write and leat_writev are send with flags 0.
+ * ignored.  leat_sendmsg ignores control data.  leat_write and leat_writev are send with flags 0.
  *
  * The bytes sent, or -1 with errno: EAGAIN (would block, or SO_SNDTIMEO passed), EINTR, EPIPE (shut
  * down for writing, or the connection is gone; stream sockets also raise SIGPIPE in the calling
  * thread unless MSG_NOSIGNAL), ENOTCONN (stream, never connected), EDESTADDRREQ (datagram without
- * address), EMSGSIZE (datagram larger than that or than SO_SNDBUF), EINVAL (addrlen; more than 1024
- * buffers), EAFNOSUPPORT, EOPNOTSUPP (other flags; datagram: MSG_OOB), EIO (a process that shares the socket
- * died in the middle of a send), and once each error the connection had: ECONNRESET, ETIMEDOUT,
- * ECONNREFUSED, EHOSTUNREACH, ENETUNREACH.
+ * address), EMSGSIZE (datagram larger than that or than SO_SNDBUF; pieces that waited are dropped), EINVAL (addrlen; more than 1024
+ * buffers), EAFNOSUPPORT, EOPNOTSUPP (other flags; datagram: MSG_OOB), EIO (a process that shares the
+ * socket died in the middle of a send), and once each error the connection had: ECONNRESET,
+ * ETIMEDOUT, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH.
  */
 ssize_t leat_send(int fd, const void *buf, size_t len, int flags);
 ssize_t leat_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr,
@@ -219,6 +219,7 @@ int leat_close(int fd);
  * with their headers); of stream sockets also SO_KEEPALIVE, SO_LINGER (0 s: close resets; more:
  * see leat_close), SO_RCVLOWAT (cut to half the receive buffer), SO_MAX_PACING_RATE (bytes per
  * second in 32 or 64 bits; all ones: none).
+ * IPPROTO_UDP: UDP_CORK (pieces of a datagram wait until it is off; this process's).
  * IPPROTO_TCP: TCP_NODELAY, TCP_CORK (held back for 200 ms at most), TCP_QUICKACK (for now, not
  * for good), TCP_MAXSEG, TCP_CONGESTION (a name: cubic, newreno or reno, dctcp, bbr; ENOENT:
  * unknown), TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT, TCP_SYNCNT, TCP_LINGER2,

@@ -258,21 +258,22 @@ static void a_mark_that_is_never_reached_is_harmless(void)
 	end();
 }
 
-/* Another's mark is none of a sock's that gets its slot. */
+/* Another's marks are none of a sock's that gets its slot. */
 static void a_slot_used_again_has_no_mark(void)
 {
+	struct leat_sqe sqe = {.op = LEAT_OP_URGENT};
 	uint32_t slot;
 
 	begin();
-	send_urgent(10, 100);
-	CHECK_EQ(app_read_pattern(&s, 100), 10);
+	send_urgent(1, 1);
+	send_urgent(1, 1);
+	send_urgent(1, 1);
+	CHECK_EQ(app_hole(&s), 2);
+	write_urgent(3);
 	slot = s.handle.slot;
-	CHECK_EQ(app_close(&s), 0);
-	host_settle(h);
-	peer_send(&peer, TH_RST, NULL, 0);
+	CHECK_EQ(app_close(&s), 0); /* unread: a reset */
 	host_drain(h);
 	peer_init(&peer, h);
-	peer.isn = peer.seq = 0x20000000;
 	host_connected(h, &peer, &s);
 	CHECK_EQ(s.handle.slot, slot);
 	CHECK_EQ(app_mark(&s), -1);
@@ -280,8 +281,14 @@ static void a_slot_used_again_has_no_mark(void)
 	CHECK_EQ(app_mark(&s), 0);
 	CHECK_EQ(app_hole(&s), 0);
 	CHECK_EQ(app_read_pattern(&s, 100), 1);
-	host_advance_ms(h, 100);
 	host_drain(h);
+
+	sqe.handle = s.handle;
+	CHECK_EQ(app_call(s.app, s.context, s.worker, &sqe, NULL), 0);
+	CHECK_EQ(app_write_pattern(&s, 5), 5);
+	host_settle(h);
+	PEER_EXPECT(&peer, TCP_FLAGS_ARE(TH_ACK), PAYLOAD_IS(5));
+	peer_send(&peer, TH_ACK, NULL, 0);
 	end();
 }
 
@@ -478,6 +485,19 @@ static void what_was_urgent_stays_so_after_close(void)
 	end();
 }
 
+/* Also when the worker hears of both at once. */
+static void what_is_urgent_is_so_when_it_is_closed_at_once(void)
+{
+	begin();
+	CHECK_EQ(app_write_urgent(&s, "hello", 5), 5);
+	CHECK_EQ(app_close(&s), 0);
+	host_settle(h);
+	PEER_EXPECT(&peer, TCP_FLAGS_HAVE(TH_URG), TCP_URGENT_IS(5), PAYLOAD_IS(5));
+	peer_send(&peer, TH_RST, NULL, 0);
+	host_drain(h);
+	end();
+}
+
 static void sequence_numbers_wrap_while_sending_urgent_data(void)
 {
 	begin();
@@ -563,6 +583,7 @@ TEST_SUITE(tcp_urgent)
 	TEST(urgent_data_does_not_wait_for_an_ack);
 	TEST(a_port_with_tso_gets_urgent_data_in_segments);
 	TEST(what_was_urgent_stays_so_after_close);
+	TEST(what_is_urgent_is_so_when_it_is_closed_at_once);
 	TEST(sequence_numbers_wrap_while_sending_urgent_data);
 	TEST(a_wild_mark_of_the_application_is_none);
 	TEST(datagrams_have_no_urgent_data);
