@@ -207,6 +207,37 @@ static void what_the_worker_calls_a_hole_is_passed_over(void)
 	end();
 }
 
+/* The worker says so a moment before it says that the bytes are there. */
+static void a_hole_may_be_told_before_it_is_there(void)
+{
+	begin();
+	fake_urgent(d, h, 1, 1);
+	CHECK_EQ(ask(FIONREAD), 0);
+	CHECK_EQ(polled(POLLIN | POLLPRI), 0);
+	expect_error(EAGAIN, 0);
+	fake_deliver(d, h, "abc", 3);
+	CHECK_EQ(ask(SIOCATMARK), 1);
+	expect_bytes("b", MSG_OOB);
+	expect_bytes("c", 0);
+	end();
+}
+
+/* All that is wanted will not come before the mark: nobody waits for it. */
+static void a_blocked_look_at_all_ends_at_the_mark(void)
+{
+	struct timeval timeout = {.tv_sec = 5};
+	int64_t began_us = now_us();
+
+	begin();
+	CHECK_EQ(leat_ioctl(fd, FIONBIO, &(int){0}), 0);
+	CHECK_EQ(leat_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)), 0);
+	deliver_urgent();
+	expect_bytes("abc", MSG_PEEK | MSG_WAITALL);
+	expect_bytes("abc", MSG_WAITALL);
+	CHECK(now_us() - began_us < 2500000);
+	end();
+}
+
 static void the_end_of_the_stream_ends_the_wait_for_it(void)
 {
 	char byte;
@@ -424,6 +455,8 @@ TEST_SUITE(client_urgent)
 	TEST(peeking_sees_what_a_read_would_get);
 	TEST(a_later_mark_takes_the_place_of_one_ahead);
 	TEST(what_the_worker_calls_a_hole_is_passed_over);
+	TEST(a_hole_may_be_told_before_it_is_there);
+	TEST(a_blocked_look_at_all_ends_at_the_mark);
 	TEST(the_end_of_the_stream_ends_the_wait_for_it);
 	TEST(an_urgent_byte_may_be_the_last);
 	TEST(a_mark_far_ahead_is_found);
