@@ -258,7 +258,6 @@ enum counter tcp_rx_text_and_fin(struct worker *w, struct tcp_sock *tp, struct p
 	struct tcp_segment *seg = &p->tcp;
 	enum counter verdict;
 
-	/* 3.10.7.4, sixth, URG: RFC 6093 asks to deliver urgent data in the stream, as text. */
 	if (!tcp_state_in(tp, TCP_STATE(TCP_ESTABLISHED) | TCP_STATE(TCP_FIN_WAIT1) |
 				      TCP_STATE(TCP_FIN_WAIT2)))
 		return TCP_ACCEPTED; /* the peer's FIN is in: there can be nothing more */
@@ -268,6 +267,9 @@ enum counter tcp_rx_text_and_fin(struct worker *w, struct tcp_sock *tp, struct p
 		tcp_fail(w, tp, ECONNRESET);
 		return CNT_tcp_state;
 	}
+	/* 3.10.7.4, sixth, the URG bit. */
+	if (seg->flags & TCP_FLAG_URG)
+		tcp_rx_urgent(w, tp, seg);
 	/* 3.10.7.4, seventh, the segment text. */
 	if (seg->length > 0) {
 		verdict = rx_text(w, tp, p);

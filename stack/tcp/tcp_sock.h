@@ -110,6 +110,7 @@ enum tcp_sock_flag {
 	TCP_SOCK_ECN_SEEN = 1u << 21, /* the peer's packets were ECN-capable */
 
 	TCP_SOCK_CORK = 1u << 22, /* TCP_CORK: only full segments go, for a while */
+	TCP_SOCK_URGENT = 1u << 23, /* snd_up counts */
 };
 
 /* Flags that are options: they outlive a connection, and an accepted one has its listener's. */
@@ -194,6 +195,8 @@ struct tcp_sock {
 	uint32_t snd_wnd_max; /* largest window the peer ever offered */
 	uint32_t dsack_start; /* TCP_SOCK_DSACK */
 	uint32_t dsack_end;
+	uint32_t snd_up; /* TCP_SOCK_URGENT: sequence number after our urgent data */
+	uint64_t rcv_up; /* offset in the receive ring after the peer's urgent data; 0: never any */
 	const struct congestion_ops *congestion_ops;
 
 	/* cold: for TCP_INFO */
@@ -487,6 +490,21 @@ void tcp_tx_bare(struct worker *w, const struct flow *flow, struct dst *dst,
 		 const struct tcp_segment *seg);
 /* Is there a byte or the FIN to send from snd_nxt on? */
 bool tcp_has_unsent(const struct tcp_sock *tp);
+
+/* ---- urgent.c: RFC 9293 section 3.8.5 ---- */
+
+/* Step 6: the peer tells where its urgent data ends. */
+void tcp_rx_urgent(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
+/* Did the application write urgent data?  Then it is told with the next segment. */
+void tcp_urgent_look(struct worker *w, struct tcp_sock *tp);
+/* The urgent pointer of a segment about to be sent. */
+void tcp_urgent_fill(struct tcp_sock *tp, struct tcp_segment *seg);
+
+/* Is there urgent data of ours that the peer has not acknowledged? */
+static inline bool tcp_is_urgent(const struct tcp_sock *tp)
+{
+	return unlikely(tp->flags & TCP_SOCK_URGENT) && seq_gt(tp->snd_up, tp->snd_una);
+}
 
 /* ---- timers.c ---- */
 
