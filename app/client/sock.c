@@ -9,9 +9,11 @@
 #include "socket.h"
 
 #define SOCKET_TYPE_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
-#define SEND_FLAGS        (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE | MSG_EOR | MSG_CONFIRM)
-#define RECEIVE_FLAGS \
-	(MSG_PEEK | MSG_DONTWAIT | MSG_WAITALL | MSG_TRUNC | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC)
+#define SEND_FLAGS \
+	(MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE | MSG_EOR | MSG_CONFIRM | MSG_OOB | MSG_FASTOPEN)
+#define RECEIVE_FLAGS                                                                          \
+	(MSG_PEEK | MSG_DONTWAIT | MSG_WAITALL | MSG_TRUNC | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC | \
+	 MSG_OOB)
 
 /* The socket that a call is about, held until socket_result; NULL: none, errno says why. */
 static struct socket *socket_of(int fd)
@@ -191,6 +193,20 @@ int leat_shutdown(int fd, int how)
 
 /* ---- Send --------------------------------------------------------------- */
 
+/* MSG_FASTOPEN: connects with what is to be sent. */
+static int fast_open_sockaddr(struct socket *so, const struct msghdr *msg, int flags)
+{
+	struct leat_addr address;
+	int r = addr_from_sockaddr(&address, msg->msg_name, msg->msg_namelen);
+
+	if (r != 0)
+		return r;
+	if (address.family != so->family)
+		return address.family == AF_UNSPEC ? -EOPNOTSUPP : -EAFNOSUPPORT;
+	return socket_fast_open(so, &address,
+				!(flags & MSG_DONTWAIT) && !socket_has(so, SOCKET_NONBLOCK));
+}
+
 static ssize_t socket_send(int fd, const struct msghdr *msg, int flags)
 {
 	struct socket *so = socket_of(fd);
@@ -206,6 +222,8 @@ static ssize_t socket_send(int fd, const struct msghdr *msg, int flags)
 		if (r == 0 && t.addr.family != so->family)
 			r = -EAFNOSUPPORT;
 	}
+	if (r == 0 && flags & MSG_FASTOPEN)
+		r = fast_open_sockaddr(so, msg, flags);
 	if (r == 0)
 		r = so->type == SOCK_STREAM ? stream_send(so, &t) : datagram_send(so, &t);
 	return socket_result(so, r);
@@ -402,18 +420,11 @@ int leat_fcntl(int fd, int cmd, ...)
 /* Bytes that can be read. */
 static int socket_readable_bytes(struct socket *so, int *out)
 {
-	const struct leat_slot *slot = socket_home(so)->shared;
 	ssize_t n;
 
 	if (socket_has(so, SOCKET_LISTENING))
 		return -EINVAL;
-	if (so->type == SOCK_STREAM) {
-		uint64_t head = load_relaxed(&slot->rx_head);
-
-		n = (ssize_t)(load_acquire(&slot->rx_tail) - head);
-	} else {
-		n = datagram_next_length(so);
-	}
+	n = so->type == SOCK_STREAM ? (ssize_t)stream_queued_bytes(so) : datagram_next_length(so);
 	*out = n == -EAGAIN ? 0 : n > INT32_MAX ? INT32_MAX : (int)n;
 	return n < 0 && n != -EAGAIN ? (int)n : 0;
 }
@@ -434,6 +445,8 @@ int leat_ioctl(int fd, unsigned long request, ...)
 		r = socket_readable_bytes(so, arg);
 	else if (request == FIONBIO)
 		socket_set_nonblock(so, *arg != 0);
+	else if (request == SIOCATMARK && so->type == SOCK_STREAM)
+		*arg = stream_is_at_mark(so);
 	else
 		r = -ENOTTY;
 	return (int)socket_result(so, r);

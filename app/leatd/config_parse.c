@@ -76,6 +76,33 @@ int parse_congestion(const char *text, void *target, char *error, size_t error_b
 	return -EINVAL;
 }
 
+/* One of count words, kept as its uint8_t index. */
+static int parse_mode(const char *const *names, uint8_t count, const char *text, uint8_t *target,
+		      char *error, size_t error_bytes, const char *known)
+{
+	for (uint8_t mode = 0; mode < count; mode++) {
+		if (strcmp(text, names[mode]) == 0) {
+			*target = mode;
+			return 0;
+		}
+	}
+	snprintf(error, error_bytes, "\"%s\" is not %s", text, known);
+	return -EINVAL;
+}
+
+int parse_fast_open(const char *text, void *target, char *error, size_t error_bytes)
+{
+	static const char *const names[] = {
+		[FAST_OPEN_OFF] = "off",
+		[FAST_OPEN_CLIENT] = "client",
+		[FAST_OPEN_SERVER] = "server",
+		[FAST_OPEN_BOTH] = "both",
+	};
+
+	return parse_mode(names, RTE_DIM(names), text, target, error, error_bytes,
+			  "off, client, server or both");
+}
+
 int parse_ecn(const char *text, void *target, char *error, size_t error_bytes)
 {
 	static const char *const names[] = {
@@ -84,12 +111,6 @@ int parse_ecn(const char *text, void *target, char *error, size_t error_bytes)
 		[ECN_OFF] = "off",
 	};
 
-	for (uint8_t mode = 0; mode < sizeof(names) / sizeof(names[0]); mode++) {
-		if (strcmp(text, names[mode]) == 0) {
-			*(uint8_t *)target = mode;
-			return 0;
-		}
-	}
-	snprintf(error, error_bytes, "\"%s\" is not accept, request or off", text);
-	return -EINVAL;
+	return parse_mode(names, RTE_DIM(names), text, target, error, error_bytes,
+			  "accept, request or off");
 }

@@ -24,7 +24,8 @@
 #include "shm/session.h"
 
 #define SLEEP_NO_DESCRIPTOR_US 200 /* at most, while a port has nothing to wait on ... */
-#define SLEEP_QUIET_SHARE      8 /* ... and no more than an eighth of how long it was quiet */
+#define SLEEP_QUIET_SHARE      8 /* ... and no more than an eighth of how long it was quiet, */
+#define SLEEP_SHORTEST_US      50 /* which is not worth it when it is less */
 #define SLEEP_UNPUBLISHED_US   1000 /* at most, while a completion queue is full */
 #define SLEEP_EVENTS           16
 
@@ -140,6 +141,14 @@ static uint64_t sleep_without_descriptor(const struct worker *w)
 	uint64_t quiet_us = w->now_us - w->idle_since_us;
 
 	return RTE_MIN(quiet_us / SLEEP_QUIET_SHARE, (uint64_t)SLEEP_NO_DESCRIPTOR_US);
+}
+
+bool worker_should_sleep(const struct worker *w)
+{
+	if (w->config.idle_us == 0 || w->idle_since_us == 0 ||
+	    w->now_us - w->idle_since_us < w->config.idle_us)
+		return false;
+	return !w->sleep->port_without_fd || sleep_without_descriptor(w) >= SLEEP_SHORTEST_US;
 }
 
 /* How long it may last, in microseconds. */

@@ -158,6 +158,8 @@ static void text_join(struct worker *w, struct tcp_sock *tp)
 	sock_raise(w, sk, LEAT_EV_IN);
 	tcp_ack_now(w, tp); /* RFC 5681 section 4.2: a gap was filled */
 	reassembly_release(w, tp);
+	if (tp->reassembly == NULL) /* the peer goes on with a smaller window */
+		tp->quick_acks = TCP_QUICK_ACKS;
 }
 
 /* Takes the part of p's data that is new and inside the window. */
@@ -256,9 +258,8 @@ enum counter tcp_rx_text_and_fin(struct worker *w, struct tcp_sock *tp, struct p
 	struct tcp_segment *seg = &p->tcp;
 	enum counter verdict;
 
-	/* 3.10.7.4, sixth, URG: RFC 6093 asks to deliver urgent data in the stream, as text. */
-	if (!tcp_state_in(tp, TCP_STATE(TCP_ESTABLISHED) | TCP_STATE(TCP_FIN_WAIT1) |
-				      TCP_STATE(TCP_FIN_WAIT2)))
+	if (!tcp_state_in(tp, TCP_STATE(TCP_SYN_RECV) | TCP_STATE(TCP_ESTABLISHED) |
+				      TCP_STATE(TCP_FIN_WAIT1) | TCP_STATE(TCP_FIN_WAIT2)))
 		return TCP_ACCEPTED; /* the peer's FIN is in: there can be nothing more */
 	if (text_is_refused(tp, seg)) {
 		tcp_tx_reset(w, tp);
@@ -266,6 +267,9 @@ enum counter tcp_rx_text_and_fin(struct worker *w, struct tcp_sock *tp, struct p
 		tcp_fail(w, tp, ECONNRESET);
 		return CNT_tcp_state;
 	}
+	/* 3.10.7.4, sixth, the URG bit. */
+	if (seg->flags & TCP_FLAG_URG)
+		tcp_rx_urgent(w, tp, seg);
 	/* 3.10.7.4, seventh, the segment text. */
 	if (seg->length > 0) {
 		verdict = rx_text(w, tp, p);
@@ -377,9 +381,12 @@ static enum counter rx_rst(struct worker *w, struct tcp_sock *tp, const struct t
 	}
 	worker_count(w, CNT_tcp_rx_rst);
 	worker_count(w, CNT_tcp_reset);
+	tcp_fastopen_leave(w, tp, true);
 	switch (tcp_state(tp)) {
-	case TCP_SYN_RECV:
-		tcp_fail(w, tp, ECONNREFUSED);
+	case TCP_SYN_RECV: /* an application has it already, or has opened it itself */
+		tcp_fail(w, tp,
+			 tcp_sock_sk(tp)->state_events & LEAT_EV_CONNECTED ? ECONNRESET
+									   : ECONNREFUSED);
 		break;
 	case TCP_CLOSE_WAIT: /* as Linux: the peer had finished, what we write is lost */
 		tcp_fail(w, tp, EPIPE);
@@ -406,6 +413,16 @@ static enum counter rx_syn(struct worker *w, struct tcp_sock *tp, const struct t
 
 /* ---- the spine ------------------------------------------------------------------------ */
 
+/* After a pause as long as a timeout a full segment is the first of a small window, which delayed
+ * ACKs would hold up. */
+static inline void take_time(const struct worker *w, struct tcp_sock *tp,
+			     const struct tcp_segment *seg)
+{
+	if (w->now_ms - tp->rcv_time_ms >= RTO_MIN_MS && seg->length >= tp->rcv_mss_bytes)
+		tp->quick_acks = TCP_QUICK_ACKS;
+	tp->rcv_time_ms = w->now_ms;
+}
+
 static enum counter rx_spine(struct worker *w, struct tcp_sock *tp, struct packet *p)
 {
 	struct tcp_segment *seg = &p->tcp;
@@ -413,6 +430,11 @@ static enum counter rx_spine(struct worker *w, struct tcp_sock *tp, struct packe
 
 	if (tcp_state(tp) == TCP_SYN_SENT)
 		return tcp_rx_syn_sent(w, tp, p); /* 3.10.7.3 */
+	if (tcp_fastopen_is_old_syn(tp, seg)) {
+		tp->flags |= TCP_SOCK_SEND_SYN;
+		sock_want_output(w, tcp_sock_sk(tp));
+		return CNT_tcp_syn;
+	}
 
 	verdict = rx_sequence(w, tp, seg); /* 3.10.7.4, first */
 	if (verdict != TCP_GO_ON)
@@ -424,7 +446,7 @@ static enum counter rx_spine(struct worker *w, struct tcp_sock *tp, struct packe
 	if (verdict != TCP_GO_ON)
 		return verdict;
 	take_timestamp(tp, seg);
-	tp->rcv_time_ms = w->now_ms;
+	take_time(w, tp, seg);
 	tp->probes = 0;
 	if (tp->flags & TCP_SOCK_ECN)
 		rx_ecn(w, tp, p);
@@ -472,7 +494,7 @@ enum counter tcp_rx_segment(struct worker *w, struct tcp_sock *tp, struct packet
 	if (unlikely(!is_plain(tp, p)))
 		return rx_spine(w, tp, p);
 	take_timestamp(tp, seg);
-	tp->rcv_time_ms = w->now_ms;
+	take_time(w, tp, seg);
 	tp->probes = 0;
 	tcp_update_window(w, tp, seg);
 	if (seg->ack != tp->snd_una)

@@ -20,6 +20,7 @@
 #include "net/packet.h"
 #include "sock/connection.h"
 #include "tcp/congestion.h"
+#include "tcp/fastopen.h"
 #include "tcp/flight.h"
 #include "tcp/pacing.h"
 #include "tcp/prr.h"
@@ -39,7 +40,7 @@
 #define TCP_SYNACK_RETRIES    5 /* a request goes after 63 s */
 #define TCP_RETRIES           15 /* RFC 9293 section 3.8.3: R2, more than 100 s */
 #define TCP_DELACK_MS         40 /* RFC 9293 section 3.8.6.3: less than 500 ms */
-#define TCP_QUICK_ACKS        16 /* at once at the start, so that the peer's slow start is not held up */
+#define TCP_QUICK_ACKS        16 /* at once, where the peer's window is small: they would hold it up */
 #define TCP_DUPACK_LIMIT      3
 #define TCP_PROBE_SLACK_MS    2u /* the peer's clock ticks, and ours */
 #define TCP_PROBE_ACK_DELAY_MS \
@@ -110,10 +111,17 @@ enum tcp_sock_flag {
 	TCP_SOCK_ECN_SEEN = 1u << 21, /* the peer's packets were ECN-capable */
 
 	TCP_SOCK_CORK = 1u << 22, /* TCP_CORK: only full segments go, for a while */
+	TCP_SOCK_URGENT = 1u << 23, /* snd_up counts */
+
+	/* Fast Open, RFC 7413 */
+	TCP_SOCK_FASTOPEN = 1u << 24, /* SYN-RECEIVED: in use already; snd_una is past our SYN */
+	TCP_SOCK_FASTOPEN_CONNECT = 1u << 25, /* TCP_FASTOPEN_CONNECT */
+	TCP_SOCK_DEFERRED = 1u << 26, /* SYN-SENT: the SYN waits for the first bytes written */
+	TCP_SOCK_FASTOPEN_SENT = 1u << 27, /* our SYN had the option */
 };
 
 /* Flags that are options: they outlive a connection, and an accepted one has its listener's. */
-#define TCP_SOCK_OPTIONS ((uint32_t)(TCP_SOCK_NODELAY | TCP_SOCK_CORK))
+#define TCP_SOCK_OPTIONS ((uint32_t)(TCP_SOCK_NODELAY | TCP_SOCK_CORK | TCP_SOCK_FASTOPEN_CONNECT))
 
 /* Why the window is being reduced. */
 enum tcp_recovery {
@@ -194,6 +202,8 @@ struct tcp_sock {
 	uint32_t snd_wnd_max; /* largest window the peer ever offered */
 	uint32_t dsack_start; /* TCP_SOCK_DSACK */
 	uint32_t dsack_end;
+	uint32_t snd_up; /* TCP_SOCK_URGENT: sequence number after our urgent data */
+	uint64_t rcv_up; /* offset in the receive ring after the peer's urgent data; 0: never any */
 	const struct congestion_ops *congestion_ops;
 
 	/* cold: for TCP_INFO */
@@ -216,6 +226,13 @@ struct tcp_sock {
 	int16_t linger2_s; /* TCP_LINGER2: FIN-WAIT-2 without an application; 0: default; -1: none */
 	uint8_t syn_retries; /* TCP_SYNCNT */
 	uint8_t defer_retries; /* TCP_DEFER_ACCEPT, in time-outs of the SYN-ACK */
+
+	/* cold: Fast Open */
+	bool syn_data; /* data came with the peer's SYN, or it took what ours brought */
+	uint8_t fastopen_fail; /* Linux's enum tcp_fastopen_client_fail, for TCP_INFO */
+	uint16_t fastopen_limit; /* TCP_FASTOPEN, of a listener */
+	uint16_t syn_bytes; /* data that went with our SYN */
+	struct fastopen_queue *fastopen; /* a listener's own; TCP_SOCK_FASTOPEN: that counts us */
 };
 _Static_assert(sizeof(struct tcp_sock) <= 15 * RTE_CACHE_LINE_SIZE, "parents included");
 _Static_assert((offsetof(struct tcp_sock, congestion) - 1) / RTE_CACHE_LINE_SIZE ==
@@ -247,6 +264,7 @@ struct request_sock {
 	bool timestamps;
 	bool sack;
 	bool ecn;
+	bool grants_cookie; /* the next SYN-ACK has a Fast Open cookie */
 };
 
 /* What is left of a connection for 2 MSL: in sock_table and in the FIFO. */
@@ -276,6 +294,9 @@ struct tcp_worker {
 	struct time_wait_queue time_wait_queue; /* oldest first */
 	struct timer time_wait_timer;
 	uint64_t cookie_us; /* when a SYN cookie was last sent; 0: never */
+	struct siphash_key fastopen_key; /* of cookies we give; all workers have the same */
+	struct rte_mempool *fastopen_queues; /* of listeners, and those whose listener is gone */
+	struct fastopen_cache fastopen_cache; /* cookies we were given */
 };
 
 static inline struct tcp_sock *tcp_sk(struct sock *sk)
@@ -291,6 +312,13 @@ static inline struct sock *tcp_sock_sk(struct tcp_sock *tp)
 static inline uint8_t tcp_state(const struct tcp_sock *tp)
 {
 	return tp->ics.inet.sk.state;
+}
+
+/* Is snd_una our SYN, so that the stream begins after it? */
+static inline bool tcp_syn_is_unacked(const struct tcp_sock *tp)
+{
+	return tcp_state(tp) == TCP_SYN_SENT ||
+	       (tcp_state(tp) == TCP_SYN_RECV && !(tp->flags & TCP_SOCK_FASTOPEN));
 }
 
 /* A set of states, for questions of the form "is it one of". */
@@ -321,6 +349,8 @@ int tcp_shutdown(struct worker *w, struct sock *sk, int how);
 void tcp_close(struct worker *w, struct sock *sk, bool abort);
 /* The connection is established: SYN sent and acknowledged, peer's SYN received. */
 void tcp_established(struct worker *w, struct tcp_sock *tp);
+/* What of that the application's data needs; a Fast Open does not wait for the rest. */
+void tcp_open_stream(struct worker *w, struct tcp_sock *tp);
 /* Chooses how congestion is controlled, now or later; 0 or -ENOBUFS: no state left. */
 int tcp_set_congestion(struct worker *w, struct tcp_sock *tp, const struct congestion_ops *ops);
 /* Payload of a full segment, from the peer's MSS, the path's MTU and our options. */
@@ -364,6 +394,49 @@ enum counter tcp_rx_listen(struct worker *w, struct tcp_sock *listener, struct p
 enum counter tcp_rx_request(struct worker *w, struct request_sock *req, struct packet *p);
 enum counter tcp_rx_syn_sent(struct worker *w, struct tcp_sock *tp, struct packet *p);
 void tcp_request_error(struct worker *w, struct request_sock *req, uint32_t sequence, int error);
+
+/* Our SYN was acknowledged, and of its data what lies before ack. */
+void tcp_syn_acked(struct worker *w, struct tcp_sock *tp, uint32_t ack);
+
+/* ---- fastopen_sock.c: RFC 7413 ---- */
+
+enum tcp_fastopen_verdict {
+	FASTOPEN_ORDINARY,
+	FASTOPEN_GRANT, /* the SYN-ACK of an ordinary handshake gives a cookie */
+	FASTOPEN_ACCEPT, /* the connection may be used from now on */
+};
+
+/* What becomes of a SYN for a listener. */
+enum tcp_fastopen_verdict tcp_fastopen_listen(struct worker *w, struct tcp_sock *listener,
+					      const struct packet *p);
+/* child counts as pending at its listener, until tcp_fastopen_leave. */
+void tcp_fastopen_enter(struct tcp_sock *listener, struct tcp_sock *child);
+/* Its handshake ended; reset: by RST.  No effect on any other sock. */
+void tcp_fastopen_leave(struct worker *w, struct tcp_sock *child, bool reset);
+/* listener accepts no more. */
+void tcp_fastopen_unlisten(struct worker *w, struct tcp_sock *listener);
+/* The SYN once more: its SYN-ACK was lost, or is late. */
+bool tcp_fastopen_is_old_syn(const struct tcp_sock *tp, const struct tcp_segment *seg);
+/* The ACK of the SYN-ACK. */
+void tcp_fastopen_opened(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
+/* A cookie of ours for the SYN-ACK. */
+void tcp_fastopen_fill_cookie(const struct worker *w, const struct flow *flow,
+			      struct tcp_segment *synack);
+
+/* connect, with a cookie at hand: the SYN is put off until there is data.  False: it goes now. */
+bool tcp_fastopen_defer(struct worker *w, struct tcp_sock *tp);
+/* Bytes were written, or never will be. */
+void tcp_fastopen_start(struct worker *w, struct tcp_sock *tp);
+/* In SYN-SENT: has the application written? */
+bool tcp_fastopen_has_data(const struct tcp_sock *tp);
+/* Adds the option to our SYN where it is wanted; how many bytes go with it. */
+uint32_t tcp_fastopen_fill_syn(struct worker *w, struct tcp_sock *tp, struct tcp_segment *syn);
+/* The SYN-ACK to our SYN, before tcp_syn_acked. */
+void tcp_fastopen_answered(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *synack);
+/* The path takes no more than mtu: in SYN-SENT the SYN goes again at once, without data. */
+void tcp_fastopen_too_big(struct worker *w, struct tcp_sock *tp, uint16_t mtu);
+/* Nothing answered our SYN, or ICMP did. */
+void tcp_fastopen_syn_lost(struct worker *w, struct tcp_sock *tp);
 
 /* ---- input.c ---- */
 
@@ -487,6 +560,21 @@ void tcp_tx_bare(struct worker *w, const struct flow *flow, struct dst *dst,
 		 const struct tcp_segment *seg);
 /* Is there a byte or the FIN to send from snd_nxt on? */
 bool tcp_has_unsent(const struct tcp_sock *tp);
+
+/* ---- urgent.c: RFC 9293 section 3.8.5 ---- */
+
+/* Step 6: the peer tells where its urgent data ends. */
+void tcp_rx_urgent(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
+/* Did the application write urgent data?  Then it is told with the next segment. */
+void tcp_urgent_look(struct worker *w, struct tcp_sock *tp);
+/* The urgent pointer of a segment about to be sent. */
+void tcp_urgent_fill(struct tcp_sock *tp, struct tcp_segment *seg);
+
+/* Is there urgent data of ours that the peer has not acknowledged? */
+static inline bool tcp_is_urgent(const struct tcp_sock *tp)
+{
+	return unlikely(tp->flags & TCP_SOCK_URGENT) && seq_gt(tp->snd_up, tp->snd_una);
+}
 
 /* ---- timers.c ---- */
 

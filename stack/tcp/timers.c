@@ -122,6 +122,8 @@ static bool retransmit_fire(struct worker *w, struct tcp_sock *tp)
 	if (tp->backoff >= retry_limit(tp) || wait_is_over(w, tp))
 		return give_up(w, tp);
 	worker_count(w, CNT_tcp_rto);
+	if (tcp_state(tp) == TCP_SYN_SENT)
+		tcp_fastopen_syn_lost(w, tp);
 	if (opening)
 		tp->flags |= TCP_SOCK_SEND_SYN | TCP_SOCK_SYN_RESENT;
 	else

@@ -67,6 +67,10 @@ static void see_tcp_option(struct seen *s, const uint8_t *option, uint8_t length
 			t->sack[i].start = get32(option + 2 + 8 * i);
 			t->sack[i].end = get32(option + 6 + 8 * i);
 		}
+	} else if (option[0] == 34 && length >= 2 && length <= 18) {
+		t->has_fastopen = true;
+		t->cookie_bytes = (uint8_t)(length - 2);
+		memcpy(t->cookie, option + 2, t->cookie_bytes);
 	} else {
 		wrong(s, at, "TCP option unknown or of wrong length");
 	}
@@ -215,6 +219,7 @@ static uint64_t field_value(const struct seen *s, enum check_field field, const 
 		FIELD(TCP_ACK, s->tcp.ack);
 		FIELD(TCP_FLAGS, s->tcp.flags & ~TH_PUSH);
 		FIELD(TCP_WINDOW, s->tcp.window);
+		FIELD(TCP_URGENT, s->tcp.flags & TH_URG ? s->tcp.urgent : 0);
 		FIELD(TCP_MSS, s->tcp.mss);
 		FIELD(TCP_WINDOW_SCALE, (int64_t)s->tcp.window_scale);
 		FIELD(TCP_HAS_TIMESTAMP, s->tcp.has_timestamp);
