@@ -323,7 +323,7 @@ int daemon_init(struct leatd *d, const char *path, int argc, char **argv)
 	if (rte_eal_init(argc, argv) < 0) {
 		fprintf(stderr, "%s: EAL refused its arguments or cannot start: %s\n", program,
 			rte_strerror(rte_errno));
-		return -rte_errno;
+		return rte_errno != 0 ? -rte_errno : -EINVAL;
 	}
 	snprintf(eal_directory, sizeof(eal_directory), "%s", rte_eal_get_runtime_dir());
 	return 0;

@@ -113,14 +113,18 @@ def test_http():
 
 
 def test_udp_in_calls_that_wait():
-    with inline_lab("leat-echo", "--udp"):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            client.settimeout(5)
-            client.connect((STACK, PORT))
-            for length in (1, 100, 1472):
-                content = os.urandom(length)
-                client.send(content)
-                check(client.recv(2000) == content, f"{length} bytes come back")
+    """Each worker has a socket at the same port, and hears the datagrams steered to it."""
+    for lcores in ("0", "0,1"):
+        with inline_lab("leat-echo", "--udp", lcores=lcores) as lab:
+            for length in [1, 100, 1472] * 10:
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                    client.settimeout(5)
+                    client.connect((STACK, PORT))
+                    content = os.urandom(length)
+                    client.send(content)
+                    check(client.recv(2000) == content, f"{length} bytes come back")
+            counts = [worker["udp_tx"] for worker in lab.counters_by_worker()]
+            check(all(counts), f"every worker answered: {counts}")
 
 
 def echo_server():
