@@ -76,6 +76,20 @@ int parse_congestion(const char *text, void *target, char *error, size_t error_b
 	return -EINVAL;
 }
 
+/* target: uint8_t, the number of text among count names; what: the names as an error shows them. */
+static int parse_name(const char *text, const char *const *names, uint8_t count, const char *what,
+		      void *target, char *error, size_t error_bytes)
+{
+	for (uint8_t i = 0; i < count; i++) {
+		if (strcmp(text, names[i]) == 0) {
+			*(uint8_t *)target = i;
+			return 0;
+		}
+	}
+	snprintf(error, error_bytes, "\"%s\" is not %s", text, what);
+	return -EINVAL;
+}
+
 int parse_ecn(const char *text, void *target, char *error, size_t error_bytes)
 {
 	static const char *const names[] = {
@@ -84,12 +98,18 @@ int parse_ecn(const char *text, void *target, char *error, size_t error_bytes)
 		[ECN_OFF] = "off",
 	};
 
-	for (uint8_t mode = 0; mode < sizeof(names) / sizeof(names[0]); mode++) {
-		if (strcmp(text, names[mode]) == 0) {
-			*(uint8_t *)target = mode;
-			return 0;
-		}
-	}
-	snprintf(error, error_bytes, "\"%s\" is not accept, request or off", text);
-	return -EINVAL;
+	return parse_name(text, names, RTE_DIM(names), "accept, request or off", target, error,
+			  error_bytes);
+}
+
+int parse_mtu_probing(const char *text, void *target, char *error, size_t error_bytes)
+{
+	static const char *const names[] = {
+		[MTU_PROBING_BLACK_HOLE] = "blackhole",
+		[MTU_PROBING_ALWAYS] = "always",
+		[MTU_PROBING_OFF] = "off",
+	};
+
+	return parse_name(text, names, RTE_DIM(names), "blackhole, always or off", target, error,
+			  error_bytes);
 }

@@ -59,6 +59,13 @@ enum ecn_mode {
 	ECN_OFF,
 };
 
+/* Does TCP look for the path's MTU with probes (RFC 4821)? */
+enum mtu_probing {
+	MTU_PROBING_BLACK_HOLE, /* after large packets vanished without a message */
+	MTU_PROBING_ALWAYS, /* it begins small, and looks for more */
+	MTU_PROBING_OFF,
+};
+
 struct worker_config {
 	uint16_t id; /* 0 .. workers - 1 */
 	uint16_t workers; /* in this stack */
@@ -77,6 +84,7 @@ struct worker_config {
 	uint32_t copybreak_bytes; /* sends shorter than this are copied into the mbuf */
 	const struct congestion_ops *congestion; /* default of TCP_CONGESTION; NULL: CUBIC */
 	uint8_t ecn; /* enum ecn_mode */
+	uint8_t mtu_probing; /* enum mtu_probing */
 	bool syn_cookies; /* TCP: when there is no room for a half-open connection */
 	uint32_t idle_us; /* sleep after so long without work; 0: never */
 	const char *name; /* unique prefix of pool names; NULL: "leat" */

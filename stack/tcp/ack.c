@@ -276,6 +276,8 @@ void tcp_ack_take(struct worker *w, struct tcp_sock *tp, const struct tcp_segmen
 	else if (!tcp_has_sack(tp))
 		count_duplicates(tp, &a);
 	measure_rtt(w, tp, &a);
+	if (unlikely(tcp_mtu_learns(tp, &a.delivered)))
+		tcp_mtu_ack(w, tp, &a.delivered);
 	restart_timers(w, tp, &a);
 	tcp_recovery_ack(w, tp, &a);
 	/* Unless RACK waits for something, or recovery goes on. */

@@ -31,8 +31,7 @@ void flight_pool_free(struct flight_pool *pool)
 	pool->record = NULL;
 }
 
-/* Is there one for f? */
-static bool may_get(const struct flight *f, const struct flight_pool *pool)
+bool flight_has_record(const struct flight *f, const struct flight_pool *pool)
 {
 	bool low = pool->used >= pool->capacity - pool->capacity / 4;
 
@@ -44,7 +43,7 @@ static uint32_t record_get(struct flight *f, struct flight_pool *pool)
 {
 	uint32_t index = pool->unused;
 
-	if (!may_get(f, pool))
+	if (!flight_has_record(f, pool))
 		return FLIGHT_NONE;
 	pool->unused = flight_at(pool, index)->next;
 	pool->used++;
@@ -171,7 +170,7 @@ static void stamp(struct flight *f, struct flight_record *r, uint32_t pipe, uint
 /* Without a record left the last one can stand for more, unless it has a story of its own. */
 bool flight_has_room(const struct flight *f, const struct flight_pool *pool)
 {
-	if (may_get(f, pool))
+	if (flight_has_record(f, pool))
 		return true;
 	return f->last != FLIGHT_NONE &&
 	       !(flight_at(pool, f->last)->flags &

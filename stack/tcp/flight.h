@@ -111,7 +111,9 @@ bool flight_sent_mtu_probe(struct flight *f, struct flight_pool *pool, uint32_t 
 /* The MTU probe in flight, which the peer does not have; FLIGHT_NONE: there is none. */
 uint32_t flight_mtu_probe(const struct flight *f, const struct flight_pool *pool);
 
-/* Is there a record for more? */
+/* Is there a record of its own for what comes next? */
+bool flight_has_record(const struct flight *f, const struct flight_pool *pool);
+/* Can more be sent?  For want of a record of its own it may share the last one. */
 bool flight_has_room(const struct flight *f, const struct flight_pool *pool);
 
 /* The record of the last length bytes, at most, of what is in flight, which is not nothing. */

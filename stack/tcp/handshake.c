@@ -331,7 +331,7 @@ static void child_init(struct worker *w, struct tcp_sock *child, const struct re
 		child->syn_us += (uint32_t)(w->now_us - req->acked_us);
 	if (req->resent)
 		child->flags |= TCP_SOCK_SYN_RESENT;
-	tcp_update_mss(child, req->dst.mtu);
+	tcp_mtu_init(w, child);
 }
 
 static struct tcp_sock *child_create(struct worker *w, const struct request_sock *req)
@@ -622,7 +622,7 @@ static void take_syn(struct worker *w, struct tcp_sock *tp, const struct tcp_seg
 		tp->flags |= TCP_SOCK_SACK;
 	if (tcp_ecn_agreed(w, tp->congestion_ops, syn->flags))
 		tp->flags |= TCP_SOCK_ECN;
-	tcp_update_mss(tp, tp->ics.inet.dst.mtu);
+	tcp_mtu_init(w, tp);
 }
 
 /* RFC 9293 section 3.10.7.3 */

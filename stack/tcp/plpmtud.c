@@ -133,7 +133,7 @@ bool plpmtud_timeout(struct plpmtud *p, uint16_t size, uint16_t full, unsigned t
 {
 	uint16_t smaller = smaller_than(full);
 
-	if (timeouts % PLPMTUD_TIMEOUTS != 0 || size <= smaller)
+	if (timeouts < PLPMTUD_TIMEOUTS || size <= smaller)
 		return false;
 	p->mtu = smaller;
 	p->acked = 0;

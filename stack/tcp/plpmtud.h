@@ -22,7 +22,7 @@
 #define PLPMTUD_CLAIM_LEGAL 68u /* RFC 791: every link takes so much; less is a lie */
 #define PLPMTUD_CLAIM_MIN \
 	552u /* a message that claims less counts as if it claimed this, as Linux */
-#define PLPMTUD_TIMEOUTS      2 /* so many in a row are a black hole */
+#define PLPMTUD_TIMEOUTS      3 /* so many in a row are a black hole, as Linux (tcp_retries1) */
 #define PLPMTUD_MAX_PROBES    3 /* RFC 8899 section 5.1.2: lost ones make a size too large */
 #define PLPMTUD_STEP          8u /* a search ends when it would gain less, as Linux */
 #define PLPMTUD_RAISE_MINUTES 10 /* RFC 4821 section 7.7, RFC 1191 section 6.3 */

@@ -45,18 +45,6 @@ static void tcp_rx(struct worker *w, struct packet *p)
 		worker_drop(w, p->m, verdict);
 }
 
-/* RFC 1191: segments were too big for the path. */
-static void path_mtu_shrank(struct worker *w, struct tcp_sock *tp, uint16_t mtu)
-{
-	if (mtu < TCP_PATH_MTU_MIN || mtu >= tp->ics.inet.dst.mtu || tp->peer_mss_bytes == 0)
-		return;
-	tp->ics.inet.dst.mtu = mtu;
-	tcp_update_mss(tp, mtu);
-	/* Not congestion: what was too big goes again in smaller pieces, nothing else changes. */
-	flight_mark_all_lost(&tp->flight, &w->tcp->flights, false);
-	sock_want_output(w, tcp_sock_sk(tp));
-}
-
 /* RFC 1122 section 4.2.3.9, with RFC 5927's check: it must quote something in flight. */
 static void tcp_error(struct worker *w, const struct flow *flow, uint32_t sequence, int error,
 		      uint16_t mtu)
@@ -74,7 +62,7 @@ static void tcp_error(struct worker *w, const struct flow *flow, uint32_t sequen
 	if (seq_lt(sequence, tp->snd_una) || seq_ge(sequence, tp->snd_nxt))
 		return;
 	if (error == EMSGSIZE)
-		path_mtu_shrank(w, tp, mtu);
+		tcp_mtu_message(w, tp, mtu);
 	else if (tcp_state(tp) == TCP_SYN_SENT)
 		tcp_fail(w, tp, error);
 	else

@@ -22,6 +22,7 @@
 #include "tcp/congestion.h"
 #include "tcp/flight.h"
 #include "tcp/pacing.h"
+#include "tcp/plpmtud.h"
 #include "tcp/prr.h"
 #include "tcp/rack.h"
 #include "tcp/reassembly.h"
@@ -32,7 +33,6 @@
 #define TCP_MSS_DEFAULT_BYTES 536u /* RFC 9293 section 3.7.1 (MUST-15) */
 #define TCP_MSS_MIN_BYTES     88u /* below that headers cost more than data; smaller is refused */
 #define TCP_IPV4_HEADERS      40u
-#define TCP_PATH_MTU_MIN      552u /* a smaller one in an ICMP error is not believed */
 #define TCP_WINDOW_MAX        65535u
 
 #define TCP_SYN_RETRIES       7 /* RFC 9293 section 3.8.3 (MUST-23): 3 minutes at least; 247 s */
@@ -181,6 +181,7 @@ struct tcp_sock {
 	uint32_t dupacks; /* duplicate ACKs in a row, of a peer without SACK */
 	uint32_t recover; /* recovery ends when this is acknowledged */
 	uint32_t probe_end; /* TCP_SOCK_PROBE_SENT: snd_nxt when the loss probe was sent */
+	struct plpmtud plpmtud; /* how large packets may be */
 	uint32_t undo_start; /* TCP_SOCK_UNDO: snd_una when first something was sent again */
 	uint32_t
 		undo_bytes; /* TCP_SOCK_UNDO: sent again in this recovery, not known to be needless */
@@ -324,7 +325,7 @@ void tcp_established(struct worker *w, struct tcp_sock *tp);
 /* Chooses how congestion is controlled, now or later; 0 or -ENOBUFS: no state left. */
 int tcp_set_congestion(struct worker *w, struct tcp_sock *tp, const struct congestion_ops *ops);
 /* Payload of a full segment, from the peer's MSS, the path's MTU and our options. */
-void tcp_update_mss(struct tcp_sock *tp, uint16_t mtu);
+void tcp_update_mss(struct tcp_sock *tp);
 /* What is advertised to a peer behind this MTU. */
 uint16_t tcp_advertised_mss(const struct tcp_sock *tp, uint16_t mtu);
 
@@ -422,6 +423,32 @@ static inline bool tcp_has_sack(const struct tcp_sock *tp)
 {
 	return (tp->flags & TCP_SOCK_SACK) != 0;
 }
+
+/* ---- path_mtu.c: how large packets may be ---- */
+
+/* The peer's SYN has come, and inet.dst leads to it. */
+void tcp_mtu_init(const struct worker *w, struct tcp_sock *tp);
+/* inet.dst was looked up again. */
+void tcp_mtu_route_changed(struct worker *w, struct tcp_sock *tp);
+/* The payload of a probe for a larger MTU, if one is to go now; 0: none. */
+uint32_t tcp_mtu_probe_bytes(const struct worker *w, struct tcp_sock *tp);
+void tcp_mtu_probe_sent(struct worker *w, struct tcp_sock *tp, uint32_t payload_bytes);
+/* So many bytes were found lost just now: was it the probe, and nothing else?  That is no
+ * congestion (RFC 4821 section 7.6.2). */
+bool tcp_mtu_probe_is_lost(struct worker *w, struct tcp_sock *tp, uint64_t lost_bytes);
+/* An ACK delivered something. */
+void tcp_mtu_ack(struct worker *w, struct tcp_sock *tp, const struct flight_delivery *d);
+/* Does plpmtud learn from an ACK?  Not in the ordinary case, when full packets arrive. */
+static inline bool tcp_mtu_learns(const struct tcp_sock *tp, const struct flight_delivery *d)
+{
+	const struct plpmtud *p = &tp->plpmtud;
+
+	return p->acked != p->mtu || p->claimed != 0 || d->mtu_probe;
+}
+/* The retransmission timer ran out; backoff does not count it yet. */
+void tcp_mtu_timeout(struct worker *w, struct tcp_sock *tp);
+/* An ICMP "fragmentation needed" about something in flight. */
+void tcp_mtu_message(struct worker *w, struct tcp_sock *tp, uint16_t mtu);
 
 /* ---- window.c: the window we offer ---- */
 

@@ -112,6 +112,12 @@ static bool persist_fire(struct worker *w, struct tcp_sock *tp)
 	return true;
 }
 
+static void data_timed_out(struct worker *w, struct tcp_sock *tp)
+{
+	tcp_mtu_timeout(w, tp);
+	tcp_recovery_timeout(w, tp, tp->backoff > 0);
+}
+
 /* RFC 6298 (5.4) to (5.7): go back to the first unacknowledged byte, slowly. */
 static bool retransmit_fire(struct worker *w, struct tcp_sock *tp)
 {
@@ -125,7 +131,7 @@ static bool retransmit_fire(struct worker *w, struct tcp_sock *tp)
 	if (opening)
 		tp->flags |= TCP_SOCK_SEND_SYN | TCP_SOCK_SYN_RESENT;
 	else
-		tcp_recovery_timeout(w, tp, tp->backoff > 0);
+		data_timed_out(w, tp);
 	back_off(w, tp);
 	sock_want_output(w, tcp_sock_sk(tp));
 	return true;

@@ -17,8 +17,9 @@ static void begin(void)
 /* Full packets vanish, and those of the base size pass. */
 static void fall_into_a_black_hole(void)
 {
-	CHECK(!plpmtud_timeout(&p, FULL, FULL, 1));
-	CHECK(plpmtud_timeout(&p, FULL, FULL, 2));
+	for (unsigned i = 1; i < PLPMTUD_TIMEOUTS; i++)
+		CHECK(!plpmtud_timeout(&p, FULL, FULL, i));
+	CHECK(plpmtud_timeout(&p, FULL, FULL, PLPMTUD_TIMEOUTS));
 	CHECK_EQ(p.mtu, PLPMTUD_BASE_MTU);
 	plpmtud_packet_acked(&p, PLPMTUD_BASE_MTU);
 	CHECK_EQ(p.state, PLPMTUD_SEARCH);
@@ -59,7 +60,7 @@ static void what_the_interface_takes_goes_until_something_speaks_against_it(void
 static void timeouts_of_full_packets_are_a_black_hole(void)
 {
 	begin();
-	CHECK(!plpmtud_timeout(&p, 500, FULL, 2));
+	CHECK(!plpmtud_timeout(&p, 500, FULL, 3));
 	CHECK(!plpmtud_timeout(&p, PLPMTUD_BASE_MTU, FULL, 4));
 	CHECK_EQ(p.mtu, FULL);
 	CHECK(plpmtud_timeout(&p, PLPMTUD_BASE_MTU + 1, FULL, 4));
@@ -78,7 +79,7 @@ static void a_black_hole_may_be_deeper(void)
 
 	begin();
 	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		CHECK(plpmtud_timeout(&p, full, full, 2 * (i + 1)));
+		CHECK(plpmtud_timeout(&p, full, full, PLPMTUD_TIMEOUTS + i));
 		CHECK_EQ(p.mtu, sizes[i]);
 		CHECK_EQ(p.state, i == 0 ? PLPMTUD_BASE : PLPMTUD_ERROR);
 		full = p.mtu;
