@@ -37,6 +37,7 @@
 
 #define TCP_SYN_RETRIES       7 /* RFC 9293 section 3.8.3 (MUST-23): 3 minutes at least; 247 s */
 #define TCP_SYNACK_RETRIES    5 /* a request goes after 63 s */
+#define TCP_RETRIES_DOUBT     3 /* RFC 9293 section 3.8.3: R1 (SHLD-10) */
 #define TCP_RETRIES           15 /* RFC 9293 section 3.8.3: R2, more than 100 s */
 #define TCP_DELACK_MS         40 /* RFC 9293 section 3.8.6.3: less than 500 ms */
 #define TCP_QUICK_ACKS        16 /* at once at the start, so that the peer's slow start is not held up */

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 
+#include "net/arp.h"
 #include "shm/ring.h"
 #include "tcp/tcp_sock.h"
 
@@ -83,6 +84,16 @@ static uint8_t retry_limit(const struct tcp_sock *tp)
 	}
 }
 
+/* RFC 9293 section 3.8.3, MUST-20: R1 is passed, and IP is to diagnose a dead gateway.  There is one
+ * route to choose, so what can be wrong is who is next on it. */
+static void doubt_route(struct worker *w, struct tcp_sock *tp)
+{
+	const struct dst *dst = &tp->ics.inet.dst;
+
+	if (dst->generation == w->route_generation)
+		neigh_doubt(dst->neigh);
+}
+
 static void back_off(struct worker *w, struct tcp_sock *tp)
 {
 	if (tp->backoff < UINT8_MAX)
@@ -133,6 +144,8 @@ static bool retransmit_fire(struct worker *w, struct tcp_sock *tp)
 	else
 		data_timed_out(w, tp);
 	back_off(w, tp);
+	if (tp->backoff == TCP_RETRIES_DOUBT)
+		doubt_route(w, tp);
 	sock_want_output(w, tcp_sock_sk(tp));
 	return true;
 }
