@@ -114,6 +114,8 @@ struct inet_sock {
 	struct dst dst;
 	uint8_t ttl;
 	uint8_t traffic_class;
+	uint8_t mtu_discover; /* IP_PMTUDISC_* */
+	bool recverr; /* IP_RECVERR, of a stream */
 	LIST_ENTRY(inet_sock) port_link; /* in port_table */
 };
 

@@ -286,6 +286,8 @@ static void child_inherit(struct tcp_sock *child, const struct tcp_sock *listene
 		      SOCK_SNDBUF_SET | SOCK_OOBINLINE | SOCK_TX_LIMIT);
 	child->ics.inet.ttl = listener->ics.inet.ttl;
 	child->ics.inet.traffic_class = listener->ics.inet.traffic_class;
+	child->ics.inet.mtu_discover = listener->ics.inet.mtu_discover;
+	child->ics.inet.recverr = listener->ics.inet.recverr;
 	child->flags |= listener->flags & TCP_SOCK_OPTIONS;
 	child->linger_s = listener->linger_s;
 	child->linger2_s = listener->linger2_s;

@@ -4,6 +4,8 @@
  * for each sock that asked: data first, which carries the ACK; a pure ACK
  * only when nothing else went out.
  */
+#include <netinet/in.h>
+
 #include "net/ipv4.h"
 #include "shm/ring.h"
 #include "tcp/segment.h"
@@ -104,7 +106,7 @@ static int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
 		.flow = &tp->ics.inet.flow,
 		.ttl = tp->ics.inet.ttl,
 		.traffic_class = tp->ics.inet.traffic_class | ecn,
-		.dont_fragment = true,
+		.dont_fragment = tp->ics.inet.mtu_discover != IP_PMTUDISC_DONT,
 	};
 	uint32_t segments = 1;
 

@@ -4,6 +4,8 @@
  * knows no socks, and what that concludes is done here.  output.c sends the
  * probes.
  */
+#include <netinet/in.h>
+
 #include "tcp/segment.h"
 #include "tcp/tcp_sock.h"
 
@@ -32,6 +34,20 @@ static uint16_t packet_limit(const struct tcp_sock *tp)
 	uint32_t mss_bytes = RTE_MIN(tcp_advertised_mss(tp, mtu), tp->peer_mss_bytes);
 
 	return (uint16_t)RTE_MIN(mss_bytes + TCP_IPV4_HEADERS, mtu);
+}
+
+/* Without the bit that forbids fragments a packet's arrival says nothing. */
+static bool may_probe(const struct worker *w, const struct tcp_sock *tp)
+{
+	return w->config.mtu_probing != MTU_PROBING_OFF &&
+	       tp->ics.inet.mtu_discover != IP_PMTUDISC_DONT;
+}
+
+/* As Linux: one who says DONT or PROBE does not heed messages. */
+static bool heeds_messages(const struct tcp_sock *tp)
+{
+	return tp->ics.inet.mtu_discover == IP_PMTUDISC_WANT ||
+	       tp->ics.inet.mtu_discover == IP_PMTUDISC_DO;
 }
 
 void tcp_mtu_init(const struct worker *w, struct tcp_sock *tp)
@@ -77,9 +93,8 @@ uint32_t tcp_mtu_probe_bytes(const struct worker *w, struct tcp_sock *tp)
 	const struct flight *f = &tp->flight;
 	uint16_t size;
 
-	if (w->config.mtu_probing == MTU_PROBING_OFF || tp->recovery != RECOVERY_NONE ||
-	    f->sacked_bytes > 0 || f->lost_bytes > 0 || tp->dupacks > 0 ||
-	    !flight_has_record(f, &w->tcp->flights))
+	if (!may_probe(w, tp) || tp->recovery != RECOVERY_NONE || f->sacked_bytes > 0 ||
+	    f->lost_bytes > 0 || tp->dupacks > 0 || !flight_has_record(f, &w->tcp->flights))
 		return 0;
 	size = plpmtud_probe_size(&tp->plpmtud, packet_limit(tp), now_minute(w));
 	return size != 0 ? size - header_bytes(tp) : 0;
@@ -141,7 +156,7 @@ void tcp_mtu_timeout(struct worker *w, struct tcp_sock *tp)
 		probe_timed_out(w, tp);
 	if (plpmtud_confirm(p, now_minute(w))) {
 		worker_count(w, CNT_tcp_mtu_shrank);
-	} else if (w->config.mtu_probing != MTU_PROBING_OFF &&
+	} else if (may_probe(w, tp) &&
 		   plpmtud_timeout(p, packet_bytes(tp, tp->snd_nxt - tp->snd_una),
 				   packet_bytes(tp, UINT32_MAX), tp->backoff + 1u)) {
 		worker_count(w, CNT_tcp_mtu_black_hole);
@@ -174,7 +189,7 @@ static void resend_probe(struct worker *w, struct tcp_sock *tp)
 
 void tcp_mtu_message(struct worker *w, struct tcp_sock *tp, uint16_t mtu)
 {
-	if (tp->peer_mss_bytes == 0)
+	if (tp->peer_mss_bytes == 0 || !heeds_messages(tp))
 		return;
 	switch (plpmtud_too_big(&tp->plpmtud, mtu, tp->backoff > 0, now_minute(w))) {
 	case PLPMTUD_SMALLER:

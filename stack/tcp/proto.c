@@ -45,6 +45,15 @@ static void tcp_rx(struct worker *w, struct packet *p)
 		worker_drop(w, p->m, verdict);
 }
 
+/* It may pass, so the connection stays (RFC 9293's MUST-56).  Who asked with IP_RECVERR hears of it
+ * at once (MUST-47), others when the connection fails; as Linux. */
+static void note_soft_error(struct worker *w, struct tcp_sock *tp, int error)
+{
+	tp->soft_error = (uint8_t)error;
+	if (tp->ics.inet.recverr && !sock_is_detached(tcp_sock_sk(tp)))
+		sock_raise_error(w, tcp_sock_sk(tp), error);
+}
+
 /* RFC 1122 section 4.2.3.9, with RFC 5927's check: it must quote something in flight. */
 static void tcp_error(struct worker *w, const struct flow *flow, uint32_t sequence, int error,
 		      uint16_t mtu)
@@ -66,7 +75,7 @@ static void tcp_error(struct worker *w, const struct flow *flow, uint32_t sequen
 	else if (tcp_state(tp) == TCP_SYN_SENT)
 		tcp_fail(w, tp, error);
 	else
-		tp->soft_error = (uint8_t)error;
+		note_soft_error(w, tp, error);
 }
 
 const struct ip_protocol tcp_ip_protocol = {

@@ -33,6 +33,7 @@ struct tcp_sock *tcp_sock_create(struct worker *w, uint8_t family)
 	tp->ics.inet.flow.family = family;
 	tp->ics.inet.flow.protocol = IPPROTO_TCP;
 	tp->ics.inet.ttl = IP_TTL_DEFAULT;
+	tp->ics.inet.mtu_discover = IP_PMTUDISC_WANT;
 	flight_init(&tp->flight);
 	tp->congestion_ops = w->config.congestion != NULL ? w->config.congestion
 							  : &congestion_cubic;

@@ -526,6 +526,85 @@ static void a_timeout_confirms_a_message(void)
 	end();
 }
 
+/* ---- what an application says of it: IP_MTU_DISCOVER, IP_MTU --------------------------------- */
+
+static int set_discover(struct app_sock *sock, int how)
+{
+	return app_setsockopt(sock, IPPROTO_IP, IP_MTU_DISCOVER, &how, sizeof(how));
+}
+
+static int ip_option(struct app_sock *sock, int name)
+{
+	int value = -1;
+
+	CHECK_EQ(app_getsockopt(sock, IPPROTO_IP, name, &value, sizeof(value)), 0);
+	return value;
+}
+
+/* Of a segment with 100 bytes. */
+static bool may_be_fragmented(void)
+{
+	struct frame *f;
+	bool may;
+
+	app_write_pattern(&s, 100);
+	host_settle(h);
+	f = host_pop(h);
+	REQUIRE(f != NULL);
+	may = !FRAME_SEE(f).ip_dont_fragment;
+	free(f);
+	host_drain(h);
+	peer.ack += 100;
+	peer_send(&peer, TH_ACK, NULL, 0);
+	return may;
+}
+
+static void an_application_may_let_routers_fragment(void)
+{
+	begin();
+	peer.ack = seq_of(0);
+	CHECK_EQ(ip_option(&s, IP_MTU_DISCOVER), IP_PMTUDISC_WANT);
+	CHECK(!may_be_fragmented());
+	CHECK_EQ(set_discover(&s, IP_PMTUDISC_DONT), 0);
+	CHECK(may_be_fragmented());
+	CHECK_EQ(set_discover(&s, IP_PMTUDISC_DO), 0);
+	CHECK(!may_be_fragmented());
+	CHECK_EQ(set_discover(&s, IP_PMTUDISC_DONT - 1), -EINVAL);
+	CHECK_EQ(set_discover(&s, IP_PMTUDISC_PROBE + 1), -EINVAL);
+	CHECK_EQ(ip_option(&s, IP_MTU_DISCOVER), IP_PMTUDISC_DO);
+	end();
+}
+
+static void who_does_not_discover_heeds_no_message(void)
+{
+	static const int hows[] = {IP_PMTUDISC_DONT, IP_PMTUDISC_PROBE};
+
+	for (unsigned i = 0; i < RTE_DIM(hows); i++) {
+		begin();
+		CHECK_EQ(set_discover(&s, hows[i]), 0);
+		write_segments(2);
+		forge(seq_of(0), 1000);
+		CHECK_EQ(ip_option(&s, IP_MTU), 1500);
+		host_drain(h);
+		end();
+	}
+}
+
+static void a_listener_passes_it_on_and_the_mtu_is_told(void)
+{
+	int value;
+
+	begin_unconnected(NULL);
+	host_listen(h, 4);
+	CHECK_EQ(set_discover(&h->listener, IP_PMTUDISC_PROBE), 0);
+	CHECK_EQ(app_getsockopt(&h->listener, IPPROTO_IP, IP_MTU, &value, sizeof(value)),
+		 -ENOTCONN);
+	host_established(h, &peer, &s);
+	CHECK_EQ(ip_option(&s, IP_MTU_DISCOVER), IP_PMTUDISC_PROBE);
+	CHECK_EQ(ip_option(&s, IP_MTU), 1500);
+	end();
+}
+
 TEST_SUITE(tcp_pmtud)
 {
 	TEST(a_black_hole_is_left_and_measured);
@@ -553,4 +632,7 @@ TEST_SUITE(tcp_pmtud)
 	TEST(a_connection_that_makes_progress_heeds_no_forged_message);
 	TEST(a_message_that_quotes_nothing_in_flight_is_ignored);
 	TEST(a_timeout_confirms_a_message);
+	TEST(an_application_may_let_routers_fragment);
+	TEST(who_does_not_discover_heeds_no_message);
+	TEST(a_listener_passes_it_on_and_the_mtu_is_told);
 }
