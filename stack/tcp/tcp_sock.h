@@ -192,8 +192,8 @@ struct tcp_sock {
 	uint32_t sent_ms; /* when data was last sent */
 	uint32_t segments_out; /* for TCP_INFO */
 	uint32_t progress_ms; /* since when the oldest byte waits to be acknowledged or sent */
-	struct tcp_round read_round;
 	uint32_t snd_wnd_max; /* largest window the peer ever offered */
+	struct tcp_round read_round;
 	uint32_t dsack_start; /* TCP_SOCK_DSACK */
 	uint32_t dsack_end;
 	const struct congestion_ops *congestion_ops;
