@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tcp/plpmtud.h"
 
+#include "lib/random.h"
 #include "support/test.h"
 
 #define FULL 1500
@@ -254,6 +255,63 @@ static void a_message_about_a_probe_ends_it(void)
 	CHECK_RANGE(p.mtu, 1300 - (int)PLPMTUD_STEP, 1300);
 }
 
+/* ---- anything in any order ------------------------------------------------------------ */
+
+static void something_happens(struct random *random)
+{
+	uint16_t size = (uint16_t)(random_next(random) % 2000);
+
+	switch (random_next(random) % 8) {
+	case 0:
+		plpmtud_packet_acked(&p, size < p.mtu ? size : p.mtu);
+		break;
+	case 1:
+		(void)plpmtud_timeout(&p, p.mtu, p.mtu, 1 + size % 5);
+		break;
+	case 2:
+		(void)plpmtud_too_big(&p, size, size % 2 != 0, minute);
+		break;
+	case 3:
+		(void)plpmtud_confirm(&p, minute);
+		break;
+	case 4:
+		plpmtud_search(&p);
+		break;
+	case 5:
+		minute += size % 20;
+		break;
+	default:
+		break;
+	}
+	if (p.probe != 0 && size % 3 == 0)
+		plpmtud_probe_acked(&p, minute);
+	else if (p.probe != 0 && size % 3 == 1)
+		plpmtud_probe_lost(&p, minute);
+	else if (p.probe != 0)
+		plpmtud_probe_inconclusive(&p);
+}
+
+static void whatever_happens_sizes_stay_within_bounds(void)
+{
+	struct random random = {.s = {1, 2, 3, 4}};
+
+	begin();
+	for (int i = 0; i < 100000; i++) {
+		uint16_t size;
+
+		something_happens(&random);
+		size = plpmtud_probe_size(&p, FULL, minute);
+		if (size != 0) {
+			if (!CHECK_RANGE(size, p.mtu + 1, FULL))
+				break;
+			plpmtud_probe_sent(&p, size);
+		}
+		if (!CHECK_RANGE(p.mtu, PLPMTUD_MIN_MTU, FULL) || !CHECK_RANGE(p.acked, 0, p.mtu) ||
+		    !CHECK_RANGE(p.claimed, 0, FULL))
+			break;
+	}
+}
+
 TEST_SUITE(plpmtud)
 {
 	TEST(what_the_interface_takes_goes_until_something_speaks_against_it);
@@ -273,4 +331,5 @@ TEST_SUITE(plpmtud)
 	TEST(what_arrives_refutes_a_message);
 	TEST(impossible_claims_are_ignored_and_low_ones_bounded);
 	TEST(a_message_about_a_probe_ends_it);
+	TEST(whatever_happens_sizes_stay_within_bounds);
 }

@@ -222,6 +222,19 @@ static void a_path_that_widens_is_noticed_after_ten_minutes(void)
 	end_link();
 }
 
+/* Routes changed, so the path may be another one. */
+static void after_a_change_of_routes_it_looks_again(void)
+{
+	begin_link(NARROW, true);
+	CHECK(transfer(MEGABYTE, MINUTE));
+	CHECK_EQ(sender()->plpmtud.mtu, NARROW);
+	forth()->mtu = 0;
+	route_changed(first->w);
+	CHECK(transfer(MEGABYTE, MINUTE));
+	CHECK_EQ(sender()->plpmtud.mtu, 1500);
+	end_link();
+}
+
 static void a_path_that_does_not_widen_is_asked_with_probes_alone(void)
 {
 	uint64_t timeouts;
@@ -617,6 +630,7 @@ TEST_SUITE(tcp_pmtud)
 	TEST(a_path_that_tells_is_believed_at_once);
 	TEST(a_path_that_narrows_is_believed_after_a_timeout);
 	TEST(a_path_that_widens_is_noticed_after_ten_minutes);
+	TEST(after_a_change_of_routes_it_looks_again);
 	TEST(a_path_that_does_not_widen_is_asked_with_probes_alone);
 	TEST(a_connection_may_begin_small_and_grow);
 	TEST(a_bad_narrow_path_is_survived);
