@@ -76,6 +76,8 @@ void tcp_mtu_route_changed(struct worker *w, struct tcp_sock *tp)
 
 	if (tp->peer_mss_bytes == 0) /* the peer's SYN has not come */
 		return;
+	if (mtu == p->mtu) /* there is nothing larger to look for */
+		return;
 	forget_probe(w, tp);
 	if (p->state == PLPMTUD_DISABLED || mtu < p->mtu ||
 	    w->config.mtu_probing == MTU_PROBING_OFF)

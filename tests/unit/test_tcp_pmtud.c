@@ -508,6 +508,24 @@ static void a_connection_that_makes_progress_heeds_no_forged_message(void)
 	end();
 }
 
+/* What arrived is remembered when somebody's route or neighbour changes. */
+static void a_change_of_routes_makes_nobody_credulous(void)
+{
+	begin();
+	write_segments(3);
+	host_drain(h);
+	ack(1);
+	route_changed(h->w);
+	app_write_pattern(&s, mss); /* looks the route up */
+	host_settle(h);
+	forge(seq_of(1), 600);
+	CHECK_EQ(count_of(CNT_tcp_mtu_doubted), 1);
+	CHECK_EQ(tcp()->congestion.mss_bytes, mss);
+	host_drain(h);
+	ack(4);
+	end();
+}
+
 static void a_message_that_quotes_nothing_in_flight_is_ignored(void)
 {
 	begin();
@@ -644,6 +662,7 @@ TEST_SUITE(tcp_pmtud)
 	TEST(a_probe_waits_until_there_is_enough_to_send);
 	TEST(a_peer_with_a_small_window_is_not_probed);
 	TEST(a_connection_that_makes_progress_heeds_no_forged_message);
+	TEST(a_change_of_routes_makes_nobody_credulous);
 	TEST(a_message_that_quotes_nothing_in_flight_is_ignored);
 	TEST(a_timeout_confirms_a_message);
 	TEST(an_application_may_let_routers_fragment);
