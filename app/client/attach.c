@@ -163,6 +163,8 @@ static int session_lay_out(struct session *s, const struct leat_attach_reply *re
 	s->slots = (void *)(s->base + s->layout.slot_offset);
 	s->rx_link = (void *)(s->base + s->layout.rx_link_offset);
 	s->tx_link = (void *)(s->base + s->layout.tx_link_offset);
+	s->rx_urgent = (void *)(s->base + s->layout.rx_urgent_offset);
+	s->tx_urgent = (void *)(s->base + s->layout.tx_urgent_offset);
 	s->chunks = s->base + s->layout.chunk_offset;
 	s->chunk_mask = (1u << s->layout.chunk_shift) - 1;
 	s->slot_count = s->layout.workers * s->layout.slots_per_worker;

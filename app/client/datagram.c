@@ -6,8 +6,7 @@
 
 #include "socket.h"
 
-#define PIECES             72 /* a record of the largest size in chunks of 1 KiB */
-#define DATAGRAM_MAX_BYTES 65507 /* IPv4: 65535 less the headers of IP and UDP */
+#define PIECES 72 /* a record of the largest size in chunks of 1 KiB */
 
 static size_t record_bytes(size_t length)
 {
@@ -213,7 +212,7 @@ static int datagram_send_state(struct socket *so, const struct transfer *t)
 	return 0;
 }
 
-ssize_t datagram_send(struct socket *so, struct transfer *t)
+ssize_t datagram_send_whole(struct socket *so, struct transfer *t)
 {
 	int64_t deadline_us = deadline_after(so->send_timeout_us);
 	struct sock *sk;
@@ -236,4 +235,18 @@ ssize_t datagram_send(struct socket *so, struct transfer *t)
 		r = socket_wait(so, datagram_is_writable, record_bytes(t->length), deadline_us);
 	}
 	return r;
+}
+
+ssize_t datagram_send(struct socket *so, struct transfer *t)
+{
+	int r;
+
+	if (t->flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	if (cork_is_pending(so))
+		return cork_add(so, t); /* it goes where the first piece goes */
+	if (!(t->flags & MSG_MORE) && !socket_has(so, SOCKET_CORK))
+		return datagram_send_whole(so, t);
+	r = datagram_send_state(so, t);
+	return r != 0 ? r : cork_add(so, t);
 }

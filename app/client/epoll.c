@@ -31,11 +31,12 @@ static bool watch_wants(const struct watch *watch, uint32_t events)
 {
 	if (watch->disarmed)
 		return false;
-	if (events & LEAT_EV_IN && watch->events & (EPOLLIN | EPOLLRDNORM | EPOLLRDHUP))
+	if (events & LEAT_EV_IN && watch->events & (EPOLLIN | EPOLLRDNORM | EPOLLRDHUP | EPOLLPRI))
 		return true;
 	if (events & LEAT_EV_OUT && watch->events & (EPOLLOUT | EPOLLWRNORM))
 		return true;
-	return events & ~(LEAT_EV_IN | LEAT_EV_OUT);
+	/* Urgent data that is only announced makes nothing ready: LEAT_EV_IN tells when it is there. */
+	return events & ~(LEAT_EV_IN | LEAT_EV_OUT | LEAT_EV_PRI);
 }
 
 /* Under epoll.lock. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Socket options: a few of the library's own, the rest of leatd's. */
 #include <errno.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <sys/time.h>
 
@@ -86,6 +87,17 @@ static int set_timeout(int64_t *timeout_us, const void *value, socklen_t length)
 	return 0;
 }
 
+static int set_cork(struct socket *so, const void *value, socklen_t length)
+{
+	int on;
+
+	if (length < sizeof(on))
+		return -EINVAL;
+	memcpy(&on, value, sizeof(on));
+	cork_set(so, on != 0);
+	return 0;
+}
+
 static int set_remote(struct socket *so, int level, int name, const void *value, socklen_t length)
 {
 	/* Of a longer one nobody looks at more: no option that can be set is longer. */
@@ -113,12 +125,19 @@ static int set_remote(struct socket *so, int level, int name, const void *value,
 static void note_option(struct socket *so, int name, const void *value, socklen_t length)
 {
 	struct linger linger;
-	int lowat;
+	int lowat, on;
 
 	if (name == SO_LINGER && length >= sizeof(linger)) {
 		memcpy(&linger, value, sizeof(linger));
 		so->linger_s = linger.l_onoff && linger.l_linger > 0 ? (uint32_t)linger.l_linger
 								     : 0;
+	}
+	if (name == SO_OOBINLINE && length >= sizeof(on)) {
+		memcpy(&on, value, sizeof(on));
+		if (on != 0)
+			socket_set(so, SOCKET_OOBINLINE);
+		else
+			socket_clear(so, SOCKET_OOBINLINE);
 	}
 	if (name == SO_RCVLOWAT) { /* leatd may have cut it */
 		length = sizeof(lowat);
@@ -147,6 +166,8 @@ int socket_set_option(struct socket *so, int level, int name, const void *value,
 			break;
 		}
 	}
+	if (level == IPPROTO_UDP && name == UDP_CORK && so->type == SOCK_DGRAM)
+		return set_cork(so, value, length);
 	r = set_remote(so, level, name, value, length);
 	if (r == 0 && level == SOL_SOCKET)
 		note_option(so, name, value, length);
@@ -177,5 +198,7 @@ int socket_get_option(struct socket *so, int level, int name, void *value, sockl
 			break;
 		}
 	}
+	if (level == IPPROTO_UDP && name == UDP_CORK && so->type == SOCK_DGRAM)
+		return get_int(socket_has(so, SOCKET_CORK), value, length);
 	return get_remote(so, level, name, value, length);
 }

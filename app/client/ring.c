@@ -128,6 +128,32 @@ ssize_t leat_cq_recv_peek(struct leat_cq *cq, struct leat_handle handle, struct 
 				 iov_count);
 }
 
+uint8_t ring_rx_byte(const struct session *s, const struct leat_slot *slot, uint64_t offset)
+{
+	uint64_t head = slot->rx_head;
+	uint32_t chunk = chunk_walk(s, s->rx_link, rx_chunk(s, slot, head), head,
+				    offset - head + 1);
+
+	return s->chunks[((uint64_t)chunk << s->layout.chunk_shift) + (offset & s->chunk_mask)];
+}
+
+int leat_cq_recv_urgent(struct leat_cq *cq, struct leat_handle handle, uint64_t *bytes)
+{
+	const struct session *s = cq->session;
+	const struct leat_slot *slot = session_slot(s, handle);
+	uint64_t mark;
+
+	if (slot == NULL)
+		return -EBADF;
+	if (!(load_acquire(&slot->events) & LEAT_EV_PRI))
+		return -ENODATA;
+	mark = load_acquire(&s->rx_urgent[handle.slot].mark);
+	if ((int64_t)(mark - slot->rx_head) < 0)
+		return -ENODATA;
+	*bytes = mark - slot->rx_head;
+	return 0;
+}
+
 int leat_cq_recv_consume(struct leat_cq *cq, struct leat_handle handle, size_t bytes)
 {
 	const struct session *s = cq->session;
@@ -380,6 +406,18 @@ int leat_cq_send_commit_more(struct leat_cq *cq, struct leat_handle handle, size
 	return send_commit(cq, handle, bytes, true);
 }
 
+int leat_cq_send_urgent(struct leat_cq *cq, struct leat_handle handle, size_t bytes)
+{
+	struct session *s = cq->session;
+	struct leat_slot *slot = session_slot(s, handle);
+
+	if (slot == NULL)
+		return -EBADF;
+	/* Seen by the worker at the latest with the tx_tail that the commit stores. */
+	store_relaxed(&s->tx_urgent[handle.slot], slot->tx_tail + bytes);
+	return 0;
+}
+
 int leat_cq_send_wake(struct leat_cq *cq, struct leat_handle handle, size_t bytes)
 {
 	struct leat_slot *slot = session_slot(cq->session, handle);
@@ -421,7 +459,7 @@ int leat_cq_send_release(struct leat_cq *cq, struct leat_handle handle)
 int leat_cq_events(struct leat_cq *cq, struct leat_handle handle)
 {
 	struct leat_slot *slot = session_slot(cq->session, handle);
-	uint64_t used, limit;
+	uint64_t used, limit, urgent;
 	uint32_t events;
 
 	if (slot == NULL)
@@ -429,6 +467,8 @@ int leat_cq_events(struct leat_cq *cq, struct leat_handle handle)
 	events = load_acquire(&slot->events) & ~(LEAT_EV_IN | LEAT_EV_OUT);
 	if (load_acquire(&slot->rx_tail) != slot->rx_head || events & LEAT_EV_RDHUP)
 		events |= LEAT_EV_IN;
+	if (leat_cq_recv_urgent(cq, handle, &urgent) != 0)
+		events &= ~LEAT_EV_PRI;
 	used = load_relaxed(&slot->tx_tail) - load_acquire(&slot->tx_head);
 	limit = load_relaxed(&slot->tx_limit_bytes);
 	if (used + load_relaxed(&slot->tx_mark_bytes) <= limit)

@@ -59,6 +59,8 @@ struct session {
 	struct leat_slot *slots;
 	uint32_t *rx_link;
 	uint32_t *tx_link;
+	struct leat_urgent *rx_urgent; /* by slot, as ... */
+	uint64_t *tx_urgent;
 	uint8_t *chunks;
 	uint32_t chunk_mask;
 	uint32_t slot_count;
@@ -206,6 +208,8 @@ int context_call(struct leat_cq *cq, unsigned worker, struct leat_sqe *sqe, stru
 
 /* NULL: out of range or stale. */
 struct leat_slot *session_slot(const struct session *s, struct leat_handle h);
+/* The byte at offset of the receive ring, which is there. */
+uint8_t ring_rx_byte(const struct session *s, const struct leat_slot *slot, uint64_t offset);
 /* Are there chunks to write bytes more into?  No: asks for some, and the sock will be told.  h is
  * valid.  Under sq_lock. */
 bool channel_has_chunks(struct leat_cq *cq, struct leat_handle h, size_t bytes);

@@ -9,9 +9,10 @@
 #include "socket.h"
 
 #define SOCKET_TYPE_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
-#define SEND_FLAGS        (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE | MSG_EOR | MSG_CONFIRM)
-#define RECEIVE_FLAGS \
-	(MSG_PEEK | MSG_DONTWAIT | MSG_WAITALL | MSG_TRUNC | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC)
+#define SEND_FLAGS        (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE | MSG_EOR | MSG_CONFIRM | MSG_OOB)
+#define RECEIVE_FLAGS                                                                          \
+	(MSG_PEEK | MSG_DONTWAIT | MSG_WAITALL | MSG_TRUNC | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC | \
+	 MSG_OOB)
 
 /* The socket that a call is about, held until socket_result; NULL: none, errno says why. */
 static struct socket *socket_of(int fd)
@@ -402,18 +403,11 @@ int leat_fcntl(int fd, int cmd, ...)
 /* Bytes that can be read. */
 static int socket_readable_bytes(struct socket *so, int *out)
 {
-	const struct leat_slot *slot = socket_home(so)->shared;
 	ssize_t n;
 
 	if (socket_has(so, SOCKET_LISTENING))
 		return -EINVAL;
-	if (so->type == SOCK_STREAM) {
-		uint64_t head = load_relaxed(&slot->rx_head);
-
-		n = (ssize_t)(load_acquire(&slot->rx_tail) - head);
-	} else {
-		n = datagram_next_length(so);
-	}
+	n = so->type == SOCK_STREAM ? (ssize_t)stream_queued_bytes(so) : datagram_next_length(so);
 	*out = n == -EAGAIN ? 0 : n > INT32_MAX ? INT32_MAX : (int)n;
 	return n < 0 && n != -EAGAIN ? (int)n : 0;
 }
@@ -434,6 +428,8 @@ int leat_ioctl(int fd, unsigned long request, ...)
 		r = socket_readable_bytes(so, arg);
 	else if (request == FIONBIO)
 		socket_set_nonblock(so, *arg != 0);
+	else if (request == SIOCATMARK && so->type == SOCK_STREAM)
+		*arg = stream_is_at_mark(so);
 	else
 		r = -ENOTTY;
 	return (int)socket_result(so, r);

@@ -58,6 +58,7 @@ void socket_destroy(struct socket *so)
 	for (unsigned i = 0; i < socket_count(so); i++)
 		sock_leave(&so->socks[i]);
 	listener_free(so);
+	cork_drop(so);
 	free(so->options);
 	session_put(so->session);
 }
@@ -127,11 +128,15 @@ static uint32_t stream_poll(struct socket *so, uint32_t want)
 	struct sock *sk = socket_home(so);
 	uint32_t events = load_acquire(&sk->shared->events);
 	uint32_t mask = sock_has_error(sk) ? POLLERR | POLLIN | POLLOUT : 0;
+	uint64_t data;
 
 	if (!socket_has(so, SOCKET_CONNECTING | SOCKET_CONNECTED))
 		return mask | POLLOUT | POLLHUP;
-	if (sock_has_bytes(sk) && sock_readable_bytes(sk) >= so->receive_lowat)
+	data = stream_data_bytes(so);
+	if (data != 0 && data >= so->receive_lowat)
 		mask |= POLLIN;
+	if (want & POLLPRI)
+		mask |= stream_poll_urgent(so);
 	if (socket_has(so, SOCKET_RX_SHUT) || events & LEAT_EV_RDHUP)
 		mask |= POLLIN | POLLRDHUP;
 	if (events & LEAT_EV_HUP)
@@ -298,6 +303,10 @@ void socket_inherit(struct socket *so, const struct socket *listener)
 	so->family = listener->family;
 	so->receive_lowat = listener->receive_lowat;
 	so->linger_s = listener->linger_s;
+	so->receive_timeout_us = listener->receive_timeout_us;
+	so->send_timeout_us = listener->send_timeout_us;
+	if (socket_has(listener, SOCKET_OOBINLINE))
+		socket_set(so, SOCKET_OOBINLINE);
 }
 
 static bool stream_is_delivered(struct socket *so, uint64_t arg)

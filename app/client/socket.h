@@ -19,8 +19,10 @@
 struct epoll;
 struct socket;
 struct watch;
+struct cork;
 struct listener;
 struct option_log;
+struct transfer;
 
 /* ---- Files and descriptors (fdtable.c) ---------------------------------- */
 
@@ -72,6 +74,9 @@ enum socket_flag {
 	SOCKET_TX_SHUT = 1u << 6,
 	SOCKET_SHARED = 1u << 7, /* inherited or passed on by fork */
 	SOCKET_CLOSED = 1u << 8, /* its descriptor is; under watch_lock */
+	SOCKET_OOBINLINE = 1u << 9, /* SO_OOBINLINE */
+	SOCKET_TX_URGENT = 1u << 10, /* leatd looks at what it sends as urgent (LEAT_OP_URGENT) */
+	SOCKET_CORK = 1u << 11, /* datagram: UDP_CORK */
 };
 
 struct socket {
@@ -92,8 +97,10 @@ struct socket {
 	int64_t send_timeout_us;
 	uint32_t receive_lowat; /* SO_RCVLOWAT; 0: 1 */
 	uint32_t linger_s; /* how long close waits; 0: not at all */
+	uint64_t urgent_read; /* atomic; offset after the last byte MSG_OOB read; 0: none */
 	struct watch *watches; /* epoll entries; under watch_lock */
 	struct listener *listener;
+	struct cork *cork; /* atomic; a datagram in the making; under the send ring's lock */
 	struct option_log *options; /* set before there was a sock on each worker */
 	struct sock one;
 };
@@ -239,6 +246,31 @@ void ring_locks_take_all(void);
 void ring_locks_release_all(void);
 void ring_locks_reset(void);
 
+/* ---- urgent.c: urgent data of streams ---- */
+
+/* What of the receive ring is data, and where the urgent data in it ends. */
+struct urgent {
+	uint64_t head; /* rx_head, less what is no data any more ... */
+	uint64_t hole; /* ... which is so many bytes */
+	uint64_t tail;
+	uint64_t mark; /* pending: offset of the last urgent byte */
+	bool pending; /* there is some that was not read past */
+	bool arrived; /* its last byte, too */
+};
+void sock_look_urgent(const struct sock *sk, struct urgent *u);
+/* Bytes to read, the one to be passed over not counted; those FIONREAD tells of. */
+uint64_t stream_data_bytes(const struct socket *so);
+uint64_t stream_queued_bytes(const struct socket *so);
+/* Would a read of all that is there stop at the mark?  Does the next read begin there? */
+bool stream_stops_ahead(const struct socket *so);
+bool stream_is_at_mark(const struct socket *so);
+/* POLLPRI if MSG_OOB has something to read (or would have, but for SO_OOBINLINE). */
+uint32_t stream_poll_urgent(const struct socket *so);
+/* recv with MSG_OOB: never blocks. */
+ssize_t stream_receive_urgent(struct socket *so, struct transfer *t);
+/* Before the first urgent byte is sent: 0 or -errno. */
+int stream_begin_urgent(struct socket *so);
+
 /* ---- stream.c, datagram.c: data ---- */
 
 /* The caller's bytes, on their way in or out. */
@@ -263,6 +295,9 @@ ssize_t stream_send(struct socket *so, struct transfer *t);
 ssize_t stream_receive(struct socket *so, struct transfer *t);
 ssize_t datagram_send(struct socket *so, struct transfer *t);
 ssize_t datagram_receive(struct socket *so, struct transfer *t);
+#define DATAGRAM_MAX_BYTES 65507 /* IPv4: 65535 less the headers of IP and UDP */
+/* Sends what is in t as a datagram, whatever waits in the cork. */
+ssize_t datagram_send_whole(struct socket *so, struct transfer *t);
 /* Bytes of the next message, or -EAGAIN. */
 ssize_t datagram_next_length(struct socket *so);
 /* The send ring is not needed for now (LEAT_CQE_IDLE). */
@@ -275,6 +310,16 @@ ssize_t sock_reserve(struct sock *sk, size_t bytes, struct iovec *iov, int *iov_
 bool sock_is_writable(struct sock *sk, size_t room, size_t bytes);
 /* Room from which on a socket counts as writable. */
 size_t sock_writable_mark(const struct sock *sk);
+
+/* ---- cork.c: datagrams in pieces ---- */
+
+bool cork_is_pending(const struct socket *so);
+/* t is a piece of a datagram, maybe its last; its length or -errno. */
+ssize_t cork_add(struct socket *so, struct transfer *t);
+/* UDP_CORK; off: sends what waits. */
+void cork_set(struct socket *so, bool on);
+/* The socket goes, and what waits with it. */
+void cork_drop(struct socket *so);
 
 /* ---- accept.c ---- */
 

@@ -90,33 +90,88 @@ bool sock_is_writable(struct sock *sk, size_t room, size_t bytes)
 /* Are there bytes to read, or will there never be? */
 static bool stream_is_readable(struct socket *so, uint64_t bytes)
 {
-	return sock_readable_bytes(socket_home(so)) >= bytes ||
+	return stream_data_bytes(so) >= bytes || stream_stops_ahead(so) ||
 	       socket_poll(so, 0) & (POLLERR | POLLHUP | POLLRDHUP);
 }
 
-/* Moves what is there; how much, 0 at the end of the stream, -EAGAIN, -EIO. */
-static ssize_t stream_take(struct sock *sk, struct transfer *t, size_t wanted)
+/* What lies in the receive ring, as the next read sees it. */
+struct view {
+	struct iovec iov[PIECES];
+	int pieces;
+	size_t skip; /* of the first bytes: one that is no data for whoever reads on now */
+	size_t limit; /* the read stops after so many others */
+};
+
+/* How many bytes there are to look at; 0 at the end of the stream or where a read that has got
+ * something stops; -EAGAIN. */
+static ssize_t stream_view(struct sock *sk, struct view *v, bool got)
 {
 	struct leat_cq *cq = socket_context(sk->socket);
-	struct iovec iov[PIECES];
+	struct urgent u;
+	ssize_t n;
+
+	for (;;) {
+		v->pieces = PIECES;
+		n = leat_cq_recv_peek(cq, sk->handle, v->iov, &v->pieces);
+		sock_look_urgent(sk, &u); /* now that rx_tail is loaded */
+		if (u.hole == 0 || n <= 0)
+			break;
+		(void)sock_consume(sk, u.hole);
+	}
+	v->skip = 0;
+	v->limit = SIZE_MAX;
+	if (!u.pending)
+		return n;
+	if (u.mark != u.head)
+		v->limit = u.mark - u.head;
+	else if (got)
+		return 0;
+	else if (!socket_has(sk->socket, SOCKET_OOBINLINE))
+		v->skip = 1;
+	return n;
+}
+
+static size_t view_move(const struct view *v, struct transfer *t, size_t wanted)
+{
+	size_t skip = v->skip;
+	size_t moved = 0;
+
+	if (wanted > v->limit)
+		wanted = v->limit;
+	for (int i = 0; i < v->pieces && moved < wanted; i++) {
+		size_t length = v->iov[i].iov_len - skip;
+
+		if (length > wanted - moved)
+			length = wanted - moved;
+		if (!(t->flags & MSG_TRUNC))
+			(void)transfer_out(t, (char *)v->iov[i].iov_base + skip, length);
+		moved += length;
+		skip = 0;
+	}
+	return moved;
+}
+
+/* Moves what is there, up to the mark of urgent data; got: not the first of this read.  How much, 0
+ * at the end of the stream or of this read, -EAGAIN, -EIO. */
+static ssize_t stream_take(struct sock *sk, struct transfer *t, size_t wanted, bool got)
+{
+	/* Before the look at what is there: nothing will follow it. */
+	bool ended = sock_events(sk) & (LEAT_EV_RDHUP | LEAT_EV_HUP);
 	struct ring_lock lock;
-	int pieces = PIECES;
+	struct view v;
 	size_t moved = 0;
 	ssize_t n = ring_lock(sk, RING_RX, &lock);
 
 	if (n != 0)
 		return n;
-	n = leat_cq_recv_peek(cq, sk->handle, iov, &pieces);
-	for (int i = 0; n > 0 && i < pieces && moved < wanted; i++) {
-		size_t length = iov[i].iov_len < wanted - moved ? iov[i].iov_len : wanted - moved;
-
-		if (!(t->flags & MSG_TRUNC))
-			(void)transfer_out(t, iov[i].iov_base, length);
-		moved += length;
-	}
-	if (moved > 0 && !(t->flags & MSG_PEEK))
-		(void)sock_consume(sk, moved);
+	n = stream_view(sk, &v, got);
+	if (n > 0)
+		moved = view_move(&v, t, wanted);
+	if (n > 0 && !(t->flags & MSG_PEEK))
+		(void)sock_consume(sk, v.skip + moved);
 	ring_unlock(&lock);
+	if (n > 0 && moved == 0) /* only the byte that was passed over */
+		return ended ? 0 : -EAGAIN;
 	return n > 0 ? (ssize_t)moved : n;
 }
 
@@ -142,7 +197,8 @@ static void stream_await_peek(struct socket *so, const struct transfer *t, size_
 {
 	struct sock *sk = socket_home(so);
 
-	while (sock_readable_bytes(sk) < wanted && !(sock_events(sk) & LEAT_EV_RDHUP) &&
+	while (stream_data_bytes(so) < wanted && !stream_stops_ahead(so) &&
+	       !(sock_events(sk) & LEAT_EV_RDHUP) &&
 	       stream_await_readable(so, t, wanted, deadline_us) == 0)
 		;
 }
@@ -164,10 +220,12 @@ ssize_t stream_receive(struct socket *so, struct transfer *t)
 	size_t got = 0;
 	ssize_t n = 0;
 
+	if (t->flags & MSG_OOB)
+		return stream_receive_urgent(so, t);
 	if (peek)
 		stream_await_peek(so, t, wanted, deadline_us);
 	while (got < t->length) {
-		n = stream_take(sk, t, t->length - got);
+		n = stream_take(sk, t, t->length - got, got > 0);
 		if (n > 0) {
 			got += (size_t)n;
 			if (peek)
@@ -229,6 +287,8 @@ static ssize_t stream_put(struct sock *sk, struct transfer *t)
 	n = sock_reserve(sk, t->length - t->done, iov, &pieces);
 	for (int i = 0; n > 0 && i < pieces; i++)
 		moved += transfer_in(t, iov[i].iov_base, iov[i].iov_len);
+	if (n > 0 && t->flags & MSG_OOB && t->done == t->length)
+		(void)leat_cq_send_urgent(socket_context(sk->socket), sk->handle, moved);
 	if (n > 0) {
 		int r = sock_commit(sk, moved, t->flags & MSG_MORE && t->done == t->length);
 
@@ -249,6 +309,8 @@ ssize_t stream_send(struct socket *so, struct transfer *t)
 		if (sent > 0 && sock_has_error(sk))
 			break; /* the next call tells it */
 		n = stream_send_state(so);
+		if (n == 0 && t->flags & MSG_OOB)
+			n = stream_begin_urgent(so);
 		if (n == 0)
 			n = stream_put(sk, t);
 		if (n > 0) {

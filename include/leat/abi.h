@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #define LEAT_ABI_MAGIC      0x7461656cu /* "leat" */
-#define LEAT_ABI_VERSION    2u
+#define LEAT_ABI_VERSION    3u
 
 #define LEAT_CACHE_LINE     64
 #define LEAT_MAX_WORKERS    64
@@ -73,6 +73,8 @@ struct leat_region {
 	uint64_t
 		rx_link_offset; /* uint32_t [workers * chunks_per_worker], written by the workers */
 	uint64_t tx_link_offset; /* the same, written by the application */
+	uint64_t rx_urgent_offset; /* struct leat_urgent, one per slot, written by the workers */
+	uint64_t tx_urgent_offset; /* uint64_t, one per slot, written by the application */
 	uint64_t lock_offset; /* LEAT_LOCKS_BYTES for the library's process-shared locks */
 	uint64_t chunk_offset; /* the chunks, (workers * chunks_per_worker) << chunk_shift bytes */
 };
@@ -122,6 +124,7 @@ _Static_assert(offsetof(struct leat_channel, sq_head) == LEAT_CACHE_LINE, "one w
 
 /* State bits of a sock, in leat_slot.events; sticky, so level-triggered polling reads them. */
 #define LEAT_EV_IN        0x001u /* raised: data, a datagram or end of stream arrived */
+#define LEAT_EV_PRI       0x002u /* state: there is or was urgent data, see leat_urgent */
 #define LEAT_EV_OUT       0x004u /* raised: connected, or tx_head reached tx_wake */
 #define LEAT_EV_ERR       0x008u /* state: error holds an errno nobody has fetched */
 #define LEAT_EV_HUP       0x010u /* state: both directions ended, or reset */
@@ -177,6 +180,28 @@ _Static_assert(sizeof(struct leat_slot) == 2 * LEAT_CACHE_LINE, "two lines");
 _Static_assert(offsetof(struct leat_slot, rx_tail) == LEAT_CACHE_LINE, "one writer per line");
 
 /*
+ * Urgent data (RFC 6093), which few socks ever see; kept apart from the slot.
+ *
+ * Receiving: mark is the offset in the receive ring of the last urgent byte
+ * the peer told of, which may not have arrived yet.  Once rx_head is past it
+ * there is no urgent data.  Bytes before skip_to are no data any more: they
+ * were the mark, nobody read them, and a later one took their place.  Both
+ * count only with LEAT_EV_PRI in slot.events; the worker writes skip_to, mark
+ * and events in this order, and all before the rx_tail that lies beyond the
+ * mark, so the application looks after it has loaded rx_tail.  That the byte
+ * at the mark is not part of the stream (unless SO_OOBINLINE) is for the
+ * application to see to.
+ *
+ * Sending: the offset after the last urgent byte, written before the tx_tail
+ * that lies there.  It counts once LEAT_OP_URGENT was answered.
+ */
+struct leat_urgent {
+	uint64_t mark; /* release; pairs with the library's acquire */
+	uint64_t skip_to;
+};
+_Static_assert(LEAT_CACHE_LINE % sizeof(struct leat_urgent) == 0, "none spans two lines");
+
+/*
  * The offer word: (offer number << 2) | state.  The worker writes OFFERED
  * before the LEAT_CQE_ACCEPT that carries the word; whoever swaps it first,
  * application to TAKEN or worker to REVOKED, has the connection.
@@ -219,6 +244,7 @@ enum leat_op {
 	LEAT_OP_SETSOCKOPT, /* handle, option */
 	LEAT_OP_GETSOCKOPT, /* handle, option -> option */
 	LEAT_OP_GETNAME, /* handle, value = 0 local, 1 peer -> addr */
+	LEAT_OP_URGENT, /* handle: from now on the worker looks at its tx_urgent, which is 0 */
 };
 
 /* More follows what was written up to offset (MSG_MORE): while the stream ends there, a segment

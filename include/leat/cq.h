@@ -107,7 +107,7 @@ int leat_cq_claim(struct leat_cq *cq, const struct leat_cqe *accept);
 
 /*
  * The sock's state now, LEAT_EV_* (the sticky ones, LEAT_EV_IN when there is something to receive,
- * LEAT_EV_OUT when at least a third of the send buffer is free), or -EBADF.
+ * LEAT_EV_PRI when leat_cq_recv_urgent has something to tell, LEAT_EV_OUT when at least a third of the send buffer is free), or -EBADF.
  */
 int leat_cq_events(struct leat_cq *cq, struct leat_handle handle);
 
@@ -125,6 +125,15 @@ int leat_cq_error(struct leat_cq *cq, struct leat_handle handle);
  */
 ssize_t leat_cq_recv_peek(struct leat_cq *cq, struct leat_handle handle, struct iovec *iov,
 			  int *iov_count);
+
+/*
+ * Where the peer's urgent data ends: *bytes lie between the oldest byte that was not consumed and
+ * the last urgent one, which may not have arrived yet and is left where it is in the stream.
+ * LEAT_EV_PRI tells when there is some and when its end moves on.
+ *
+ * 0; -ENODATA: there is none, or it was consumed.
+ */
+int leat_cq_recv_urgent(struct leat_cq *cq, struct leat_handle handle, uint64_t *bytes);
 
 /*
  * The first bytes of what leat_cq_recv_peek described are done with, and their memory the
@@ -163,6 +172,12 @@ int leat_cq_send_commit(struct leat_cq *cq, struct leat_handle handle, size_t by
  * 200 ms (MSG_MORE).
  */
 int leat_cq_send_commit_more(struct leat_cq *cq, struct leat_handle handle, size_t bytes);
+
+/*
+ * Before leat_cq_send_commit of that many bytes: they end urgent data, as MSG_OOB has it.
+ * LEAT_OP_URGENT must have been answered before.  0 always.
+ */
+int leat_cq_send_urgent(struct leat_cq *cq, struct leat_handle handle, size_t bytes);
 
 /*
  * Asks for one LEAT_EV_OUT when bytes (at most the send buffer's size) can be written.

@@ -145,16 +145,18 @@ int leat_connect(int fd, const struct sockaddr *addr, socklen_t addrlen);
  * nothing; an unbound socket is bound to a chosen port.
  *
  * flags: MSG_DONTWAIT, MSG_NOSIGNAL; MSG_MORE (stream: what does not fill a segment may wait for
- * what follows, up to 200 ms; datagram: ignored); MSG_EOR and MSG_CONFIRM are accepted and ignored.
- * leat_sendmsg ignores control data.  leat_write and leat_writev are send with flags 0.
+ * what follows, up to 200 ms; datagram: it goes as one with what follows, when a piece comes without
+ * MSG_MORE, and where the first piece was to go); MSG_OOB (stream: the last byte is urgent, once all
+ * of them are in; RFC 6093 advises new programs against it); MSG_EOR and MSG_CONFIRM are accepted and
+ * ignored.  leat_sendmsg ignores control data.  leat_write and leat_writev are send with flags 0.
  *
  * The bytes sent, or -1 with errno: EAGAIN (would block, or SO_SNDTIMEO passed), EINTR, EPIPE (shut
  * down for writing, or the connection is gone; stream sockets also raise SIGPIPE in the calling
  * thread unless MSG_NOSIGNAL), ENOTCONN (stream, never connected), EDESTADDRREQ (datagram without
- * address), EMSGSIZE (datagram larger than that or than SO_SNDBUF), EINVAL (addrlen; more than 1024
- * buffers), EAFNOSUPPORT, EOPNOTSUPP (other flags, MSG_OOB), EIO (a process that shares the socket
- * died in the middle of a send), and once each error the connection had: ECONNRESET, ETIMEDOUT,
- * ECONNREFUSED, EHOSTUNREACH, ENETUNREACH.
+ * address), EMSGSIZE (datagram larger than that or than SO_SNDBUF; pieces that waited are dropped), EINVAL (addrlen; more than 1024
+ * buffers), EAFNOSUPPORT, EOPNOTSUPP (other flags; datagram: MSG_OOB), EIO (a process that shares the
+ * socket died in the middle of a send), and once each error the connection had: ECONNRESET,
+ * ETIMEDOUT, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH.
  */
 ssize_t leat_send(int fd, const void *buf, size_t len, int flags);
 ssize_t leat_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr,
@@ -169,11 +171,14 @@ ssize_t leat_writev(int fd, const struct iovec *iov, int iovcnt);
  *
  * flags: MSG_PEEK (of a stream at most what lies in 16 chunks), MSG_DONTWAIT, MSG_WAITALL (stream:
  * until len bytes, the end, an error or a signal; with MSG_PEEK also), MSG_TRUNC (datagram: return
- * the message's full length; stream: drop bytes instead of copying them), MSG_NOSIGNAL (ignored).
+ * the message's full length; stream: drop bytes instead of copying them), MSG_OOB (stream: the last
+ * byte of the peer's urgent data, without blocking; each process can read it once), MSG_NOSIGNAL
+ * (ignored).  A read stops before that byte, which the next one passes over (see SO_OOBINLINE).
  * leat_recvmsg sets msg_controllen to 0.  leat_read and leat_readv are receive with flags 0.
  *
  * The bytes received, or -1 with errno: EAGAIN (would block, or SO_RCVTIMEO passed), EINTR, ENOTCONN
- * (stream, never connected), EINVAL (more than 1024 buffers), EOPNOTSUPP (other flags, MSG_OOB,
+ * (stream, never connected), EINVAL (more than 1024 buffers; MSG_OOB: nothing is urgent, it was read,
+ * or it is in line), EAGAIN also with MSG_OOB (announced, but not here yet), EOPNOTSUPP (other flags,
  * MSG_ERRQUEUE), EIO (a process that shares the socket died in the middle of a receive), and once
  * each error the connection had: ECONNRESET, ETIMEDOUT, ECONNREFUSED (datagram: nobody listens at
  * the connected peer), EHOSTUNREACH, ENETUNREACH.
@@ -206,15 +211,15 @@ int leat_close(int fd);
  * Socket options, with Linux's meaning and units.  An accepted socket has its listener's.
  *
  * SOL_SOCKET, the library's: SO_ERROR (fetches and clears), SO_TYPE, SO_DOMAIN, SO_PROTOCOL,
- * SO_ACCEPTCONN, SO_RCVTIMEO and SO_SNDTIMEO (struct timeval; 0: none; these two an accepted socket
- * does not have).
- * SOL_SOCKET, leatd's: SO_REUSEADDR, SO_REUSEPORT, SO_OOBINLINE (kept; urgent data is in line
- * always, as RFC 6093 asks), SO_INCOMING_CPU (read only: the number of the worker), SO_SNDLOWAT
+ * SO_ACCEPTCONN, SO_RCVTIMEO and SO_SNDTIMEO (struct timeval; 0: none).
+ * SOL_SOCKET, leatd's: SO_REUSEADDR, SO_REUSEPORT, SO_OOBINLINE (the last urgent byte is
+ * read in its place in the stream, and not with MSG_OOB), SO_INCOMING_CPU (read only: the number of the worker), SO_SNDLOWAT
  * (read only: 1), SO_SNDBUF and SO_RCVBUF (bytes, cut to leatd's sndbuf_max and rcvbuf_max; answered
  * doubled, as by Linux: a stream holds as many as were asked for, datagrams share twice as much
  * with their headers); of stream sockets also SO_KEEPALIVE, SO_LINGER (0 s: close resets; more:
  * see leat_close), SO_RCVLOWAT (cut to half the receive buffer), SO_MAX_PACING_RATE (bytes per
  * second in 32 or 64 bits; all ones: none).
+ * IPPROTO_UDP: UDP_CORK (pieces of a datagram wait until it is off; this process's).
  * IPPROTO_TCP: TCP_NODELAY, TCP_CORK (held back for 200 ms at most), TCP_QUICKACK (for now, not
  * for good), TCP_MAXSEG, TCP_CONGESTION (a name: cubic, newreno or reno, dctcp, bbr; ENOENT:
  * unknown), TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT, TCP_SYNCNT, TCP_LINGER2,
@@ -250,8 +255,9 @@ int leat_getpeername(int fd, struct sockaddr *addr, socklen_t *addrlen);
 
 /*
  * poll(2) over leat's and the kernel's descriptors, mixed as one likes.  timeout in milliseconds,
- * negative: none.  POLLIN, POLLOUT, POLLRDHUP, POLLERR, POLLHUP, POLLNVAL.  POLLOUT: a third of the
- * send buffer is free, and less than half of TCP_NOTSENT_LOWAT unsent.
+ * negative: none.  POLLIN, POLLPRI, POLLOUT, POLLRDHUP, POLLERR, POLLHUP, POLLNVAL.  POLLPRI: the last
+ * urgent byte is there to be read with MSG_OOB, or in line.  POLLOUT: a third of the send buffer is
+ * free, and less than half of TCP_NOTSENT_LOWAT unsent.
  *
  * How many are ready, 0 after timeout, or -1 with errno: EINTR, ENOMEM, EINVAL (nfds above the
  * limit).  A descriptor that died with leatd is POLLERR | POLLHUP.
@@ -260,7 +266,7 @@ int leat_poll(struct pollfd *fds, nfds_t nfds, int timeout);
 
 /*
  * epoll(7) over leat's and the kernel's descriptors; flags and size are checked as by epoll_create1.
- * events: EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLERR, EPOLLHUP; EPOLLET (a new event re-arms),
+ * events: EPOLLIN, EPOLLPRI, EPOLLOUT, EPOLLRDHUP, EPOLLERR, EPOLLHUP; EPOLLET (a new event re-arms),
  * EPOLLONESHOT.  EPOLLEXCLUSIVE is accepted: leat never wakes more than one for a connection.
  * Closing a descriptor removes it.  One epoll instance cannot watch another of leat's.
  *
@@ -276,14 +282,16 @@ int leat_epoll_wait(int epfd, struct epoll_event *events, int maxevents, int tim
 
 /*
  * fcntl: F_GETFL (O_RDWR and O_NONBLOCK), F_SETFL (O_NONBLOCK counts, the rest is ignored), F_GETFD
- * (FD_CLOEXEC) and F_SETFD (ignored).  Else -1 with EINVAL.  Never blocks.
+ * (FD_CLOEXEC) and F_SETFD (ignored).  Else -1 with EINVAL; so F_SETOWN, for there is no SIGURG.
+ * Never blocks.
  */
 int leat_fcntl(int fd, int cmd, ...);
 
 /*
- * ioctl: FIONREAD (int *: bytes that can be read; datagram: of the next message; EINVAL when
- * listening) and FIONBIO (const int *: non-zero sets O_NONBLOCK).  Else -1 with ENOTTY.  Never
- * blocks.
+ * ioctl: FIONREAD (int *: bytes that can be read, before the urgent one if there is one; datagram: of
+ * the next message; EINVAL when listening), SIOCATMARK (int *, stream: 1 if the next read begins at
+ * the last urgent byte, which may not be here yet, else 0) and FIONBIO (const int *: non-zero sets
+ * O_NONBLOCK).  Else -1 with ENOTTY.  Never blocks.
  */
 int leat_ioctl(int fd, unsigned long request, ...);
 

@@ -2,7 +2,9 @@
 /*
  * Sleep: on the ports' descriptors where they have one, on the sessions' bells
  * and on an eventfd that other threads write.  A port without a descriptor
- * bounds the sleep instead.
+ * bounds the sleep instead, by a share of the time it has been quiet: so a
+ * path is slowed down by no more than that share, and an idle worker looks
+ * seldom.
  *
  * No event is lost: everything that could wake is armed first, then looked at
  * once more.
@@ -21,7 +23,9 @@
 #include "dev/port_impair.h"
 #include "shm/session.h"
 
-#define SLEEP_NO_DESCRIPTOR_US 200 /* at most, while a port has nothing to wait on */
+#define SLEEP_NO_DESCRIPTOR_US 200 /* at most, while a port has nothing to wait on ... */
+#define SLEEP_QUIET_SHARE      8 /* ... and no more than an eighth of how long it was quiet, */
+#define SLEEP_SHORTEST_US      50 /* which is not worth it when it is less */
 #define SLEEP_UNPUBLISHED_US   1000 /* at most, while a completion queue is full */
 #define SLEEP_EVENTS           16
 
@@ -125,6 +129,22 @@ static uint64_t sleep_until_due(const struct worker *w)
 	return next_us > w->now_us ? next_us - w->now_us : 0;
 }
 
+/* Until the ports that cannot wake are looked at again. */
+static uint64_t sleep_without_descriptor(const struct worker *w)
+{
+	uint64_t quiet_us = w->now_us - w->idle_since_us;
+
+	return RTE_MIN(quiet_us / SLEEP_QUIET_SHARE, (uint64_t)SLEEP_NO_DESCRIPTOR_US);
+}
+
+bool worker_should_sleep(const struct worker *w)
+{
+	if (w->config.idle_us == 0 || w->idle_since_us == 0 ||
+	    w->now_us - w->idle_since_us < w->config.idle_us)
+		return false;
+	return !w->sleep->port_without_fd || sleep_without_descriptor(w) >= SLEEP_SHORTEST_US;
+}
+
 /* How long it may last, in microseconds. */
 static uint64_t sleep_bound(struct worker *w, uint32_t limit_us, bool blocked)
 {
@@ -133,7 +153,7 @@ static uint64_t sleep_bound(struct worker *w, uint32_t limit_us, bool blocked)
 	us = RTE_MIN(us, (uint64_t)limit_us);
 	us = RTE_MIN(us, sleep_until_due(w));
 	if (w->sleep->port_without_fd)
-		us = RTE_MIN(us, (uint64_t)SLEEP_NO_DESCRIPTOR_US);
+		us = RTE_MIN(us, sleep_without_descriptor(w));
 	if (blocked || !TAILQ_EMPTY(&w->raised))
 		us = RTE_MIN(us, (uint64_t)SLEEP_UNPUBLISHED_US);
 	return us;

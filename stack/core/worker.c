@@ -149,12 +149,6 @@ unsigned worker_poll(struct worker *w)
 	return work;
 }
 
-bool worker_should_sleep(const struct worker *w)
-{
-	return w->config.idle_us != 0 && w->idle_since_us != 0 &&
-	       w->now_us - w->idle_since_us >= w->config.idle_us;
-}
-
 int worker_post(struct worker *w, struct message *m)
 {
 	if (rte_ring_mp_enqueue(w->inbox, m) != 0)

@@ -45,6 +45,10 @@ static void region_layout(const struct session_config *config, struct leat_regio
 	at += chunks * sizeof(uint32_t);
 	r->tx_link_offset = at = align_up(at, REGION_ALIGN);
 	at += chunks * sizeof(uint32_t);
+	r->rx_urgent_offset = at = align_up(at, REGION_ALIGN);
+	at += slots * sizeof(struct leat_urgent);
+	r->tx_urgent_offset = at = align_up(at, REGION_ALIGN);
+	at += slots * sizeof(uint64_t);
 	r->lock_offset = at = align_up(at, REGION_ALIGN);
 	at += LEAT_LOCKS_BYTES;
 	r->chunk_offset = at = align_up(at, 1u << config->chunk_shift);
@@ -95,6 +99,8 @@ static int arena_init(struct arena *a, struct session *s, uint16_t worker_id)
 	a->chunk_memory = s->base + r->chunk_offset;
 	a->rx_link = (void *)(s->base + r->rx_link_offset);
 	a->tx_link = (void *)(s->base + r->tx_link_offset);
+	a->rx_urgent = (void *)(s->base + r->rx_urgent_offset);
+	a->tx_urgent = (void *)(s->base + r->tx_urgent_offset);
 	a->shared_slots = (void *)(s->base + r->slot_offset);
 	a->chunks = calloc(a->chunk_count, sizeof(a->chunks[0]));
 	a->free_chunks = calloc(a->chunk_count, sizeof(a->free_chunks[0]));

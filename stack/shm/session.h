@@ -110,7 +110,9 @@ struct arena {
 	uint8_t *chunk_memory; /* of chunk 0 of the session */
 	uint32_t *rx_link;
 	uint32_t *tx_link;
-	struct leat_slot *shared_slots; /* of slot 0 of the session */
+	struct leat_slot *shared_slots; /* of slot 0 of the session, ... */
+	struct leat_urgent *rx_urgent; /* ... as these */
+	uint64_t *tx_urgent;
 	struct chunk *chunks; /* [chunk_count] */
 	uint32_t *free_chunks; /* a stack */
 	struct slot *slots; /* [slot_count] */

@@ -14,7 +14,7 @@
 #include "shm/session.h"
 #include "sock/connection.h"
 
-#define STICKY_EVENTS (LEAT_EV_ERR | LEAT_EV_HUP | LEAT_EV_RDHUP | LEAT_EV_CONNECTED)
+#define STICKY_EVENTS (LEAT_EV_PRI | LEAT_EV_ERR | LEAT_EV_HUP | LEAT_EV_RDHUP | LEAT_EV_CONNECTED)
 
 void sock_init(struct worker *w, struct sock *sk, const struct proto *proto, uint8_t family)
 {

@@ -75,8 +75,9 @@ enum sock_flag {
 	SOCK_TELL_IDLE = 1u << 12, /* LEAT_CQE_IDLE is to be published */
 	SOCK_RCVBUF_SET = 1u << 13, /* by the application: it does not grow by itself */
 	SOCK_SNDBUF_SET = 1u << 14,
-	SOCK_OOBINLINE = 1u << 15, /* asked for; urgent data is in line always */
+	SOCK_OOBINLINE = 1u << 15, /* urgent data is part of the stream */
 	SOCK_TX_LIMIT = 1u << 16, /* how much may be written is for proto->tx_limit to say */
+	SOCK_TX_URGENT = 1u << 17, /* the application sends urgent data: arena.tx_urgent counts */
 };
 
 struct sock {

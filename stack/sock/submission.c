@@ -151,6 +151,18 @@ static int op_getsockopt(struct worker *w, struct channel *ch, struct sock *sk,
 	return result;
 }
 
+/* Like a slot's first values tx_urgent is written here, before the application uses it: what a
+ * sock that had the slot left there is none of this one's. */
+static int op_urgent(struct sock *sk)
+{
+	if (sk->proto->type != SOCK_STREAM)
+		return -EOPNOTSUPP;
+	if (!(sk->flags & SOCK_TX_URGENT))
+		sk->ring.arena->tx_urgent[sk->slot] = 0;
+	sk->flags |= SOCK_TX_URGENT;
+	return 0;
+}
+
 static int op_move(struct worker *w, struct channel *ch, struct sock *sk)
 {
 	if (sk->channel != ch) {
@@ -192,6 +204,8 @@ static int op_with_result(struct worker *w, struct channel *ch, struct leat_sqe 
 		return op_getsockopt(w, ch, sk, sqe, cqe);
 	case LEAT_OP_GETNAME:
 		return op_getname(sk, sqe, cqe);
+	case LEAT_OP_URGENT:
+		return op_urgent(sk);
 	case LEAT_OP_MOVE:
 		return op_move(w, ch, sk);
 	default:

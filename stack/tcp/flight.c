@@ -51,9 +51,19 @@ static uint32_t record_get(struct flight *f, struct flight_pool *pool)
 	return index;
 }
 
-static void record_put(struct flight *f, struct flight_pool *pool, uint32_t index)
+/* A search that stood at index goes on at heir, which lies before it. */
+static void hand_over(uint32_t *search, uint32_t index, uint32_t heir)
+{
+	if (*search == index)
+		*search = heir;
+}
+
+static void record_put(struct flight *f, struct flight_pool *pool, uint32_t index, uint32_t heir)
 {
 	leat_assert(f->records > 0);
+	hand_over(&f->sack_at, index, heir);
+	hand_over(&f->lost_at, index, heir);
+	hand_over(&f->rack_at, index, heir);
 	flight_at(pool, index)->next = pool->unused;
 	pool->unused = index;
 	pool->used--;
@@ -115,7 +125,7 @@ static void join_next(struct flight *f, struct flight_pool *pool, uint32_t index
 	r->next = flight_at(pool, next)->next;
 	if (f->last == next)
 		f->last = index;
-	record_put(f, pool, next);
+	record_put(f, pool, next, index);
 }
 
 static bool is_sacked(const struct flight_pool *pool, uint32_t index)
@@ -125,7 +135,11 @@ static bool is_sacked(const struct flight_pool *pool, uint32_t index)
 
 void flight_init(struct flight *f)
 {
-	*f = (struct flight){.first = FLIGHT_NONE, .last = FLIGHT_NONE};
+	*f = (struct flight){.first = FLIGHT_NONE,
+			     .last = FLIGHT_NONE,
+			     .sack_at = FLIGHT_NONE,
+			     .lost_at = FLIGHT_NONE,
+			     .rack_at = FLIGHT_NONE};
 }
 
 static void drop_first(struct flight *f, struct flight_pool *pool)
@@ -137,7 +151,7 @@ static void drop_first(struct flight *f, struct flight_pool *pool)
 	f->first = r->next;
 	if (f->first == FLIGHT_NONE)
 		f->last = FLIGHT_NONE;
-	record_put(f, pool, index);
+	record_put(f, pool, index, FLIGHT_NONE);
 }
 
 void flight_clear(struct flight *f, struct flight_pool *pool)
@@ -355,13 +369,38 @@ static void sack_record(struct flight *f, struct flight_record *r, struct flight
 	set_flags(f, r, FLIGHT_SACKED);
 }
 
+/*
+ * The last record that begins before start, or the first one.  Most blocks are
+ * of what arrived last: they begin where the farthest one did, or behind it.
+ */
+static uint32_t sack_search(struct flight *f, const struct flight_pool *pool, uint32_t start,
+			    struct flight_delivery *d)
+{
+	bool onward = f->sack_at != FLIGHT_NONE && seq_lt(flight_at(pool, f->sack_at)->seq, start);
+	uint32_t index = onward ? f->sack_at : f->first;
+	uint32_t next = flight_at(pool, index)->next;
+
+	while (next != FLIGHT_NONE && seq_lt(flight_at(pool, next)->seq, start) &&
+	       d->walked < FLIGHT_WALK_MAX) {
+		index = next;
+		next = flight_at(pool, index)->next;
+		d->walked++;
+	}
+	if (onward || f->sack_at == FLIGHT_NONE)
+		f->sack_at = index;
+	return index;
+}
+
 void flight_sack(struct flight *f, struct flight_pool *pool, uint32_t start, uint32_t end,
 		 struct flight_delivery *d)
 {
 	uint32_t before = FLIGHT_NONE;
-	uint32_t index = f->first;
+	uint32_t index = FLIGHT_NONE;
 
-	while (index != FLIGHT_NONE && seq_lt(flight_at(pool, index)->seq, end)) {
+	if (f->first != FLIGHT_NONE)
+		index = sack_search(f, pool, start, d);
+	while (index != FLIGHT_NONE && seq_lt(flight_at(pool, index)->seq, end) &&
+	       d->walked++ < FLIGHT_WALK_MAX) {
 		struct flight_record *r = flight_at(pool, index);
 		bool inside = seq_gt(r->end, start) && !(r->flags & FLIGHT_SACKED);
 
@@ -386,12 +425,19 @@ void flight_sack(struct flight *f, struct flight_pool *pool, uint32_t start, uin
 
 /* ---- losses ------------------------------------------------------------------------ */
 
+static bool is_to_be_resent(const struct flight_record *r)
+{
+	return (r->flags & (FLIGHT_LOST | FLIGHT_RESENT)) == FLIGHT_LOST;
+}
+
 void flight_mark_lost(struct flight *f, struct flight_pool *pool, uint32_t index)
 {
 	struct flight_record *r = flight_at(pool, index);
 
 	leat_assert(!(r->flags & FLIGHT_SACKED));
 	f->lost += record_bytes(r);
+	if (f->lost_at != FLIGHT_NONE && seq_lt(r->seq, flight_at(pool, f->lost_at)->seq))
+		f->lost_at = index;
 	set_flags(f, r, (r->flags | FLIGHT_LOST) & ~(uint32_t)FLIGHT_RESENT);
 }
 
@@ -419,7 +465,7 @@ void flight_mark_all_lost(struct flight *f, struct flight_pool *pool, bool forge
 				continue;
 			set_flags(f, r, FLIGHT_EVER_RESENT);
 		}
-		if ((r->flags & (FLIGHT_LOST | FLIGHT_RESENT)) != FLIGHT_LOST)
+		if (!is_to_be_resent(r))
 			flight_mark_lost(f, pool, i);
 	}
 }
@@ -433,16 +479,16 @@ void flight_clear_lost(struct flight *f, struct flight_pool *pool)
 	}
 }
 
-uint32_t flight_next_lost(const struct flight *f, const struct flight_pool *pool)
+uint32_t flight_next_lost(struct flight *f, const struct flight_pool *pool)
 {
-	uint32_t index = f->first;
+	uint32_t index = f->lost_at != FLIGHT_NONE ? f->lost_at : f->first;
 
 	if (f->lost_bytes == 0)
 		return FLIGHT_NONE;
-	while (index != FLIGHT_NONE &&
-	       (flight_at(pool, index)->flags & (FLIGHT_LOST | FLIGHT_RESENT)) != FLIGHT_LOST)
+	while (!is_to_be_resent(flight_at(pool, index)) && index != f->last)
 		index = flight_at(pool, index)->next;
-	return index;
+	f->lost_at = index;
+	return is_to_be_resent(flight_at(pool, index)) ? index : FLIGHT_NONE;
 }
 
 /* ---- sanity --------------------------------------------------------------------------- */
@@ -453,6 +499,7 @@ bool flight_is_sane(const struct flight *f, const struct flight_pool *pool, uint
 	struct flight sum = {0};
 	uint32_t seq = una;
 	uint32_t last = FLIGHT_NONE;
+	bool searched = f->lost_at != FLIGHT_NONE; /* for what is lost, this far */
 
 	for (uint32_t i = f->first; i != FLIGHT_NONE; i = flight_at(pool, i)->next) {
 		const struct flight_record *r = flight_at(pool, i);
@@ -461,12 +508,16 @@ bool flight_is_sane(const struct flight *f, const struct flight_pool *pool, uint
 			return false;
 		if (r->flags & FLIGHT_SACKED && r->flags & (FLIGHT_LOST | FLIGHT_RESENT))
 			return false;
+		if (i == f->lost_at)
+			searched = false;
+		if (searched && is_to_be_resent(r))
+			return false;
 		account(&sum, r, true);
 		sum.records++;
 		seq = r->end;
 		last = i;
 	}
-	return seq == nxt && last == f->last && sum.records == f->records &&
+	return seq == nxt && last == f->last && !searched && sum.records == f->records &&
 	       sum.sacked_bytes == f->sacked_bytes && sum.lost_bytes == f->lost_bytes &&
 	       sum.resent_bytes == f->resent_bytes;
 }

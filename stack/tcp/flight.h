@@ -9,6 +9,10 @@
  * one time and under one state of the path.  A record is split where a SACK
  * block or a retransmission ends within it; neighbours the peer has are joined
  * again, so that the list is as long as there are holes, not segments.
+ *
+ * Searches remember where they were, and no ACK makes one visit more than
+ * FLIGHT_WALK_MAX records: a peer that fragments the list does not get the
+ * worker to itself.  What a search did not reach waits for the next ACK.
  */
 #ifndef LEAT_TCP_FLIGHT_H
 #define LEAT_TCP_FLIGHT_H
@@ -24,6 +28,8 @@
  * keep others from sending. */
 #define FLIGHT_RECORDS_FEW      16u
 #define FLIGHT_RECORD_MAX_BYTES (1u << 20)
+/* A gigabit per second over 100 ms with 5 % of it lost has 900 records in sight of an ACK. */
+#define FLIGHT_WALK_MAX 2048u
 
 enum flight_flag {
 	FLIGHT_SACKED = 1u << 0, /* the peer has it, out of order */
@@ -67,6 +73,10 @@ struct flight {
 	uint64_t delivered; /* bytes over the connection's life */
 	uint64_t lost; /* bytes found lost over its life */
 	uint64_t app_limited; /* until delivered reaches this, too little was sent; 0: no */
+	/* Where searches go on; FLIGHT_NONE: at first. */
+	uint32_t sack_at; /* the farthest place so far at which a SACK block began */
+	uint32_t lost_at; /* nothing before it is lost and not sent again */
+	uint32_t rack_at; /* rack_detect_loss stopped here */
 };
 
 /* One ACK: what is known of it, and what flight_ack and flight_sack find that it delivered. */
@@ -76,6 +86,7 @@ struct flight_delivery {
 	uint32_t min_rtt_us; /* of the path; 0: not known */
 	uint32_t echo_ms; /* has_echo: when the segment that caused it was sent, as now_us / 1000 */
 	bool has_echo;
+	uint32_t walked; /* records its SACK blocks made us visit */
 
 	/* found */
 	bool any; /* newest is filled */
@@ -127,7 +138,8 @@ void flight_resent(struct flight *f, struct flight_pool *pool, uint32_t index, u
 void flight_ack(struct flight *f, struct flight_pool *pool, uint32_t una,
 		struct flight_delivery *d);
 
-/* [start, end), within what is in flight, has arrived. */
+/* [start, end), within what is in flight, has arrived; without effect, or with a part of it, when
+ * d->walked has reached its bound. */
 void flight_sack(struct flight *f, struct flight_pool *pool, uint32_t start, uint32_t end,
 		 struct flight_delivery *d);
 
@@ -142,7 +154,7 @@ void flight_mark_all_lost(struct flight *f, struct flight_pool *pool, bool forge
 void flight_clear_lost(struct flight *f, struct flight_pool *pool);
 
 /* The first record that is lost and not sent again; FLIGHT_NONE. */
-uint32_t flight_next_lost(const struct flight *f, const struct flight_pool *pool);
+uint32_t flight_next_lost(struct flight *f, const struct flight_pool *pool);
 
 /* Was (time a, end a) sent after (time b, end b)?  RFC 8985 section 6.2, RACK_sent_after. */
 bool flight_sent_after(uint32_t us_a, uint32_t end_a, uint32_t us_b, uint32_t end_b);

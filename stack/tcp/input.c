@@ -158,6 +158,8 @@ static void text_join(struct worker *w, struct tcp_sock *tp)
 	sock_raise(w, sk, LEAT_EV_IN);
 	tcp_ack_now(w, tp); /* RFC 5681 section 4.2: a gap was filled */
 	reassembly_release(w, tp);
+	if (tp->reassembly == NULL) /* the peer goes on with a smaller window */
+		tp->quick_acks = TCP_QUICK_ACKS;
 }
 
 /* Takes the part of p's data that is new and inside the window. */
@@ -256,7 +258,6 @@ enum counter tcp_rx_text_and_fin(struct worker *w, struct tcp_sock *tp, struct p
 	struct tcp_segment *seg = &p->tcp;
 	enum counter verdict;
 
-	/* 3.10.7.4, sixth, URG: RFC 6093 asks to deliver urgent data in the stream, as text. */
 	if (!tcp_state_in(tp, TCP_STATE(TCP_ESTABLISHED) | TCP_STATE(TCP_FIN_WAIT1) |
 				      TCP_STATE(TCP_FIN_WAIT2)))
 		return TCP_ACCEPTED; /* the peer's FIN is in: there can be nothing more */
@@ -266,6 +267,9 @@ enum counter tcp_rx_text_and_fin(struct worker *w, struct tcp_sock *tp, struct p
 		tcp_fail(w, tp, ECONNRESET);
 		return CNT_tcp_state;
 	}
+	/* 3.10.7.4, sixth, the URG bit. */
+	if (seg->flags & TCP_FLAG_URG)
+		tcp_rx_urgent(w, tp, seg);
 	/* 3.10.7.4, seventh, the segment text. */
 	if (seg->length > 0) {
 		verdict = rx_text(w, tp, p);
@@ -406,6 +410,16 @@ static enum counter rx_syn(struct worker *w, struct tcp_sock *tp, const struct t
 
 /* ---- the spine ------------------------------------------------------------------------ */
 
+/* After a pause as long as a timeout a full segment is the first of a small window, which delayed
+ * ACKs would hold up. */
+static inline void take_time(const struct worker *w, struct tcp_sock *tp,
+			     const struct tcp_segment *seg)
+{
+	if (w->now_ms - tp->rcv_time_ms >= RTO_MIN_MS && seg->length >= tp->rcv_mss_bytes)
+		tp->quick_acks = TCP_QUICK_ACKS;
+	tp->rcv_time_ms = w->now_ms;
+}
+
 static enum counter rx_spine(struct worker *w, struct tcp_sock *tp, struct packet *p)
 {
 	struct tcp_segment *seg = &p->tcp;
@@ -424,7 +438,7 @@ static enum counter rx_spine(struct worker *w, struct tcp_sock *tp, struct packe
 	if (verdict != TCP_GO_ON)
 		return verdict;
 	take_timestamp(tp, seg);
-	tp->rcv_time_ms = w->now_ms;
+	take_time(w, tp, seg);
 	tp->probes = 0;
 	if (tp->flags & TCP_SOCK_ECN)
 		rx_ecn(w, tp, p);
@@ -472,7 +486,7 @@ enum counter tcp_rx_segment(struct worker *w, struct tcp_sock *tp, struct packet
 	if (unlikely(!is_plain(tp, p)))
 		return rx_spine(w, tp, p);
 	take_timestamp(tp, seg);
-	tp->rcv_time_ms = w->now_ms;
+	take_time(w, tp, seg);
 	tp->probes = 0;
 	tcp_update_window(w, tp, seg);
 	if (seg->ack != tp->snd_una)

@@ -142,6 +142,8 @@ static int tx_pieces(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32
 		fill_timestamp(w, tp, &seg);
 	if (unlikely(has_sack_to_send(tp)))
 		fill_sack(tp, &seg);
+	if (unlikely(tp->flags & TCP_SOCK_URGENT))
+		tcp_urgent_fill(tp, &seg);
 	header_bytes = tcp_segment_header_bytes(&seg);
 	tcp_segment_write(&seg, &tp->ics.inet.flow,
 			  (uint8_t *)rte_pktmbuf_append(m, (uint16_t)header_bytes));
@@ -256,7 +258,8 @@ static uint32_t segment_limit(const struct worker *w, const struct tcp_sock *tp,
 	const struct port *port = w->netif[tp->ics.inet.dst.netif]->port;
 	uint32_t segments;
 
-	if (!port->tso)
+	/* Each segment has an urgent pointer of its own, which a port would not make. */
+	if (!port->tso || tcp_is_urgent(tp))
 		return mss;
 	segments = (IP_PACKET_MAX_BYTES - TCP_IPV4_HEADERS - TCP_HEADER_MAX_BYTES) / mss;
 	if (port->tso_max_segs != 0)
@@ -287,7 +290,7 @@ static bool small_may_go(const struct tcp_sock *tp, uint32_t length, bool all)
 {
 	if (tp->flags & TCP_SOCK_FORCE)
 		return true;
-	if (all && tp->flags & TCP_SOCK_FIN_QUEUED)
+	if (all && (tp->flags & TCP_SOCK_FIN_QUEUED || tcp_is_urgent(tp)))
 		return true;
 	if (all)
 		return !tcp_is_corked(tp) && (tp->flags & TCP_SOCK_NODELAY || !small_in_flight(tp));
@@ -618,6 +621,7 @@ void tcp_output(struct worker *w, struct sock *sk)
 		break;
 	}
 	refresh_route(w, tp);
+	tcp_urgent_look(w, tp);
 	send_data(w, tp);
 	if (unlikely(sk->flags & SOCK_TX_LIMIT))
 		tell_limit(w, tp);

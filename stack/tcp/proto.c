@@ -122,6 +122,7 @@ static void tcp_sync(struct worker *w, struct sock *sk)
 	if (tcp_state_in(tp, TCP_STATE(TCP_CLOSE) | TCP_STATE(TCP_LISTEN) |
 				     TCP_STATE(TCP_SYN_SENT) | TCP_STATE(TCP_SYN_RECV)))
 		return;
+	tcp_urgent_look(w, tp);
 	if (tcp_has_unsent(tp))
 		sock_want_output(w, sk);
 	tcp_window_reopen(w, tp);

@@ -83,34 +83,52 @@ static bool is_outstanding(const struct flight_record *record)
 	return !(record->flags & FLIGHT_LOST) || record->flags & FLIGHT_RESENT;
 }
 
+/* One record of the walk: marks it if it is lost.  In how many microseconds it may be; 0: never. */
+static uint32_t detect_one(const struct rack *r, const struct rack_path *path, uint32_t window_us,
+			   struct flight *f, struct flight_pool *pool, uint32_t index)
+{
+	const struct flight_record *record = flight_at(pool, index);
+	int32_t left_us;
+
+	if (!is_outstanding(record))
+		return 0;
+	left_us = remaining_us(r, path, record, window_us);
+	if (left_us > 0)
+		return (uint32_t)left_us;
+	flight_mark_lost(f, pool, index);
+	return 0;
+}
+
+/* A walk that began at the first record and reached the end knows how long to wait; one in parts
+ * comes back soon. */
 uint32_t rack_detect_loss(const struct rack *r, const struct rack_path *path, struct flight *f,
 			  struct flight_pool *pool)
 {
 	uint32_t window_us = reordering_window(r, path);
-	int32_t wait_us = 0;
+	uint32_t i = f->rack_at != FLIGHT_NONE ? f->rack_at : f->first;
+	uint32_t wait_us = f->rack_at != FLIGHT_NONE;
 
 	if (!r->has_sent)
 		return 0;
-	for (uint32_t i = f->first; i != FLIGHT_NONE; i = flight_at(pool, i)->next) {
+	for (uint32_t walked = 0; i != FLIGHT_NONE; i = flight_at(pool, i)->next) {
 		const struct flight_record *record = flight_at(pool, i);
-		int32_t left_us;
 
-		if (!flight_sent_after(r->sent_us, r->end, record->sent_us, record->end)) {
+		if (walked++ == FLIGHT_WALK_MAX) {
+			f->rack_at = i;
+			return 1;
+		}
+		if (flight_sent_after(r->sent_us, r->end, record->sent_us, record->end)) {
+			uint32_t left_us = detect_one(r, path, window_us, f, pool, i);
+
+			wait_us = left_us > wait_us ? left_us : wait_us;
+		} else if (!(record->flags & (FLIGHT_EVER_RESENT | FLIGHT_SACKED))) {
 			/* What follows was sent first after this one was, and sent again later
 			 * still. */
-			if (!(record->flags & (FLIGHT_EVER_RESENT | FLIGHT_SACKED)))
-				break;
-			continue;
+			break;
 		}
-		if (!is_outstanding(record))
-			continue;
-		left_us = remaining_us(r, path, record, window_us);
-		if (left_us <= 0)
-			flight_mark_lost(f, pool, i);
-		else if (left_us > wait_us)
-			wait_us = left_us;
 	}
-	return (uint32_t)wait_us;
+	f->rack_at = FLIGHT_NONE;
+	return wait_us;
 }
 
 void rack_mark_timeout(const struct rack *r, const struct rack_path *path, struct flight *f,

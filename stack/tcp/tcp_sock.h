@@ -40,7 +40,7 @@
 #define TCP_RETRIES_DOUBT     3 /* RFC 9293 section 3.8.3: R1 (SHLD-10) */
 #define TCP_RETRIES           15 /* RFC 9293 section 3.8.3: R2, more than 100 s */
 #define TCP_DELACK_MS         40 /* RFC 9293 section 3.8.6.3: less than 500 ms */
-#define TCP_QUICK_ACKS        16 /* at once at the start, so that the peer's slow start is not held up */
+#define TCP_QUICK_ACKS        16 /* at once, where the peer's window is small: they would hold it up */
 #define TCP_DUPACK_LIMIT      3
 #define TCP_PROBE_SLACK_MS    2u /* the peer's clock ticks, and ours */
 #define TCP_PROBE_ACK_DELAY_MS \
@@ -111,6 +111,7 @@ enum tcp_sock_flag {
 	TCP_SOCK_ECN_SEEN = 1u << 21, /* the peer's packets were ECN-capable */
 
 	TCP_SOCK_CORK = 1u << 22, /* TCP_CORK: only full segments go, for a while */
+	TCP_SOCK_URGENT = 1u << 23, /* snd_up counts */
 };
 
 /* Flags that are options: they outlive a connection, and an accepted one has its listener's. */
@@ -196,6 +197,8 @@ struct tcp_sock {
 	struct tcp_round read_round;
 	uint32_t dsack_start; /* TCP_SOCK_DSACK */
 	uint32_t dsack_end;
+	uint32_t snd_up; /* TCP_SOCK_URGENT: sequence number after our urgent data */
+	uint64_t rcv_up; /* offset in the receive ring after the peer's urgent data; 0: never any */
 	const struct congestion_ops *congestion_ops;
 
 	/* cold: for TCP_INFO */
@@ -515,6 +518,21 @@ void tcp_tx_bare(struct worker *w, const struct flow *flow, struct dst *dst,
 		 const struct tcp_segment *seg);
 /* Is there a byte or the FIN to send from snd_nxt on? */
 bool tcp_has_unsent(const struct tcp_sock *tp);
+
+/* ---- urgent.c: RFC 9293 section 3.8.5 ---- */
+
+/* Step 6: the peer tells where its urgent data ends. */
+void tcp_rx_urgent(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
+/* Did the application write urgent data?  Then it is told with the next segment. */
+void tcp_urgent_look(struct worker *w, struct tcp_sock *tp);
+/* The urgent pointer of a segment about to be sent. */
+void tcp_urgent_fill(struct tcp_sock *tp, struct tcp_segment *seg);
+
+/* Is there urgent data of ours that the peer has not acknowledged? */
+static inline bool tcp_is_urgent(const struct tcp_sock *tp)
+{
+	return unlikely(tp->flags & TCP_SOCK_URGENT) && seq_gt(tp->snd_up, tp->snd_una);
+}
 
 /* ---- timers.c ---- */
 

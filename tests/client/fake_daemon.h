@@ -67,6 +67,7 @@ struct fake_sock {
 	unsigned shutdowns;
 	unsigned moves;
 	unsigned uncredits;
+	bool urgent; /* LEAT_OP_URGENT */
 	unsigned mores;
 	uint64_t more_offset; /* of the last LEAT_SYNC_MORE */
 	struct leat_option option; /* the last one set */
@@ -132,6 +133,11 @@ void fake_set_offsets(struct fake_daemon *d, struct leat_handle h, uint64_t offs
 void fake_deliver(struct fake_daemon *d, struct leat_handle h, const void *data, size_t length);
 void fake_deliver_datagram(struct fake_daemon *d, struct leat_handle h, const void *data,
 			   size_t length, size_t full_length, uint16_t port);
+/* The peer's urgent data ends with the byte at offset mark of the stream; what lies before skip_to is
+ * no data any more. */
+void fake_urgent(struct fake_daemon *d, struct leat_handle h, uint64_t mark, uint64_t skip_to);
+/* The offset after the last urgent byte that the application sent. */
+uint64_t fake_sent_urgent(struct fake_daemon *d, struct leat_handle h);
 void fake_finish(struct fake_daemon *d, struct leat_handle h);
 void fake_reset(struct fake_daemon *d, struct leat_handle h, int error);
 void fake_establish(struct fake_daemon *d, struct leat_handle h);

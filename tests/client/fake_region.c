@@ -45,6 +45,8 @@ void fake_lay_out(struct fake_daemon *d)
 	r.slot_offset = reserve(&at, c->workers * FAKE_SLOTS * sizeof(struct leat_slot));
 	r.rx_link_offset = reserve(&at, chunks * sizeof(uint32_t));
 	r.tx_link_offset = reserve(&at, chunks * sizeof(uint32_t));
+	r.rx_urgent_offset = reserve(&at, c->workers * FAKE_SLOTS * sizeof(struct leat_urgent));
+	r.tx_urgent_offset = reserve(&at, c->workers * FAKE_SLOTS * sizeof(uint64_t));
 	r.lock_offset = reserve(&at, LEAT_LOCKS_BYTES);
 	r.chunk_offset = reserve(&at, chunks << c->chunk_shift);
 	r.size_bytes = at;

@@ -91,6 +91,25 @@ void fake_deliver_datagram(struct fake_daemon *d, struct leat_handle h, const vo
 	pthread_mutex_unlock(&d->lock);
 }
 
+void fake_urgent(struct fake_daemon *d, struct leat_handle h, uint64_t mark, uint64_t skip_to)
+{
+	struct leat_urgent *urgent = (void *)(d->base + d->region->rx_urgent_offset);
+
+	pthread_mutex_lock(&d->lock);
+	urgent[h.slot].skip_to = skip_to;
+	__atomic_store_n(&urgent[h.slot].mark, mark, __ATOMIC_RELEASE);
+	fake_set_state(d, h, LEAT_EV_PRI);
+	fake_publish(d, h, LEAT_EV_PRI);
+	pthread_mutex_unlock(&d->lock);
+}
+
+uint64_t fake_sent_urgent(struct fake_daemon *d, struct leat_handle h)
+{
+	const uint64_t *urgent = (const void *)(d->base + d->region->tx_urgent_offset);
+
+	return fake_sock(d, h)->urgent ? urgent[h.slot] : 0;
+}
+
 /* ---- Send ring ---------------------------------------------------------- */
 
 static bool tx_claim(struct fake_daemon *d, struct fake_sock *sk, uint32_t chunk)

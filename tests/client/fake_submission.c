@@ -84,6 +84,9 @@ static int op_with_result(struct fake_daemon *d, unsigned context, unsigned work
 	case LEAT_OP_GETNAME:
 		cqe->addr = (struct leat_addr){.family = AF_INET, .port = htons(sk->port)};
 		return 0;
+	case LEAT_OP_URGENT:
+		sk->urgent = true;
+		return 0;
 	case LEAT_OP_MOVE:
 		sk->moves++;
 		if (sk->context != (int)context) {

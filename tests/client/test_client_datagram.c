@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <leat/leat.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -192,6 +193,118 @@ static void all_workers_of_a_bound_socket_are_read_in_turn(void)
 	fake_stop(d);
 }
 
+/* ---- In pieces ---------------------------------------------------------- */
+
+/* The only datagram that was sent is these bytes, to this port; it is acknowledged. */
+static void expect_sent(struct fake_daemon *d, struct leat_handle h, const char *bytes,
+			uint16_t port)
+{
+	size_t length = strlen(bytes);
+	struct leat_record record;
+	uint8_t sent[1000];
+	size_t n = fake_sent(d, h, sent, sizeof(sent));
+
+	if (!CHECK_EQ(n, sizeof(record) + (length + 7) / 8 * 8))
+		return;
+	memcpy(&record, sent, sizeof(record));
+	CHECK_EQ(record.length_bytes, length);
+	CHECK_EQ(record.full_bytes, length);
+	CHECK_EQ(ntohs(record.addr.port), port);
+	CHECK_MEM(sent + sizeof(record), bytes, length);
+	fake_acknowledge(d, h, n);
+}
+
+static void expect_nothing_sent(struct fake_daemon *d, struct leat_handle h)
+{
+	uint8_t byte;
+
+	CHECK_EQ(fake_sent(d, h, &byte, 1), 0);
+}
+
+static void pieces_go_as_one_datagram(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	int fd = connected_datagram();
+	struct leat_handle h = fake_handle(fd, 0);
+	struct sockaddr_in first = ipv4_address(1000), second = ipv4_address(2000);
+
+	CHECK_EQ(leat_sendto(fd, "ab", 2, MSG_MORE, (struct sockaddr *)&first, sizeof(first)), 2);
+	CHECK_EQ(leat_send(fd, "cd", 2, MSG_MORE), 2);
+	expect_nothing_sent(d, h);
+	/* Where the first went. */
+	CHECK_EQ(leat_sendto(fd, "ef", 2, 0, (struct sockaddr *)&second, sizeof(second)), 2);
+	expect_sent(d, h, "abcdef", 1000);
+	CHECK_EQ(leat_send(fd, "gh", 2, 0), 2);
+	expect_sent(d, h, "gh", 0);
+	CHECK_EQ(leat_send(fd, "", 0, MSG_MORE), 0);
+	CHECK_EQ(leat_send(fd, "ij", 2, 0), 2);
+	expect_sent(d, h, "ij", 0);
+	leat_close(fd);
+	fake_stop(d);
+}
+
+static void a_cork_holds_pieces_until_it_is_drawn(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	int fd = connected_datagram();
+	struct leat_handle h = fake_handle(fd, 0);
+	int on = 1, off = 0, value = -1;
+	socklen_t length = sizeof(value);
+
+	CHECK_EQ(leat_getsockopt(fd, IPPROTO_UDP, UDP_CORK, &value, &length), 0);
+	CHECK_EQ(value, 0);
+	CHECK_EQ(leat_setsockopt(fd, IPPROTO_UDP, UDP_CORK, &on, sizeof(on)), 0);
+	CHECK_EQ(leat_getsockopt(fd, IPPROTO_UDP, UDP_CORK, &value, &length), 0);
+	CHECK_EQ(value, 1);
+	CHECK_EQ(leat_send(fd, "ab", 2, 0), 2);
+	CHECK_EQ(leat_send(fd, "cd", 2, 0), 2);
+	expect_nothing_sent(d, h);
+	CHECK_EQ(leat_setsockopt(fd, IPPROTO_UDP, UDP_CORK, &off, sizeof(off)), 0);
+	expect_sent(d, h, "abcd", 0);
+	CHECK_EQ(leat_setsockopt(fd, IPPROTO_UDP, UDP_CORK, &off, sizeof(off)), 0);
+	expect_nothing_sent(d, h);
+	CHECK_EQ(leat_setsockopt(fd, IPPROTO_UDP, UDP_CORK, &off, 2), -1);
+	CHECK_EQ(errno, EINVAL);
+	/* What waits when the socket is closed is forgotten. */
+	CHECK_EQ(leat_send(fd, "ef", 2, MSG_MORE), 2);
+	expect_nothing_sent(d, h);
+	leat_close(fd);
+	fake_stop(d);
+}
+
+static void pieces_that_are_too_much_are_dropped(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	int fd = connected_datagram();
+	struct leat_handle h = fake_handle(fd, 0);
+	static char bytes[40000];
+
+	CHECK_EQ(leat_send(fd, bytes, sizeof(bytes), MSG_MORE), -1); /* SO_SNDBUF is less */
+	CHECK_EQ(errno, EMSGSIZE);
+	CHECK_EQ(leat_send(fd, bytes, 4000, MSG_MORE), 4000);
+	CHECK_EQ(leat_send(fd, bytes, 4000, 0), -1);
+	CHECK_EQ(errno, EMSGSIZE);
+	CHECK_EQ(leat_send(fd, bytes, 1, MSG_MORE), 1);
+	CHECK_EQ(leat_send(fd, bytes, sizeof(bytes), MSG_MORE), sizeof(bytes));
+	CHECK_EQ(leat_send(fd, bytes, sizeof(bytes), MSG_MORE), -1);
+	CHECK_EQ(errno, EMSGSIZE);
+	CHECK_EQ(leat_send(fd, "y", 1, 0), 1);
+	expect_sent(d, h, "y", 0);
+	leat_close(fd);
+	fake_stop(d);
+}
+
+static void who_has_no_peer_may_not_begin_a_datagram(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	int fd = leat_socket(AF_INET, SOCK_DGRAM, 0);
+
+	CHECK_EQ(leat_send(fd, "ab", 2, MSG_MORE), -1);
+	CHECK_EQ(errno, EDESTADDRREQ);
+	leat_close(fd);
+	fake_stop(d);
+}
+
 TEST_SUITE(client_datagram)
 {
 	TEST(messages_keep_their_bounds_and_sender);
@@ -201,4 +314,8 @@ TEST_SUITE(client_datagram)
 	TEST(a_message_waits_for_enough_chunks);
 	TEST(an_error_comes_before_messages_and_once);
 	TEST(all_workers_of_a_bound_socket_are_read_in_turn);
+	TEST(pieces_go_as_one_datagram);
+	TEST(a_cork_holds_pieces_until_it_is_drawn);
+	TEST(pieces_that_are_too_much_are_dropped);
+	TEST(who_has_no_peer_may_not_begin_a_datagram);
 }

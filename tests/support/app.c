@@ -28,6 +28,8 @@ void app_init(struct app *a, struct host *h, void *base)
 	a->slots = (void *)(a->base + r->slot_offset);
 	a->rx_link = (void *)(a->base + r->rx_link_offset);
 	a->tx_link = (void *)(a->base + r->tx_link_offset);
+	a->rx_urgent = (void *)(a->base + r->rx_urgent_offset);
+	a->tx_urgent = (void *)(a->base + r->tx_urgent_offset);
 	a->chunks = a->base + r->chunk_offset;
 }
 
@@ -459,6 +461,18 @@ uint32_t app_write(struct app_sock *s, const void *data, uint32_t length)
 	return done;
 }
 
+uint32_t app_write_urgent(struct app_sock *s, const void *data, uint32_t length)
+{
+	struct leat_sqe sqe = {.op = LEAT_OP_URGENT};
+	uint32_t done;
+
+	CHECK_EQ(sock_call(s, &sqe), 0);
+	done = tx_place(s, data, length);
+	s->app->tx_urgent[s->handle.slot] = s->tx_tail + done;
+	tx_publish(s, done);
+	return done;
+}
+
 uint32_t app_write_pattern(struct app_sock *s, uint32_t length)
 {
 	uint8_t bytes[4096];
@@ -475,6 +489,22 @@ uint32_t app_write_pattern(struct app_sock *s, uint32_t length)
 			break;
 	}
 	return total;
+}
+
+int64_t app_mark(const struct app_sock *s)
+{
+	const struct leat_urgent *u = &s->app->rx_urgent[s->handle.slot];
+
+	if (!app_has(s, LEAT_EV_PRI) || u->mark < s->rx_head)
+		return -1;
+	return (int64_t)(u->mark - s->rx_head);
+}
+
+uint64_t app_hole(const struct app_sock *s)
+{
+	const struct leat_urgent *u = &s->app->rx_urgent[s->handle.slot];
+
+	return app_has(s, LEAT_EV_PRI) && u->skip_to > s->rx_head ? u->skip_to - s->rx_head : 0;
 }
 
 uint64_t app_readable(const struct app_sock *s)

@@ -39,6 +39,8 @@ struct app {
 	struct leat_slot *slots;
 	uint32_t *rx_link;
 	uint32_t *tx_link;
+	struct leat_urgent *rx_urgent; /* by slot, as ... */
+	uint64_t *tx_urgent;
 	uint8_t *chunks;
 	struct app_channel channel[APP_CONTEXTS][APP_WORKERS];
 	uint64_t next_user_data;
@@ -118,8 +120,14 @@ bool app_claim(struct app *a, const struct leat_cqe *cqe, uint16_t context, stru
 /* How many bytes were taken: less than length when limit or chunks are used up.  The worker is
  * told; poll it. */
 uint32_t app_write(struct app_sock *s, const void *data, uint32_t length);
+/* The same, the last byte urgent (MSG_OOB). */
+uint32_t app_write_urgent(struct app_sock *s, const void *data, uint32_t length);
 /* Continues the pattern at the stream's offset. */
 uint32_t app_write_pattern(struct app_sock *s, uint32_t length);
+/* How far before the last urgent byte the application is; -1: there is none, or it was passed. */
+int64_t app_mark(const struct app_sock *s);
+/* How many bytes the worker says are no data any more. */
+uint64_t app_hole(const struct app_sock *s);
 /* How many bytes there are to read. */
 uint64_t app_readable(const struct app_sock *s);
 /* How many bytes it got. */

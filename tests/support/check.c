@@ -215,6 +215,7 @@ static uint64_t field_value(const struct seen *s, enum check_field field, const 
 		FIELD(TCP_ACK, s->tcp.ack);
 		FIELD(TCP_FLAGS, s->tcp.flags & ~TH_PUSH);
 		FIELD(TCP_WINDOW, s->tcp.window);
+		FIELD(TCP_URGENT, s->tcp.flags & TH_URG ? s->tcp.urgent : 0);
 		FIELD(TCP_MSS, s->tcp.mss);
 		FIELD(TCP_WINDOW_SCALE, (int64_t)s->tcp.window_scale);
 		FIELD(TCP_HAS_TIMESTAMP, s->tcp.has_timestamp);

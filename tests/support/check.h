@@ -67,6 +67,7 @@ enum check_field {
 	CHECK_TCP_FLAGS,
 	CHECK_TCP_FLAGS_SET,
 	CHECK_TCP_WINDOW,
+	CHECK_TCP_URGENT,
 	CHECK_TCP_MSS,
 	CHECK_TCP_WINDOW_SCALE,
 	CHECK_TCP_HAS_TIMESTAMP,
@@ -109,8 +110,10 @@ struct check {
 /* Exactly these flags, PSH aside. */
 #define TCP_FLAGS_ARE(n) IS(TCP_FLAGS, n)
 /* At least these flags. */
-#define TCP_FLAGS_HAVE(n)      IS(TCP_FLAGS_SET, n)
-#define TCP_WINDOW_IS(n)       IS(TCP_WINDOW, n)
+#define TCP_FLAGS_HAVE(n) IS(TCP_FLAGS_SET, n)
+#define TCP_WINDOW_IS(n)  IS(TCP_WINDOW, n)
+/* The urgent pointer; 0: no URG. */
+#define TCP_URGENT_IS(n)       IS(TCP_URGENT, n)
 #define TCP_MSS_IS(n)          IS(TCP_MSS, n) /* 0: no such option */
 #define TCP_WINDOW_SCALE_IS(n) IS(TCP_WINDOW_SCALE, (int64_t)(n)) /* -1: no such option */
 #define TCP_HAS_TIMESTAMP(yes) IS(TCP_HAS_TIMESTAMP, yes)

@@ -524,6 +524,78 @@ static void sequence_numbers_and_time_wrap(void)
 	end();
 }
 
+/* ---- bounded work ---------------------------------------------------------------------- */
+
+enum { MANY = 10000 }; /* records of a byte each */
+
+static void begin_with_many(void)
+{
+	begin_with(2 * MANY, 0xfffff000u);
+	for (uint32_t i = 0; i < MANY; i++)
+		CHECK(flight_sent(&f, &pool, nxt + i, nxt + i + 1, una, i));
+	nxt += MANY;
+	check_sane();
+}
+
+static void blocks_that_go_up_are_found_from_where_the_last_one_was(void)
+{
+	begin_with_many();
+	for (uint32_t i = 1; i < MANY; i += 2) {
+		delivery_begin(MANY);
+		flight_sack(&f, &pool, una + i, una + i + 1, &d);
+		CHECK_EQ(d.sacked_bytes, 1);
+		CHECK(d.walked <= 4);
+	}
+	check_sane();
+	end();
+}
+
+static void one_ack_makes_so_many_records_be_visited(void)
+{
+	begin_with_many();
+	delivery_begin(MANY);
+	for (uint32_t block = 0; block < 4; block++)
+		flight_sack(&f, &pool, una + MANY - 100 * (4 - block), nxt, &d);
+	CHECK(d.walked <= FLIGHT_WALK_MAX + 4);
+	CHECK_EQ(d.sacked_bytes, 0); /* not that far yet */
+	check_sane();
+	end();
+}
+
+static void a_block_said_again_is_reached_in_the_end(void)
+{
+	uint32_t acks = 0;
+
+	begin_with_many();
+	do {
+		sack(MANY - 100, MANY, MANY);
+		CHECK(++acks <= MANY / FLIGHT_WALK_MAX + 2);
+	} while (f.sacked_bytes < 100);
+	sack(1, 2, MANY); /* a low one is found from the beginning ... */
+	CHECK(d.walked <= 4);
+	sack(MANY - 90, MANY, MANY); /* ... while the place of the high ones is kept */
+	CHECK_EQ(f.sacked_bytes, 101);
+	CHECK(d.walked <= 4);
+	end();
+}
+
+static void what_is_lost_is_found_from_where_the_last_one_was(void)
+{
+	begin_with_many();
+	flight_mark_lost(&f, &pool, index_at(MANY - 1));
+	CHECK_EQ(flight_next_lost(&f, &pool), index_at(MANY - 1));
+	flight_mark_lost(&f, &pool, index_at(MANY / 2)); /* below it */
+	CHECK_EQ(flight_next_lost(&f, &pool), index_at(MANY / 2));
+	flight_resent(&f, &pool, index_at(MANY / 2), 1, una, MANY);
+	CHECK_EQ(flight_next_lost(&f, &pool), index_at(MANY - 1));
+	flight_resent(&f, &pool, index_at(MANY - 1), 1, una, MANY);
+	CHECK_EQ(flight_next_lost(&f, &pool), FLIGHT_NONE);
+	flight_mark_lost(&f, &pool, index_at(0)); /* and lost once more */
+	CHECK_EQ(flight_next_lost(&f, &pool), index_at(0));
+	check_sane();
+	end();
+}
+
 /* ---- against a plain array of bytes ------------------------------------------------------ */
 
 enum { SPAN = 4000 };
@@ -540,6 +612,16 @@ static uint32_t model_count(const struct model *m, uint32_t mask)
 	for (uint32_t i = m->una; i < m->nxt; i++)
 		count += (m->state[i] & mask) != 0;
 	return count;
+}
+
+/* The first byte that is lost and not sent again; nxt: there is none. */
+static uint32_t model_next_lost(const struct model *m)
+{
+	uint32_t i = m->una;
+
+	while (i < m->nxt && (m->state[i] & (FLIGHT_LOST | FLIGHT_RESENT)) != FLIGHT_LOST)
+		i++;
+	return i;
 }
 
 static void model_agrees(const struct model *m)
@@ -600,8 +682,10 @@ static void random_step(struct model *m, struct random *random, uint32_t base, u
 		return;
 	default:
 		index = flight_next_lost(&f, &pool);
+		CHECK_EQ(index == FLIGHT_NONE, model_next_lost(m) == m->nxt);
 		if (index == FLIGHT_NONE)
 			return;
+		CHECK_EQ(flight_at(&pool, index)->seq - base, model_next_lost(m));
 		low = flight_at(&pool, index)->seq - base;
 		high = RTE_MIN(flight_at(&pool, index)->end - base,
 			       low + 1 + (uint32_t)(random_next(random) % 40));
@@ -693,6 +777,10 @@ TEST_SUITE(flight)
 	TEST(one_connection_gets_so_many_records);
 	TEST(a_pool_that_runs_low_is_for_those_that_have_few);
 	TEST(sequence_numbers_and_time_wrap);
+	TEST(blocks_that_go_up_are_found_from_where_the_last_one_was);
+	TEST(one_ack_makes_so_many_records_be_visited);
+	TEST(a_block_said_again_is_reached_in_the_end);
+	TEST(what_is_lost_is_found_from_where_the_last_one_was);
 	TEST(random_operations_agree_with_an_array_of_bytes);
 	TEST(random_operations_with_few_records_stay_sane);
 }

@@ -8,7 +8,7 @@
 #define RTT_US  40000u
 #define START   0x40000000u /* when the first record is sent */
 #define WINDOW  (RTT_US / 4)
-#define RECORDS 64
+#define RECORDS 16384 /* a quarter is for those with few */
 
 static struct flight f;
 static struct flight_pool pool;
@@ -401,6 +401,27 @@ static void lost_once_is_not_lost_again_before_it_is_resent(void)
 	end();
 }
 
+/* Each walk takes a part of a long list, and asks to be called again soon. */
+static void a_long_list_is_walked_in_parts(void)
+{
+	uint32_t segments = 2 * FLIGHT_WALK_MAX + 10;
+
+	begin();
+	send(segments, START, 1);
+	while (f.sacked_bytes == 0) /* which is found in parts, too */
+		sack(segments - 1, segments, START + 10 * RTT_US);
+	CHECK_EQ(detect(START + 20 * RTT_US), 1);
+	CHECK_EQ(lost(), FLIGHT_WALK_MAX * MSS);
+	CHECK_EQ(detect(START + 20 * RTT_US), 1);
+	CHECK_EQ(lost(), 2 * FLIGHT_WALK_MAX * MSS);
+	una += (FLIGHT_WALK_MAX + 10) * MSS; /* the place in the list stays */
+	flight_ack(&f, &pool, una, &d);
+	CHECK_EQ(detect(START + 20 * RTT_US), 1); /* of the first part nothing is known now */
+	CHECK_EQ(lost(), (FLIGHT_WALK_MAX - 1) * MSS);
+	CHECK_EQ(detect(START + 20 * RTT_US), 0); /* what is left is walked in one go */
+	end();
+}
+
 static void time_wraps(void)
 {
 	uint32_t start_us = 0u - RTT_US / 2;
@@ -458,6 +479,7 @@ TEST_SUITE(rack)
 	TEST(a_lost_retransmission_is_found);
 	TEST(a_resent_one_behind_newer_ones_is_found);
 	TEST(lost_once_is_not_lost_again_before_it_is_resent);
+	TEST(a_long_list_is_walked_in_parts);
 	TEST(time_wraps);
 	TEST(a_timeout_takes_the_first_and_what_is_overdue);
 }

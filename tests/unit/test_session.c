@@ -40,7 +40,9 @@ static void parts_of_a_region_do_not_overlap(void)
 	CHECK(r->slot_offset >= r->channel_offset + r->channel_stride * 3 * config.contexts);
 	CHECK(r->rx_link_offset >= r->slot_offset + sizeof(struct leat_slot) * 300);
 	CHECK(r->tx_link_offset >= r->rx_link_offset + sizeof(uint32_t) * 150);
-	CHECK(r->lock_offset >= r->tx_link_offset + sizeof(uint32_t) * 150);
+	CHECK(r->rx_urgent_offset >= r->tx_link_offset + sizeof(uint32_t) * 150);
+	CHECK(r->tx_urgent_offset >= r->rx_urgent_offset + sizeof(struct leat_urgent) * 300);
+	CHECK(r->lock_offset >= r->tx_urgent_offset + sizeof(uint64_t) * 300);
 	CHECK(r->chunk_offset >= r->lock_offset + LEAT_LOCKS_BYTES);
 	CHECK(r->size_bytes >= r->chunk_offset + ((uint64_t)150 << r->chunk_shift));
 	CHECK_EQ(r->chunk_offset % (1u << r->chunk_shift), 0);

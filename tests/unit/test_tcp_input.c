@@ -41,16 +41,22 @@ static void text_in_order_is_delivered_and_acknowledged(void)
 	end();
 }
 
+/* Over the quick start; no ACK is owed. */
+static void receive_for_a_while(void)
+{
+	for (int i = 0; i < 40; i++) {
+		peer_send_pattern(&peer, 1460);
+		app_read_pattern(&s, 1460);
+	}
+	host_advance_ms(h, 100);
+	host_drain(h);
+}
+
 /* Section 3.8.6.3: at least every second full segment at once, the rest within 500 ms. */
 static void acks_are_delayed_but_not_for_long(void)
 {
 	begin();
-	for (int i = 0; i < 40; i++) { /* over the quick start */
-		peer_send_pattern(&peer, 1460);
-		app_read_pattern(&s, 1460);
-	}
-	host_advance_ms(h, 1000);
-	host_drain(h);
+	receive_for_a_while();
 
 	peer_send_pattern(&peer, 1460);
 	HOST_EXPECT_NOTHING(h);
@@ -63,6 +69,48 @@ static void acks_are_delayed_but_not_for_long(void)
 	PEER_EXPECT(&peer, TCP_ACK_IS(peer.seq));
 	host_advance_ms(h, 1000);
 	HOST_EXPECT_NOTHING(h);
+	end();
+}
+
+/* The peer's timeout ran out, or it begins anew: its window is one segment. */
+static void after_a_pause_full_segments_are_acknowledged_at_once(void)
+{
+	begin();
+	receive_for_a_while();
+	host_advance_ms(h, RTO_MIN_MS);
+	peer_send_pattern(&peer, 1460);
+	PEER_EXPECT(&peer, TCP_ACK_IS(peer.seq));
+	peer_send_pattern(&peer, 1460);
+	PEER_EXPECT(&peer, TCP_ACK_IS(peer.seq));
+	end();
+}
+
+/* A request after a pause: its ACK rides on the answer. */
+static void after_a_pause_a_short_segment_is_not(void)
+{
+	begin();
+	receive_for_a_while();
+	host_advance_ms(h, 10 * RTO_MIN_MS);
+	peer_send_pattern(&peer, 100);
+	HOST_EXPECT_NOTHING(h);
+	host_advance_ms(h, 100);
+	PEER_EXPECT(&peer, TCP_ACK_IS(peer.seq));
+	end();
+}
+
+static void after_a_gap_was_filled_acks_are_not_delayed(void)
+{
+	begin();
+	receive_for_a_while();
+	peer_inject_pattern(&peer, peer.seq + 1000, 1000);
+	host_poll(h);
+	PEER_EXPECT(&peer, TCP_ACK_IS(peer.seq));
+	peer_send_pattern(&peer, 1000);
+	peer.seq += 1000;
+	PEER_EXPECT(&peer, TCP_ACK_IS(peer.seq));
+	peer_send_pattern(&peer, 1000);
+	PEER_EXPECT(&peer, TCP_ACK_IS(peer.seq));
+	app_read_pattern(&s, UINT32_MAX);
 	end();
 }
 
@@ -453,10 +501,7 @@ static void the_right_timestamp_is_echoed(void)
 	uint32_t first;
 
 	begin_with(true);
-	for (int i = 0; i < 40; i++)
-		peer_send_pattern(&peer, 1460);
-	host_advance_ms(h, 1000);
-	host_drain(h);
+	receive_for_a_while();
 	first = (uint32_t)(clock_us / 1000) + peer.ts_offset;
 	peer_send_pattern(&peer, 1460); /* its ACK is delayed */
 	host_advance_ms(h, 20);
@@ -569,6 +614,9 @@ TEST_SUITE(tcp_input)
 {
 	TEST(text_in_order_is_delivered_and_acknowledged);
 	TEST(acks_are_delayed_but_not_for_long);
+	TEST(after_a_pause_full_segments_are_acknowledged_at_once);
+	TEST(after_a_pause_a_short_segment_is_not);
+	TEST(after_a_gap_was_filled_acks_are_not_delayed);
 	TEST(an_ack_rides_on_data);
 	TEST(a_gap_is_acknowledged_at_once_and_filled);
 	TEST(overlapping_text_is_delivered_once);

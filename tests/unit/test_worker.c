@@ -272,6 +272,23 @@ static void sleeps_only_after_its_idle_time(void)
 	host_end(h);
 }
 
+/* What would wake it cannot be waited for: too short a sleep saves nothing. */
+static void without_a_descriptor_it_sleeps_later(void)
+{
+	struct host *h = sleeper(100);
+
+	host_settle(h);
+	clock_us += 100;
+	host_poll(h);
+	CHECK(worker_should_sleep(h->w));
+	worker_sleep(h->w, 1000); /* it sees that the port has none */
+	CHECK(!worker_should_sleep(h->w));
+	clock_us += 300;
+	host_poll(h);
+	CHECK(worker_should_sleep(h->w));
+	host_end(h);
+}
+
 static void never_sleeps_when_told_so(void)
 {
 	struct host *h = sleeper(0);
@@ -371,6 +388,7 @@ TEST_SUITE(worker)
 	TEST(a_full_steering_ring_drops_and_counts);
 	TEST(a_broken_packet_dies_where_it_was_received);
 	TEST(sleeps_only_after_its_idle_time);
+	TEST(without_a_descriptor_it_sleeps_later);
 	TEST(never_sleeps_when_told_so);
 	TEST(does_not_sleep_past_work_that_waits);
 	TEST(a_bell_ends_the_sleep);
