@@ -226,6 +226,24 @@ def test_udp_out():
               f"port unreachable is told: {application.output()}")
 
 
+def test_udp_out_in_pieces():
+    """MSG_MORE and UDP_CORK make one datagram of many."""
+    with Lab() as lab:
+        peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        peer.bind((KERNEL, PORT))
+        peer.settimeout(5)
+        application = lab.program("dialogue", "-u", KERNEL, PORT, stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE)
+        application.stdin.write(b"more ab\nmore cd\nsend ef\nsend gh\n"
+                                b"cork 1\nsend ij\nmore kl\ncork 0\nsend mn\n")
+        application.stdin.flush()
+        for expected in (b"abcdef", b"gh", b"ijkl", b"mn"):
+            check_equal(peer.recv(65536), expected, "a datagram")
+        application.stdin.close()
+        application.finish()
+        peer.close()
+
+
 def test_udp_to_nobody_is_unreachable():
     with Lab() as lab:
         client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

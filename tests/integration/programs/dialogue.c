@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dialogue ADDR PORT: connects; dialogue -l ADDR PORT: accepts one connection.  Then does with its
- * socket, which does not block, what each line of its input says, and answers with one line:
+ * dialogue ADDR PORT: connects; dialogue -l ADDR PORT: accepts one connection; dialogue -u ADDR
+ * PORT: has a datagram socket with that peer.  Then does with its socket, which does not block, what
+ * each line of its input says, and answers with one line:
  *
  *	send WORD       with flags 0             ->  how many bytes
+ *	more WORD       with MSG_MORE            ->  how many bytes
  *	urgent WORD     with MSG_OOB             ->  how many bytes
  *	receive         up to 100000 bytes       ->  =BYTES, or the error's name
  *	take            with MSG_OOB             ->  =BYTES, or the error's name
  *	inline 0|1      SO_OOBINLINE             ->  0
+ *	cork 0|1        UDP_CORK                 ->  0
  *	state           FIONREAD, SIOCATMARK, poll for POLLIN and POLLPRI
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <leat/leat.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,14 +28,16 @@ static char bytes[100000];
 static int open_socket(int argc, char **argv)
 {
 	bool listens = argc > 1 && strcmp(argv[1], "-l") == 0;
+	bool datagrams = argc > 1 && strcmp(argv[1], "-u") == 0;
 	struct sockaddr_in address = {.sin_family = AF_INET};
+	int options = listens || datagrams;
 	int fd;
 
-	argv += listens;
-	if (argc != 3 + listens || inet_pton(AF_INET, argv[1], &address.sin_addr) != 1)
+	argv += options;
+	if (argc != 3 + options || inet_pton(AF_INET, argv[1], &address.sin_addr) != 1)
 		return -1;
 	address.sin_port = htons((uint16_t)atoi(argv[2]));
-	fd = leat_socket(AF_INET, SOCK_STREAM, 0);
+	fd = leat_socket(AF_INET, datagrams ? SOCK_DGRAM : SOCK_STREAM, 0);
 	if (!listens)
 		return leat_connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 ? fd
 											   : -1;
@@ -77,6 +83,8 @@ static void answer(int fd, const char *verb, const char *word)
 
 	if (strcmp(verb, "send") == 0)
 		show_number(leat_send(fd, word, strlen(word), 0));
+	else if (strcmp(verb, "more") == 0)
+		show_number(leat_send(fd, word, strlen(word), MSG_MORE));
 	else if (strcmp(verb, "urgent") == 0)
 		show_number(leat_send(fd, word, strlen(word), MSG_OOB));
 	else if (strcmp(verb, "receive") == 0)
@@ -85,6 +93,8 @@ static void answer(int fd, const char *verb, const char *word)
 		receive(fd, MSG_OOB);
 	else if (strcmp(verb, "inline") == 0)
 		show_number(leat_setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)));
+	else if (strcmp(verb, "cork") == 0)
+		show_number(leat_setsockopt(fd, IPPROTO_UDP, UDP_CORK, &on, sizeof(on)));
 	else if (strcmp(verb, "state") == 0)
 		show_state(fd);
 	else
