@@ -59,13 +59,14 @@ void tcp_mtu_init(const struct worker *w, struct tcp_sock *tp)
 	tcp_update_mss(tp);
 }
 
-/* What is in flight as a probe goes on as ordinary data. */
+/* What is in flight as a probe, or as parts of one, goes on as ordinary data. */
 static void forget_probe(struct worker *w, struct tcp_sock *tp)
 {
-	uint32_t index = flight_mtu_probe(&tp->flight, &w->tcp->flights);
+	struct flight_pool *pool = &w->tcp->flights;
+	uint32_t index;
 
-	if (index != FLIGHT_NONE)
-		flight_at(&w->tcp->flights, index)->flags &= ~(uint32_t)FLIGHT_MTU_PROBE;
+	while ((index = flight_mtu_probe(&tp->flight, pool)) != FLIGHT_NONE)
+		flight_at(pool, index)->flags &= ~(uint32_t)FLIGHT_MTU_PROBE;
 	plpmtud_probe_inconclusive(&tp->plpmtud);
 }
 
@@ -108,25 +109,34 @@ void tcp_mtu_probe_sent(struct worker *w, struct tcp_sock *tp, uint32_t payload_
 	plpmtud_probe_sent(&tp->plpmtud, (uint16_t)(payload_bytes + header_bytes(tp)));
 }
 
-bool tcp_mtu_probe_is_lost(struct worker *w, struct tcp_sock *tp, uint64_t lost_bytes)
+static bool is_lost_alone(const struct worker *w, const struct tcp_sock *tp, uint64_t lost_bytes)
 {
 	uint32_t index = flight_mtu_probe(&tp->flight, &w->tcp->flights);
-	struct flight_record *r;
+	const struct flight_record *r;
 
-	if (index == FLIGHT_NONE)
+	if (index == FLIGHT_NONE || tp->recovery >= RECOVERY_FAST)
 		return false;
 	r = flight_at(&w->tcp->flights, index);
-	if (!(r->flags & FLIGHT_LOST))
-		return false;
-	if (r->end - r->seq != lost_bytes || tp->recovery >= RECOVERY_FAST) {
-		forget_probe(w, tp); /* RFC 4821 section 7.6.4: inconclusive */
-		return false;
+	return r->flags & FLIGHT_LOST && r->end - r->seq == lost_bytes;
+}
+
+bool tcp_mtu_probe_is_lost(struct worker *w, struct tcp_sock *tp, uint64_t lost_bytes)
+{
+	bool alone = is_lost_alone(w, tp, lost_bytes);
+
+	if (alone) {
+		tp->flight.lost -= lost_bytes; /* the path's rate has nothing to do with it */
+		worker_count(w, CNT_tcp_mtu_probe_lost);
+		plpmtud_probe_lost(&tp->plpmtud, now_minute(w));
 	}
-	r->flags &= ~(uint32_t)FLIGHT_MTU_PROBE;
-	tp->flight.lost -= lost_bytes; /* the path's rate has nothing to do with it */
-	worker_count(w, CNT_tcp_mtu_probe_lost);
-	plpmtud_probe_lost(&tp->plpmtud, now_minute(w));
-	return true;
+	forget_probe(w, tp); /* else RFC 4821 section 7.6.4: inconclusive */
+	return alone;
+}
+
+void tcp_mtu_resent(struct worker *w, struct tcp_sock *tp, uint32_t index)
+{
+	if (flight_at(&w->tcp->flights, index)->flags & FLIGHT_MTU_PROBE)
+		forget_probe(w, tp);
 }
 
 /* ---- what arrived, what did not --------------------------------------------------- */

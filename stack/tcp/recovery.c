@@ -92,6 +92,8 @@ static void recovery_undo(struct worker *w, struct tcp_sock *tp)
 
 void tcp_recovery_resent(struct worker *w, struct tcp_sock *tp, uint32_t index, uint32_t length)
 {
+	if (unlikely(tp->plpmtud.probe != 0))
+		tcp_mtu_resent(w, tp, index);
 	flight_resent(&tp->flight, &w->tcp->flights, index, length, tp->snd_una,
 		      (uint32_t)w->now_us);
 	worker_count(w, CNT_tcp_retransmit);

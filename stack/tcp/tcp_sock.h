@@ -440,6 +440,8 @@ void tcp_mtu_probe_sent(struct worker *w, struct tcp_sock *tp, uint32_t payload_
 /* So many bytes were found lost just now: was it the probe, and nothing else?  That is no
  * congestion (RFC 4821 section 7.6.2). */
 bool tcp_mtu_probe_is_lost(struct worker *w, struct tcp_sock *tp, uint64_t lost_bytes);
+/* This record goes again: if it is the probe, what arrives tells nothing. */
+void tcp_mtu_resent(struct worker *w, struct tcp_sock *tp, uint32_t index);
 /* An ACK delivered something. */
 void tcp_mtu_ack(struct worker *w, struct tcp_sock *tp, const struct flight_delivery *d);
 /* Does plpmtud learn from an ACK?  Not in the ordinary case, when full packets arrive. */

@@ -422,6 +422,38 @@ static void a_probe_whose_data_is_lost_again_is_congestion(void)
 	end();
 }
 
+/* The loss probe (RFC 8985) sends the end of it again, for nothing came behind it. */
+static void a_probe_that_went_twice_says_nothing(void)
+{
+	struct host_config config = host_config_default();
+
+	config.worker.mtu_probing = MTU_PROBING_ALWAYS;
+	begin_with(&config, true, false);
+	app_write_pattern(&s, 60 * mss);
+	host_settle(h);
+	host_drain(h);
+	host_advance_ms(h, RTT_MS);
+	peer.window = (uint16_t)(9 * mss + 1460); /* the probe fills it */
+	ack(1);
+	PEER_EXPECT(&peer, TCP_SEQ_IS(probe_start()), PAYLOAD_IS(1460));
+	HOST_EXPECT_NOTHING(h);
+	peer.window = 1460;
+	ack(10);
+	CHECK_EQ(tcp()->plpmtud.probe, 1500);
+	host_advance_ms(h, 3 * RTT_MS);
+	CHECK_EQ(count_of(CNT_tcp_loss_probe), 1);
+	CHECK_EQ(count_of(CNT_tcp_rto), 0);
+	PEER_EXPECT(&peer, TCP_SEQ_IS(probe_start() + 1460 - mss), PAYLOAD_IS(mss));
+	CHECK_EQ(tcp()->plpmtud.probe, 0);
+	peer.window = 65535;
+	acknowledge(behind(0), 0, 0);
+	CHECK_EQ(count_of(CNT_tcp_mtu_probe_acked), 0);
+	host_settle(h);
+	CHECK_EQ(count_of(CNT_tcp_mtu_probe), 2); /* it is asked once more */
+	host_drain(h);
+	end();
+}
+
 /* RFC 8899 section 4.6: what a router says of the probe saves the wait for its loss. */
 static void a_message_about_the_probe_ends_it(void)
 {
@@ -658,6 +690,7 @@ TEST_SUITE(tcp_pmtud)
 	TEST(without_sack_a_lost_probe_is_no_congestion_either);
 	TEST(a_probe_lost_among_others_is_congestion);
 	TEST(a_probe_whose_data_is_lost_again_is_congestion);
+	TEST(a_probe_that_went_twice_says_nothing);
 	TEST(a_message_about_the_probe_ends_it);
 	TEST(a_probe_waits_until_there_is_enough_to_send);
 	TEST(a_peer_with_a_small_window_is_not_probed);
