@@ -6,6 +6,7 @@
  * ever has the one.
  */
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -279,7 +280,7 @@ static int stream_connect_outcome(struct socket *so)
 	return error != 0 ? error : -ECONNABORTED;
 }
 
-static int stream_connect(struct socket *so, const struct leat_addr *addr)
+static int stream_connect(struct socket *so, const struct leat_addr *addr, bool wait)
 {
 	int64_t deadline_us = deadline_after(so->send_timeout_us);
 	struct leat_sqe sqe = {.op = LEAT_OP_CONNECT, .addr = *addr};
@@ -304,7 +305,7 @@ static int stream_connect(struct socket *so, const struct leat_addr *addr)
 	} else {
 		r = stream_connect_outcome(so);
 	}
-	if ((r != -EINPROGRESS && r != -EALREADY) || socket_has(so, SOCKET_NONBLOCK))
+	if ((r != -EINPROGRESS && r != -EALREADY) || !wait)
 		return r;
 	r = socket_wait(so, stream_is_decided, 0, deadline_us);
 	if (r == -EAGAIN)
@@ -314,5 +315,18 @@ static int stream_connect(struct socket *so, const struct leat_addr *addr)
 
 int socket_connect(struct socket *so, const struct leat_addr *addr)
 {
-	return so->type == SOCK_STREAM ? stream_connect(so, addr) : datagram_connect(so, addr);
+	return so->type == SOCK_STREAM ? stream_connect(so, addr, !socket_has(so, SOCKET_NONBLOCK))
+				       : datagram_connect(so, addr);
+}
+
+int socket_fast_open(struct socket *so, const struct leat_addr *addr, bool wait)
+{
+	int on = 1;
+	int r = 0;
+
+	if (so->type != SOCK_STREAM)
+		return -EOPNOTSUPP;
+	if (!socket_has(so, SOCKET_LISTENING | SOCKET_CONNECTING | SOCKET_CONNECTED))
+		r = socket_set_option(so, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on, sizeof(on));
+	return r != 0 ? r : stream_connect(so, addr, wait);
 }

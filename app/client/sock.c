@@ -9,7 +9,8 @@
 #include "socket.h"
 
 #define SOCKET_TYPE_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
-#define SEND_FLAGS        (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE | MSG_EOR | MSG_CONFIRM | MSG_OOB)
+#define SEND_FLAGS \
+	(MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE | MSG_EOR | MSG_CONFIRM | MSG_OOB | MSG_FASTOPEN)
 #define RECEIVE_FLAGS                                                                          \
 	(MSG_PEEK | MSG_DONTWAIT | MSG_WAITALL | MSG_TRUNC | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC | \
 	 MSG_OOB)
@@ -192,6 +193,20 @@ int leat_shutdown(int fd, int how)
 
 /* ---- Send --------------------------------------------------------------- */
 
+/* MSG_FASTOPEN: connects with what is to be sent. */
+static int fast_open_sockaddr(struct socket *so, const struct msghdr *msg, int flags)
+{
+	struct leat_addr address;
+	int r = addr_from_sockaddr(&address, msg->msg_name, msg->msg_namelen);
+
+	if (r != 0)
+		return r;
+	if (address.family != so->family)
+		return address.family == AF_UNSPEC ? -EOPNOTSUPP : -EAFNOSUPPORT;
+	return socket_fast_open(so, &address,
+				!(flags & MSG_DONTWAIT) && !socket_has(so, SOCKET_NONBLOCK));
+}
+
 static ssize_t socket_send(int fd, const struct msghdr *msg, int flags)
 {
 	struct socket *so = socket_of(fd);
@@ -207,6 +222,8 @@ static ssize_t socket_send(int fd, const struct msghdr *msg, int flags)
 		if (r == 0 && t.addr.family != so->family)
 			r = -EAFNOSUPPORT;
 	}
+	if (r == 0 && flags & MSG_FASTOPEN)
+		r = fast_open_sockaddr(so, msg, flags);
 	if (r == 0)
 		r = so->type == SOCK_STREAM ? stream_send(so, &t) : datagram_send(so, &t);
 	return socket_result(so, r);

@@ -218,6 +218,8 @@ int socket_bind(struct socket *so, const struct leat_addr *addr);
 int socket_bind_any(struct socket *so);
 int socket_listen(struct socket *so, int backlog);
 int socket_connect(struct socket *so, const struct leat_addr *addr);
+/* MSG_FASTOPEN: the same, but 0 at once when what is sent then goes with the SYN. */
+int socket_fast_open(struct socket *so, const struct leat_addr *addr, bool wait);
 /* Remembers an option for socks opened later; 0 or -ENOMEM. */
 int socket_log_option(struct socket *so, const struct leat_option *option);
 

@@ -52,6 +52,7 @@ enum option_type {
 	OPTION_CONGESTION,
 	OPTION_ECN,
 	OPTION_MTU_PROBING,
+	OPTION_FAST_OPEN,
 };
 
 struct option {
@@ -84,6 +85,7 @@ static const struct option leatd_options[] = {
 	{"congestion", OPTION_CONGESTION, IN(worker.congestion), 0, 0, 0},
 	{"ecn", OPTION_ECN, IN(worker.ecn), 0, 0, 0},
 	{"mtu_probing", OPTION_MTU_PROBING, IN(worker.mtu_probing), 0, 0, 0},
+	{"fast_open", OPTION_FAST_OPEN, IN(worker.fast_open), 0, 0, 0},
 	{"contexts", OPTION_U16, IN(session.contexts), 1, LEAT_MAX_CONTEXTS, 0},
 	{"queue_entries", OPTION_POWER, IN(session.queue_entries), 64, 65536, 0},
 	{"slots_per_worker", OPTION_U32, IN(session.slots_per_worker), 16, 1u << 24, 0},
@@ -424,6 +426,8 @@ static int set_option(struct reader *r, const struct item *item, const struct op
 		return set_parsed(r, item, value, target, parse_ecn);
 	case OPTION_MTU_PROBING:
 		return set_parsed(r, item, value, target, parse_mtu_probing);
+	case OPTION_FAST_OPEN:
+		return set_parsed(r, item, value, target, parse_fast_open);
 	}
 	return -EINVAL;
 }

@@ -76,18 +76,31 @@ int parse_congestion(const char *text, void *target, char *error, size_t error_b
 	return -EINVAL;
 }
 
-/* target: uint8_t, the number of text among count names; what: the names as an error shows them. */
-static int parse_name(const char *text, const char *const *names, uint8_t count, const char *what,
-		      void *target, char *error, size_t error_bytes)
+/* One of count words, kept as its uint8_t index. */
+static int parse_mode(const char *const *names, uint8_t count, const char *text, uint8_t *target,
+		      char *error, size_t error_bytes, const char *known)
 {
-	for (uint8_t i = 0; i < count; i++) {
-		if (strcmp(text, names[i]) == 0) {
-			*(uint8_t *)target = i;
+	for (uint8_t mode = 0; mode < count; mode++) {
+		if (strcmp(text, names[mode]) == 0) {
+			*target = mode;
 			return 0;
 		}
 	}
-	snprintf(error, error_bytes, "\"%s\" is not %s", text, what);
+	snprintf(error, error_bytes, "\"%s\" is not %s", text, known);
 	return -EINVAL;
+}
+
+int parse_fast_open(const char *text, void *target, char *error, size_t error_bytes)
+{
+	static const char *const names[] = {
+		[FAST_OPEN_OFF] = "off",
+		[FAST_OPEN_CLIENT] = "client",
+		[FAST_OPEN_SERVER] = "server",
+		[FAST_OPEN_BOTH] = "both",
+	};
+
+	return parse_mode(names, RTE_DIM(names), text, target, error, error_bytes,
+			  "off, client, server or both");
 }
 
 int parse_ecn(const char *text, void *target, char *error, size_t error_bytes)
@@ -98,8 +111,8 @@ int parse_ecn(const char *text, void *target, char *error, size_t error_bytes)
 		[ECN_OFF] = "off",
 	};
 
-	return parse_name(text, names, RTE_DIM(names), "accept, request or off", target, error,
-			  error_bytes);
+	return parse_mode(names, RTE_DIM(names), text, target, error, error_bytes,
+			  "accept, request or off");
 }
 
 int parse_mtu_probing(const char *text, void *target, char *error, size_t error_bytes)
@@ -110,6 +123,6 @@ int parse_mtu_probing(const char *text, void *target, char *error, size_t error_
 		[MTU_PROBING_OFF] = "off",
 	};
 
-	return parse_name(text, names, RTE_DIM(names), "blackhole, always or off", target, error,
-			  error_bytes);
+	return parse_mode(names, RTE_DIM(names), text, target, error, error_bytes,
+			  "blackhole, always or off");
 }

@@ -21,5 +21,7 @@ int parse_congestion(const char *text, void *target, char *error, size_t error_b
 int parse_ecn(const char *text, void *target, char *error, size_t error_bytes);
 /* ... uint8_t, enum mtu_probing */
 int parse_mtu_probing(const char *text, void *target, char *error, size_t error_bytes);
+/* ... uint8_t, enum fast_open_mode */
+int parse_fast_open(const char *text, void *target, char *error, size_t error_bytes);
 
 #endif

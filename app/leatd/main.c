@@ -82,9 +82,12 @@ static int workers_create(struct leatd *d)
 {
 	const struct worker_env env = {
 		.clock_us = tsc_clock_us, .random = random_bytes, .arg = &tsc_clock};
+	struct siphash_key fast_open_key;
 	unsigned lcore;
 	uint16_t id = 0;
 
+	/* A client's next SYN may arrive at another worker. */
+	random_bytes(NULL, &fast_open_key, sizeof(fast_open_key));
 	if (rte_lcore_count() > LEAT_MAX_WORKERS) {
 		leatd_log(ERR, "%u lcores; leatd uses at most %d, see EAL's option -l",
 			  rte_lcore_count(), LEAT_MAX_WORKERS);
@@ -97,6 +100,7 @@ static int workers_create(struct leatd *d)
 
 		config.id = id;
 		config.workers = d->workers;
+		config.fast_open_key = fast_open_key;
 		config.socket_id = (int)rte_lcore_to_socket_id(lcore);
 		d->worker[id] = worker_create(&config, &env);
 		if (d->worker[id] == NULL) {

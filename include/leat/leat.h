@@ -135,6 +135,10 @@ int leat_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags);
  * EHOSTUNREACH, ENETUNREACH, ECONNRESET, EADDRNOTAVAIL (no local port left), EAFNOSUPPORT, EINVAL
  * (addrlen too short), EOPNOTSUPP (listening), EINTR (the attempt goes on).  Blocks unless
  * O_NONBLOCK; a datagram socket only for one answer of leatd.
+ *
+ * With TCP_FASTOPEN_CONNECT, and a server that gave leatd a cookie before, it returns 0 at once: the
+ * connection begins with the first bytes sent, which go with its SYN, and what it would have failed
+ * with the next calls do.
  */
 int leat_connect(int fd, const struct sockaddr *addr, socklen_t addrlen);
 
@@ -147,8 +151,10 @@ int leat_connect(int fd, const struct sockaddr *addr, socklen_t addrlen);
  * flags: MSG_DONTWAIT, MSG_NOSIGNAL; MSG_MORE (stream: what does not fill a segment may wait for
  * what follows, up to 200 ms; datagram: it goes as one with what follows, when a piece comes without
  * MSG_MORE, and where the first piece was to go); MSG_OOB (stream: the last byte is urgent, once all
- * of them are in; RFC 6093 advises new programs against it); MSG_EOR and MSG_CONFIRM are accepted and
- * ignored.  leat_sendmsg ignores control data.  leat_write and leat_writev are send with flags 0.
+ * of them are in; RFC 6093 advises new programs against it); MSG_FASTOPEN (stream, not connected,
+ * with an address: leat_connect with TCP_FASTOPEN_CONNECT comes first, and may fail as it does;
+ * EOPNOTSUPP: leatd does no Fast Open as client); MSG_EOR and MSG_CONFIRM are accepted and ignored.
+ * leat_sendmsg ignores control data.  leat_write and leat_writev are send with flags 0.
  *
  * The bytes sent, or -1 with errno: EAGAIN (would block, or SO_SNDTIMEO passed), EINTR, EPIPE (shut
  * down for writing, or the connection is gone; stream sockets also raise SIGPIPE in the calling
@@ -223,7 +229,10 @@ int leat_close(int fd);
  * IPPROTO_TCP: TCP_NODELAY, TCP_CORK (held back for 200 ms at most), TCP_QUICKACK (for now, not
  * for good), TCP_MAXSEG, TCP_CONGESTION (a name: cubic, newreno or reno, dctcp, bbr; ENOENT:
  * unknown), TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT, TCP_SYNCNT, TCP_LINGER2,
- * TCP_DEFER_ACCEPT (up to 255 s), TCP_WINDOW_CLAMP, TCP_NOTSENT_LOWAT, TCP_INFO (read only).
+ * TCP_DEFER_ACCEPT (up to 255 s), TCP_WINDOW_CLAMP, TCP_NOTSENT_LOWAT, TCP_INFO (read only),
+ * TCP_FASTOPEN (how many connections of each worker may be in use before their handshake is over; 0,
+ * the default: none; needs leatd's fast_open = server or both) and TCP_FASTOPEN_CONNECT (see
+ * leat_connect; EOPNOTSUPP: leatd does no Fast Open as client), both before connect and accept.
  *
  * IPPROTO_IP: IP_TTL, IP_TOS (of stream sockets without ECN's two bits), IP_MTU_DISCOVER, IP_MTU
  * (read only, of connected sockets); of stream sockets also IP_RECVERR: unreachables that may pass

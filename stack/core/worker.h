@@ -66,6 +66,14 @@ enum mtu_probing {
 	MTU_PROBING_OFF,
 };
 
+/* TCP Fast Open (RFC 7413), a set; whether it is used an application says for each sock. */
+enum fast_open_mode {
+	FAST_OPEN_OFF = 0,
+	FAST_OPEN_CLIENT = 1,
+	FAST_OPEN_SERVER = 2,
+	FAST_OPEN_BOTH = FAST_OPEN_CLIENT | FAST_OPEN_SERVER,
+};
+
 struct worker_config {
 	uint16_t id; /* 0 .. workers - 1 */
 	uint16_t workers; /* in this stack */
@@ -85,6 +93,8 @@ struct worker_config {
 	const struct congestion_ops *congestion; /* default of TCP_CONGESTION; NULL: CUBIC */
 	uint8_t ecn; /* enum ecn_mode */
 	uint8_t mtu_probing; /* enum mtu_probing */
+	uint8_t fast_open; /* enum fast_open_mode */
+	struct siphash_key fast_open_key; /* of cookies, for all workers; 0: one of its own */
 	bool syn_cookies; /* TCP: when there is no room for a half-open connection */
 	uint32_t idle_us; /* sleep after so long without work; 0: never */
 	const char *name; /* unique prefix of pool names; NULL: "leat" */
@@ -96,8 +106,8 @@ struct worker_config {
 		.max_requests = 16384, .max_time_wait = 16384, .max_flight_records = 131072,      \
 		.mbufs = 16384, .mbuf_bytes = 2048, .rcvbuf_bytes = 1u << 20,                     \
 		.sndbuf_bytes = 1u << 20, .rcvbuf_max_bytes = 32u << 20,                          \
-		.sndbuf_max_bytes = 32u << 20, .copybreak_bytes = 256, .syn_cookies = true,       \
-		.idle_us = 0, .name = "leat",                                                     \
+		.sndbuf_max_bytes = 32u << 20, .copybreak_bytes = 256,                            \
+		.fast_open = FAST_OPEN_CLIENT, .syn_cookies = true, .idle_us = 0, .name = "leat", \
 	}
 
 /* Run on a worker's thread on behalf of another one. */

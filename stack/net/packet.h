@@ -34,11 +34,16 @@ struct tcp_segment {
 	bool has_timestamp;
 	bool sack_permitted;
 	uint8_t sack_count;
+	bool has_fastopen;
+	uint8_t cookie_bytes; /* of has_fastopen; 0: it asks for a cookie */
 	uint32_t ts_value;
 	uint32_t ts_echo;
-	struct {
-		uint32_t start, end;
-	} sack[4];
+	union {
+		struct {
+			uint32_t start, end;
+		} sack[4];
+		uint8_t cookie[16]; /* has_fastopen: in a SYN alone, which has no SACK blocks */
+	};
 };
 
 /* What sock_table holds for a flow: a tagged pointer. */

@@ -102,7 +102,7 @@ static void take_cumulative(struct worker *w, struct tcp_sock *tp, struct tcp_ac
 	tp->snd_una = a->segment->ack;
 	if (tp->snd_wnd != 0) /* a byte taken from a probe does not hasten the next one */
 		tp->backoff = 0;
-	tp->soft_error = 0;
+	tp->ics.inet.soft_error = 0;
 	tp->progress_ms = w->now_ms;
 	if (tcp_fin_is_acked(tp))
 		acked_bytes--;
@@ -291,11 +291,11 @@ void tcp_ack_take(struct worker *w, struct tcp_sock *tp, const struct tcp_segmen
 
 /* ---- the step ------------------------------------------------------------------ */
 
-/* In SYN-RECEIVED after a simultaneous open. */
+/* In SYN-RECEIVED, after a simultaneous open. */
 static enum counter ack_opens(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg)
 {
 	tcp_measure_syn(w, tp, seg);
-	tp->snd_una = tp->snd_nxt = seg->ack;
+	tcp_syn_acked(w, tp, seg->ack);
 	worker_count(w, CNT_tcp_active_open);
 	tcp_established(w, tp);
 	if (tp->flags & TCP_SOCK_FIN_QUEUED) /* closed meanwhile */
@@ -345,9 +345,16 @@ enum counter tcp_rx_ack(struct worker *w, struct tcp_sock *tp, const struct tcp_
 	if (!(seg->flags & TCP_FLAG_ACK))
 		return CNT_tcp_no_ack;
 	if (tcp_state(tp) == TCP_SYN_RECV) {
-		if (seq_gt(seg->ack, tp->snd_una) && seq_le(seg->ack, tp->snd_nxt))
+		if (!seq_ge(seg->ack, tp->snd_una + tcp_syn_is_unacked(tp)) ||
+		    seq_gt(seg->ack, tp->snd_nxt + tp->syn_bytes))
+			return CNT_tcp_ack; /* the caller answers with RST */
+		if (tcp_syn_is_unacked(tp))
 			return ack_opens(w, tp, seg);
-		return CNT_tcp_ack; /* the caller answers with RST */
+		tcp_fastopen_opened(w, tp, seg);
+		if (seg->ack == tp->snd_una) {
+			tcp_update_window(w, tp, seg);
+			return TCP_GO_ON;
+		}
 	}
 	/* RFC 5961 section 5.2: neither the future nor the distant past. */
 	if (seq_gt(seg->ack, tp->snd_nxt) || seq_lt(seg->ack, tp->snd_una - tp->snd_wnd_max)) {

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "lib/pool.h"
+#include "shm/ring.h"
 #include "sock/port_table.h"
 #include "sock/sock_table.h"
 #include "tcp/segment.h"
@@ -93,10 +94,12 @@ void tcp_listen_stop(struct worker *w, struct tcp_sock *tp)
 	while ((req = LIST_FIRST(&tp->requests)) != NULL)
 		request_drop(w, req);
 	listener_close(w, &tp->ics);
+	tcp_fastopen_unlisten(w, tp);
 }
 
 /* ---- a SYN arrives -------------------------------------------------------- */
 
+/* RFC 7413 section 4.2.2: sent again, it goes without a Fast Open cookie. */
 static void request_tx_synack(struct worker *w, struct request_sock *req)
 {
 	struct tcp_segment seg = {
@@ -112,6 +115,9 @@ static void request_tx_synack(struct worker *w, struct request_sock *req)
 		.ts_echo = req->ts_recent,
 	};
 
+	if (req->grants_cookie)
+		tcp_fastopen_fill_cookie(w, &req->flow, &seg);
+	req->grants_cookie = false;
 	tcp_tx_bare(w, &req->flow, &req->dst, &seg);
 }
 
@@ -208,7 +214,8 @@ static void request_init(struct worker *w, struct request_sock *req, struct tcp_
 
 /* There is no room to remember the SYN in p: the answer lets the peer do it.  The SYN-ACK is sent
  * once, so it depends on the peer's SYN coming again. */
-static enum counter tx_cookie(struct worker *w, struct tcp_sock *listener, const struct packet *p)
+static enum counter tx_cookie(struct worker *w, struct tcp_sock *listener, const struct packet *p,
+			      bool grants_cookie)
 {
 	struct request_sock req;
 
@@ -226,52 +233,14 @@ static enum counter tx_cookie(struct worker *w, struct tcp_sock *listener, const
 		req.sack = req.ecn = false;
 	}
 	req.iss = tcp_cookie_make(w, &req);
+	req.grants_cookie = grants_cookie;
 	request_tx_synack(w, &req);
 	w->tcp->cookie_us = w->now_us;
 	worker_count(w, CNT_tcp_cookie_sent);
 	return TCP_ACCEPTED;
 }
 
-/*
- * RFC 9293 section 3.10.7.2, of a segment without RST and ACK.  We differ in
- * two things: a SYN with FIN comes from scanners alone and is none; and text
- * that a SYN brings is not queued but left to come again.
- */
-enum counter tcp_rx_listen(struct worker *w, struct tcp_sock *listener, struct packet *p,
-			   uint32_t iss)
-{
-	struct listener *l = listener->ics.listener;
-	struct request_sock *req;
-	enum counter why;
-
-	if (!(p->tcp.flags & TCP_FLAG_SYN) || p->tcp.flags & TCP_FLAG_FIN)
-		return CNT_tcp_state;
-	if (!listener_has_room(w, &listener->ics))
-		return CNT_tcp_backlog;
-	req = l->request_count <= l->backlog ? pool_get(w->tcp->requests) : NULL;
-	if (req == NULL) /* a cookie's sequence number cannot be chosen */
-		return iss == 0 ? tx_cookie(w, listener, p) : CNT_tcp_syn_table;
-	request_init(w, req, listener, p);
-	if (iss != 0)
-		req->iss = iss;
-	why = CNT_ip_no_route;
-	if (dst_resolve(w, &req->dst, req->flow.family, &req->flow.remote) != 0)
-		goto drop;
-	why = CNT_tcp_syn_table;
-	if (sock_table_add(w->socks_by_flow, &req->flow,
-			   sock_entry_make(req, SOCK_ENTRY_REQUEST)) != 0)
-		goto drop;
-	LIST_INSERT_HEAD(&listener->requests, req, link);
-	l->request_count++;
-	wheel_arm(&w->wheel, &req->timer, w->now_ms + RTO_INITIAL_MS, request_fire);
-	request_tx_synack(w, req);
-	return TCP_ACCEPTED;
-drop:
-	pool_put(w->tcp->requests, req);
-	return why;
-}
-
-/* ---- the handshake's third segment ------------------------------------------ */
+/* ---- from a request to a connection ------------------------------------------ */
 
 /* What a connection takes from its listener, as accept does under Linux. */
 static void child_inherit(struct tcp_sock *child, const struct tcp_sock *listener)
@@ -346,6 +315,101 @@ static struct tcp_sock *child_create(struct worker *w, const struct request_sock
 	tcp_set_state(child, TCP_SYN_RECV);
 	return child;
 }
+
+/* A connection of a request that is in no table; TCP_GO_ON, or why there is none. */
+static enum counter child_enter(struct worker *w, struct request_sock *req, struct tcp_sock **child)
+{
+	if (dst_resolve(w, &req->dst, req->flow.family, &req->flow.remote) != 0)
+		return CNT_ip_no_route;
+	*child = child_create(w, req);
+	if (*child == NULL)
+		return CNT_tcp_sock_pool;
+	if (sock_table_add(w->socks_by_flow, &req->flow,
+			   sock_entry_make(*child, SOCK_ENTRY_SOCK)) != 0) {
+		tcp_done(w, *child);
+		return CNT_tcp_syn_table;
+	}
+	tcp_sock_sk(*child)->flags |= SOCK_HASHED;
+	return TCP_GO_ON;
+}
+
+/* RFC 7413 section 4.2.2: the application gets the connection, and its data, before the SYN-ACK is
+ * acknowledged. */
+static enum counter fastopen_accept(struct worker *w, struct tcp_sock *listener, struct packet *p,
+				    uint32_t iss)
+{
+	struct request_sock req;
+	struct tcp_sock *child;
+	enum counter why;
+
+	request_init(w, &req, listener, p);
+	if (iss != 0)
+		req.iss = iss;
+	why = child_enter(w, &req, &child);
+	if (why != TCP_GO_ON)
+		return why;
+	tcp_open_stream(w, child);
+	if (listener_add(w, &listener->ics, &child->ics) != 0) {
+		tcp_done(w, child);
+		return CNT_tcp_sock_pool;
+	}
+	tcp_fastopen_enter(listener, child);
+	worker_count(w, CNT_tcp_fastopen_passive);
+	child->syn_data = p->tcp.length > 0;
+	child->flags |= TCP_SOCK_SEND_SYN;
+	sock_want_output(w, tcp_sock_sk(child));
+	p->tcp.seq++;
+	p->tcp.flags &= (uint16_t)~TCP_FLAG_SYN;
+	return tcp_rx_text_and_fin(w, child, p);
+}
+
+/*
+ * RFC 9293 section 3.10.7.2, of a segment without RST and ACK.  We differ in
+ * two things: a SYN with FIN comes from scanners alone and is none; and text
+ * that a SYN brings is not queued but left to come again, unless it comes with
+ * a Fast Open cookie.
+ */
+enum counter tcp_rx_listen(struct worker *w, struct tcp_sock *listener, struct packet *p,
+			   uint32_t iss)
+{
+	struct listener *l = listener->ics.listener;
+	enum tcp_fastopen_verdict fastopen;
+	struct request_sock *req;
+	enum counter why;
+
+	if (!(p->tcp.flags & TCP_FLAG_SYN) || p->tcp.flags & TCP_FLAG_FIN)
+		return CNT_tcp_state;
+	if (!listener_has_room(w, &listener->ics))
+		return CNT_tcp_backlog;
+	fastopen = tcp_fastopen_listen(w, listener, p);
+	if (fastopen == FASTOPEN_ACCEPT)
+		return fastopen_accept(w, listener, p, iss);
+	req = l->request_count <= l->backlog ? pool_get(w->tcp->requests) : NULL;
+	if (req == NULL) /* a cookie's sequence number cannot be chosen */
+		return iss == 0 ? tx_cookie(w, listener, p, fastopen == FASTOPEN_GRANT)
+				: CNT_tcp_syn_table;
+	request_init(w, req, listener, p);
+	req->grants_cookie = fastopen == FASTOPEN_GRANT;
+	if (iss != 0)
+		req->iss = iss;
+	why = CNT_ip_no_route;
+	if (dst_resolve(w, &req->dst, req->flow.family, &req->flow.remote) != 0)
+		goto drop;
+	why = CNT_tcp_syn_table;
+	if (sock_table_add(w->socks_by_flow, &req->flow,
+			   sock_entry_make(req, SOCK_ENTRY_REQUEST)) != 0)
+		goto drop;
+	LIST_INSERT_HEAD(&listener->requests, req, link);
+	l->request_count++;
+	wheel_arm(&w->wheel, &req->timer, w->now_ms + RTO_INITIAL_MS, request_fire);
+	request_tx_synack(w, req);
+	return TCP_ACCEPTED;
+drop:
+	pool_put(w->tcp->requests, req);
+	return why;
+}
+
+/* ---- the handshake's third segment ------------------------------------------ */
 
 /* The child, found by its flow now, is a connection in the accept queue, and takes the segment. */
 static enum counter child_start(struct worker *w, struct tcp_sock *listener, struct tcp_sock *child,
@@ -448,21 +512,14 @@ static enum counter cookie_complete(struct worker *w, struct tcp_sock *listener,
 	struct request_sock req;
 	struct packet syn;
 	struct tcp_sock *child;
+	enum counter why;
 
 	infer_syn(p, mss_bytes, &syn);
 	request_init(w, &req, listener, &syn);
 	req.iss = p->tcp.ack - 1;
-	if (dst_resolve(w, &req.dst, req.flow.family, &req.flow.remote) != 0)
-		return CNT_ip_no_route;
-	child = child_create(w, &req);
-	if (child == NULL)
-		return CNT_tcp_sock_pool;
-	if (sock_table_add(w->socks_by_flow, &req.flow, sock_entry_make(child, SOCK_ENTRY_SOCK)) !=
-	    0) {
-		tcp_done(w, child);
-		return CNT_tcp_syn_table;
-	}
-	tcp_sock_sk(child)->flags |= SOCK_HASHED;
+	why = child_enter(w, &req, &child);
+	if (why != TCP_GO_ON)
+		return why;
 	worker_count(w, CNT_tcp_cookie_accepted);
 	return child_start(w, listener, child, p);
 }
@@ -550,8 +607,11 @@ static void connect_init(struct worker *w, struct tcp_sock *tp)
 	tp->rtt = (struct rtt){0};
 	tp->min_rtt = (struct min_rtt){0};
 	tp->backoff = tp->probes = 0;
-	tp->soft_error = 0;
+	tp->ics.inet.soft_error = 0;
 	tp->progress_ms = w->now_ms;
+	tp->syn_bytes = 0;
+	tp->fastopen_fail = 0;
+	tp->syn_data = false;
 	tp->flags = (tp->flags & TCP_SOCK_OPTIONS) | TCP_SOCK_SEND_SYN;
 }
 
@@ -596,7 +656,8 @@ int tcp_connect(struct worker *w, struct sock *sk, const struct leat_addr *addr)
 	sk->flags |= SOCK_HASHED;
 	connect_init(w, tp);
 	tcp_set_state(tp, TCP_SYN_SENT);
-	sock_want_output(w, sk);
+	if (!tcp_fastopen_defer(w, tp))
+		sock_want_output(w, sk);
 	return 0;
 }
 
@@ -627,6 +688,19 @@ static void take_syn(struct worker *w, struct tcp_sock *tp, const struct tcp_seg
 	tcp_mtu_init(w, tp);
 }
 
+void tcp_syn_acked(struct worker *w, struct tcp_sock *tp, uint32_t ack)
+{
+	struct sock *sk = tcp_sock_sk(tp);
+	uint32_t bytes = ack - (tp->snd_una + 1);
+
+	if (bytes > 0) {
+		tx_ring_done(w, &sk->ring, sk->ring.tx_head + bytes);
+		sock_raise(w, sk, 0);
+	}
+	/* What the SYN brought and the peer did not take was never sent. */
+	tp->snd_una = tp->snd_nxt = ack;
+}
+
 /* RFC 9293 section 3.10.7.3 */
 enum counter tcp_rx_syn_sent(struct worker *w, struct tcp_sock *tp, struct packet *p)
 {
@@ -634,7 +708,8 @@ enum counter tcp_rx_syn_sent(struct worker *w, struct tcp_sock *tp, struct packe
 	bool acks = (seg->flags & TCP_FLAG_ACK) != 0;
 
 	/* First, the ACK bit. */
-	if (acks && (seq_le(seg->ack, tp->snd_una) || seq_gt(seg->ack, tp->snd_nxt))) {
+	if (acks &&
+	    (seq_le(seg->ack, tp->snd_una) || seq_gt(seg->ack, tp->snd_nxt + tp->syn_bytes))) {
 		tcp_tx_reset_unknown(w, p);
 		return CNT_tcp_ack;
 	}
@@ -657,9 +732,12 @@ enum counter tcp_rx_syn_sent(struct worker *w, struct tcp_sock *tp, struct packe
 		return TCP_ACCEPTED;
 	}
 	tcp_measure_syn(w, tp, seg);
-	tp->snd_una = seg->ack;
+	tcp_fastopen_answered(w, tp, seg);
+	tcp_syn_acked(w, tp, seg->ack);
 	worker_count(w, CNT_tcp_active_open);
 	tcp_established(w, tp);
+	if (tp->flags & TCP_SOCK_FIN_QUEUED) /* all was written with the SYN's data */
+		tcp_set_state(tp, TCP_FIN_WAIT1);
 	tcp_ack_now(w, tp);
 	/* Fifth: other controls or text are for the steps after the ACK. */
 	seg->seq++;

@@ -40,10 +40,12 @@ static void fill_state(const struct tcp_sock *tp, struct tcp_info_answer *info)
 			(tp->flags & TCP_SOCK_SACK ? TCPI_OPT_SACK : 0) |
 			(tp->snd_scale | tp->rcv_scale ? TCPI_OPT_WSCALE : 0) |
 			(tp->flags & TCP_SOCK_ECN ? TCPI_OPT_ECN : 0) |
-			(tp->flags & TCP_SOCK_ECN_SEEN ? TCPI_OPT_ECN_SEEN : 0);
+			(tp->flags & TCP_SOCK_ECN_SEEN ? TCPI_OPT_ECN_SEEN : 0) |
+			(tp->syn_data ? TCPI_OPT_SYN_DATA : 0);
 	info->snd_wscale = tp->snd_scale & 15;
 	info->rcv_wscale = tp->rcv_scale & 15;
 	info->delivery_rate_app_limited = tp->flight.app_limited != 0;
+	info->fastopen_client_fail = tp->fastopen_fail & 3;
 }
 
 static void fill_times(const struct worker *w, const struct tcp_sock *tp,

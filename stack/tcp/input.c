@@ -258,8 +258,8 @@ enum counter tcp_rx_text_and_fin(struct worker *w, struct tcp_sock *tp, struct p
 	struct tcp_segment *seg = &p->tcp;
 	enum counter verdict;
 
-	if (!tcp_state_in(tp, TCP_STATE(TCP_ESTABLISHED) | TCP_STATE(TCP_FIN_WAIT1) |
-				      TCP_STATE(TCP_FIN_WAIT2)))
+	if (!tcp_state_in(tp, TCP_STATE(TCP_SYN_RECV) | TCP_STATE(TCP_ESTABLISHED) |
+				      TCP_STATE(TCP_FIN_WAIT1) | TCP_STATE(TCP_FIN_WAIT2)))
 		return TCP_ACCEPTED; /* the peer's FIN is in: there can be nothing more */
 	if (text_is_refused(tp, seg)) {
 		tcp_tx_reset(w, tp);
@@ -381,9 +381,12 @@ static enum counter rx_rst(struct worker *w, struct tcp_sock *tp, const struct t
 	}
 	worker_count(w, CNT_tcp_rx_rst);
 	worker_count(w, CNT_tcp_reset);
+	tcp_fastopen_leave(w, tp, true);
 	switch (tcp_state(tp)) {
-	case TCP_SYN_RECV:
-		tcp_fail(w, tp, ECONNREFUSED);
+	case TCP_SYN_RECV: /* an application has it already, or has opened it itself */
+		tcp_fail(w, tp,
+			 tcp_sock_sk(tp)->state_events & LEAT_EV_CONNECTED ? ECONNRESET
+									   : ECONNREFUSED);
 		break;
 	case TCP_CLOSE_WAIT: /* as Linux: the peer had finished, what we write is lost */
 		tcp_fail(w, tp, EPIPE);
@@ -427,6 +430,11 @@ static enum counter rx_spine(struct worker *w, struct tcp_sock *tp, struct packe
 
 	if (tcp_state(tp) == TCP_SYN_SENT)
 		return tcp_rx_syn_sent(w, tp, p); /* 3.10.7.3 */
+	if (tcp_fastopen_is_old_syn(tp, seg)) {
+		tp->flags |= TCP_SOCK_SEND_SYN;
+		sock_want_output(w, tcp_sock_sk(tp));
+		return CNT_tcp_syn;
+	}
 
 	verdict = rx_sequence(w, tp, seg); /* 3.10.7.4, first */
 	if (verdict != TCP_GO_ON)

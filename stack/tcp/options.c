@@ -253,6 +253,28 @@ static int set_congestion(struct worker *w, struct tcp_sock *tp, const struct so
 	return ops != NULL ? tcp_set_congestion(w, tp, ops) : -ENOENT;
 }
 
+static int set_fastopen(struct tcp_sock *tp, int limit)
+{
+	if (limit < 0 || !tcp_state_in(tp, TCP_STATE(TCP_CLOSE) | TCP_STATE(TCP_LISTEN)))
+		return -EINVAL;
+	tp->fastopen_limit = (uint16_t)RTE_MIN(limit, SOMAXCONN);
+	return 0;
+}
+
+static int set_fastopen_connect(const struct worker *w, struct tcp_sock *tp, int on)
+{
+	if (on < 0 || on > 1)
+		return -EINVAL;
+	if (!(w->config.fast_open & FAST_OPEN_CLIENT))
+		return -EOPNOTSUPP;
+	if (tcp_state(tp) != TCP_CLOSE)
+		return -EINVAL;
+	tp->flags &= ~(uint32_t)TCP_SOCK_FASTOPEN_CONNECT;
+	if (on)
+		tp->flags |= TCP_SOCK_FASTOPEN_CONNECT;
+	return 0;
+}
+
 static int set_tcp(struct worker *w, struct tcp_sock *tp, const struct sock_option *option)
 {
 	int value;
@@ -282,6 +304,10 @@ static int set_tcp(struct worker *w, struct tcp_sock *tp, const struct sock_opti
 		return set_keep(w, tp, option->name, value);
 	case TCP_MAXSEG:
 		return set_maxseg(tp, value);
+	case TCP_FASTOPEN:
+		return set_fastopen(tp, value);
+	case TCP_FASTOPEN_CONNECT:
+		return set_fastopen_connect(w, tp, value);
 	default:
 		return option_set_field(tcp_fields, tcp_sock_sk(tp), option->name, value);
 	}
@@ -323,6 +349,10 @@ static int get_tcp(struct worker *w, struct tcp_sock *tp, struct sock_option *op
 		return option_write_int(option, (int)tp->notsent_lowat_bytes);
 	case TCP_MAXSEG:
 		return get_maxseg(tp, option);
+	case TCP_FASTOPEN:
+		return option_write_int(option, tp->fastopen_limit);
+	case TCP_FASTOPEN_CONNECT:
+		return option_write_int(option, (tp->flags & TCP_SOCK_FASTOPEN_CONNECT) != 0);
 	case TCP_INFO:
 		return tcp_get_info(w, tp, option);
 	case TCP_CONGESTION:

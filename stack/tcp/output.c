@@ -179,37 +179,64 @@ static uint16_t syn_ecn_flags(const struct worker *w, const struct tcp_sock *tp,
 	return wanted && !(tp->flags & TCP_SOCK_SYN_RESENT) ? TCP_FLAG_ECE | TCP_FLAG_CWR : 0;
 }
 
-/* The SYN, or the SYN-ACK of a simultaneous open. */
+/* The option and the data of a Fast Open, where they belong into this SYN or SYN-ACK. */
+static uint32_t syn_fill_fastopen(struct worker *w, struct tcp_sock *tp, struct tcp_segment *seg)
+{
+	if (tcp_state(tp) == TCP_SYN_SENT)
+		return tcp_fastopen_fill_syn(w, tp, seg);
+	if (tp->flags & TCP_SOCK_FASTOPEN && !(tp->flags & TCP_SOCK_SYN_RESENT))
+		tcp_fastopen_fill_cookie(w, &tp->ics.inet.flow, seg);
+	return 0;
+}
+
+/* The SYN's sequence number is in use from now on. */
+static void note_syn_sent(struct worker *w, struct tcp_sock *tp)
+{
+	bool ours = tcp_syn_is_unacked(tp); /* else a Fast Open's SYN-ACK, whose time is known */
+
+	if (ours ? tp->snd_nxt != tp->snd_una : (tp->flags & TCP_SOCK_SYN_RESENT) != 0)
+		worker_count(w, CNT_tcp_retransmit);
+	else if (ours)
+		tp->syn_us = (uint32_t)w->now_us;
+	note_sent(w, tp);
+	if (ours)
+		tp->snd_nxt = tp->snd_una + 1;
+	else
+		note_acked(w, tp);
+}
+
+/* The SYN, or the SYN-ACK of a sock: after a simultaneous open or a Fast Open. */
 static void tx_syn(struct worker *w, struct tcp_sock *tp)
 {
+	struct sock *sk = tcp_sock_sk(tp);
 	bool first = tcp_state(tp) == TCP_SYN_SENT;
 	struct tcp_segment seg = {
-		.seq = tp->snd_una,
+		.seq = tp->snd_una - !tcp_syn_is_unacked(tp),
 		.ack = first ? 0 : tp->rcv_nxt,
 		.flags = first ? TCP_FLAG_SYN : TCP_FLAG_SYN | TCP_FLAG_ACK,
 		.window = (uint16_t)RTE_MIN(tp->rcv_edge - tp->rcv_nxt, TCP_WINDOW_MAX),
 		.mss = tcp_advertised_mss(tp, tp->ics.inet.dst.mtu),
 		/* RFC 7323 section 2.2: in a SYN-ACK only when the SYN had it. */
-		.window_scale = first || tp->rcv_scale != 0 ? (int8_t)tp->rcv_scale : -1,
+		.window_scale =
+			first || (tp->rcv_scale | tp->snd_scale) != 0 ? (int8_t)tp->rcv_scale : -1,
 	};
 	struct rte_mbuf *m = worker_mbuf(w);
+	uint32_t length;
 
 	tp->flags &= ~(uint32_t)TCP_SOCK_SEND_SYN;
 	if (first || tp->flags & TCP_SOCK_TIMESTAMPS)
 		fill_timestamp(w, tp, &seg);
 	seg.sack_permitted = first || tcp_has_sack(tp);
 	seg.flags |= syn_ecn_flags(w, tp, first);
-	if (tp->snd_nxt == tp->snd_una)
-		tp->syn_us = (uint32_t)w->now_us;
-	else
-		worker_count(w, CNT_tcp_retransmit);
-	note_sent(w, tp);
-	tp->snd_nxt = tp->snd_una + 1;
+	length = syn_fill_fastopen(w, tp, &seg);
+	note_syn_sent(w, tp);
 	if (unlikely(m == NULL))
 		return; /* the timer sends it again */
 	tcp_segment_write(
 		&seg, &tp->ics.inet.flow,
 		(uint8_t *)rte_pktmbuf_append(m, (uint16_t)tcp_segment_header_bytes(&seg)));
+	if (length > 0 && tx_ring_append(w, &sk->ring, m, sk->ring.tx_head, length, true) == 0)
+		tp->syn_bytes = (uint16_t)length;
 	(void)hand_down(w, tp, m, 0, 0, 0);
 }
 
@@ -616,7 +643,9 @@ void tcp_output(struct worker *w, struct sock *sk)
 			tx_syn(w, tp);
 		else if (tp->flags & TCP_SOCK_ACK_NOW)
 			tcp_tx_ack(w, tp);
-		return;
+		if (!(tp->flags & TCP_SOCK_FASTOPEN))
+			return;
+		break;
 	default:
 		break;
 	}

@@ -201,6 +201,8 @@ static void resend_probe(struct worker *w, struct tcp_sock *tp)
 
 void tcp_mtu_message(struct worker *w, struct tcp_sock *tp, uint16_t mtu)
 {
+	if (tcp_state(tp) == TCP_SYN_SENT && mtu >= PLPMTUD_CLAIM_MIN && mtu < tp->ics.inet.dst.mtu)
+		tcp_fastopen_too_big(w, tp, mtu);
 	if (tp->peer_mss_bytes == 0 || !heeds_messages(tp))
 		return;
 	switch (plpmtud_too_big(&tp->plpmtud, mtu, tp->backoff > 0, now_minute(w))) {

@@ -49,9 +49,15 @@ static void tcp_rx(struct worker *w, struct packet *p)
  * at once (MUST-47), others when the connection fails; as Linux. */
 static void note_soft_error(struct worker *w, struct tcp_sock *tp, int error)
 {
-	tp->soft_error = (uint8_t)error;
+	tp->ics.inet.soft_error = (uint8_t)error;
 	if (tp->ics.inet.recverr && !sock_is_detached(tcp_sock_sk(tp)))
 		sock_raise_error(w, tcp_sock_sk(tp), error);
+}
+
+static void syn_failed(struct worker *w, struct tcp_sock *tp, int error)
+{
+	tcp_fastopen_syn_lost(w, tp);
+	tcp_fail(w, tp, error);
 }
 
 /* RFC 1122 section 4.2.3.9, with RFC 5927's check: it must quote something in flight. */
@@ -73,7 +79,7 @@ static void tcp_error(struct worker *w, const struct flow *flow, uint32_t sequen
 	if (error == EMSGSIZE)
 		tcp_mtu_message(w, tp, mtu);
 	else if (tcp_state(tp) == TCP_SYN_SENT)
-		tcp_fail(w, tp, error);
+		syn_failed(w, tp, error);
 	else
 		note_soft_error(w, tp, error);
 }
@@ -119,8 +125,10 @@ static void tcp_sync(struct worker *w, struct sock *sk)
 {
 	struct tcp_sock *tp = tcp_sk(sk);
 
-	if (tcp_state_in(tp, TCP_STATE(TCP_CLOSE) | TCP_STATE(TCP_LISTEN) |
-				     TCP_STATE(TCP_SYN_SENT) | TCP_STATE(TCP_SYN_RECV)))
+	if (sk->state == TCP_SYN_SENT && tcp_fastopen_has_data(tp))
+		tcp_fastopen_start(w, tp);
+	if (tcp_state_in(tp, TCP_STATE(TCP_CLOSE) | TCP_STATE(TCP_LISTEN)) ||
+	    tcp_syn_is_unacked(tp))
 		return;
 	tcp_urgent_look(w, tp);
 	if (tcp_has_unsent(tp))
@@ -175,6 +183,17 @@ static struct rte_mempool *create_pool(const struct worker *w, const char *what,
 	return pool_create(name, RTE_MAX(count, 1u), object_bytes, w->config.socket_id);
 }
 
+/* Workers that serve one listener together were told a key. */
+static void fastopen_init(struct worker *w, struct tcp_worker *tcp)
+{
+	const struct siphash_key *key = &w->config.fast_open_key;
+
+	tcp->fastopen_key = *key;
+	if ((key->k[0] | key->k[1]) == 0)
+		w->env.random(w->env.arg, &tcp->fastopen_key, sizeof(tcp->fastopen_key));
+	w->env.random(w->env.arg, &tcp->fastopen_cache.key, sizeof(tcp->fastopen_cache.key));
+}
+
 struct tcp_worker *tcp_worker_create(struct worker *w)
 {
 	const struct worker_config *c = &w->config;
@@ -198,9 +217,13 @@ struct tcp_worker *tcp_worker_create(struct worker *w)
 	/* Few connections use such an algorithm at a time; more get the default one. */
 	tcp->congestions = create_pool(w, "cc", RTE_MAX(c->max_socks / 8, 64u),
 				       congestion_bbr.pooled_bytes);
+	tcp->fastopen_queues = create_pool(w, "fo", c->max_listeners,
+					   sizeof(struct fastopen_queue));
+	fastopen_init(w, tcp);
 	if (flight_pool_init(&tcp->flights, c->max_flight_records, c->socket_id) != 0 ||
-	    tcp->socks == NULL || tcp->congestions == NULL || tcp->requests == NULL ||
-	    tcp->time_waits == NULL || tcp->reassemblies == NULL || tcp->many_ranges == NULL) {
+	    tcp->socks == NULL || tcp->fastopen_queues == NULL || tcp->congestions == NULL ||
+	    tcp->requests == NULL || tcp->time_waits == NULL || tcp->reassemblies == NULL ||
+	    tcp->many_ranges == NULL) {
 		tcp_worker_free(w);
 		return NULL;
 	}
@@ -218,6 +241,7 @@ void tcp_worker_free(struct worker *w)
 	rte_mempool_free(tcp->reassemblies);
 	rte_mempool_free(tcp->congestions);
 	rte_mempool_free(tcp->many_ranges);
+	rte_mempool_free(tcp->fastopen_queues);
 	flight_pool_free(&tcp->flights);
 	rte_free(tcp);
 	w->tcp = NULL;

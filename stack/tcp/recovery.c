@@ -161,8 +161,9 @@ void tcp_probe_schedule(struct worker *w, struct tcp_sock *tp)
 				       : RTO_INITIAL_MS;
 	uint32_t rto_ms;
 
+	/* In SYN-RECEIVED (RFC 7413) the SYN-ACK goes again, nothing else. */
 	if (!tcp_has_sack(tp) || tp->recovery != RECOVERY_NONE || tp->flight.sacked_bytes > 0 ||
-	    tp->snd_wnd == 0 || tp->flags & TCP_SOCK_PROBE_SENT ||
+	    tp->snd_wnd == 0 || tcp_state(tp) == TCP_SYN_RECV || tp->flags & TCP_SOCK_PROBE_SENT ||
 	    !tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT))
 		return;
 	if (tp->snd_nxt - tp->snd_una <= tp->congestion.mss_bytes)

@@ -5,6 +5,7 @@
 #include <rte_tcp.h>
 
 #include "net/ipv4.h"
+#include "tcp/fastopen.h"
 
 #define OPTION_END            0
 #define OPTION_NOP            1
@@ -13,6 +14,7 @@
 #define OPTION_SACK_PERMITTED 4
 #define OPTION_SACK           5
 #define OPTION_TIMESTAMP      8
+#define OPTION_FASTOPEN       34
 
 static uint16_t read_be16(const uint8_t *p)
 {
@@ -36,16 +38,30 @@ static uint8_t *write_be32(uint8_t *p, uint32_t v)
 	return write_be16(write_be16(p, (uint16_t)(v >> 16)), (uint16_t)v);
 }
 
+/* In a SYN, where nothing can have come out of order, blocks say nothing. */
 static bool read_sack(const uint8_t *value, uint32_t bytes, struct tcp_segment *seg)
 {
 	if (bytes == 0 || bytes % 8 != 0 || bytes / 8 > 4)
 		return false;
+	if (seg->flags & TCP_FLAG_SYN)
+		return true;
 	seg->sack_count = (uint8_t)(bytes / 8);
 	for (uint32_t i = 0; i < seg->sack_count; i++) {
 		seg->sack[i].start = read_be32(value + 8 * i);
 		seg->sack[i].end = read_be32(value + 8 * i + 4);
 	}
 	return true;
+}
+
+/* RFC 7413 section 4.1.1: without SYN, or with a length it cannot have, it is ignored. */
+static void read_fastopen(const uint8_t *value, uint32_t bytes, struct tcp_segment *seg)
+{
+	if (!(seg->flags & TCP_FLAG_SYN) || bytes % 2 != 0 || bytes > FASTOPEN_COOKIE_MAX_BYTES ||
+	    (bytes != 0 && bytes < FASTOPEN_COOKIE_MIN_BYTES))
+		return;
+	seg->has_fastopen = true;
+	seg->cookie_bytes = (uint8_t)bytes;
+	memcpy(seg->cookie, value, bytes);
 }
 
 /* One option with a length; false: a known kind with a length it cannot have. */
@@ -73,6 +89,9 @@ static bool read_option(uint8_t kind, const uint8_t *value, uint32_t bytes, stru
 		seg->has_timestamp = true;
 		seg->ts_value = read_be32(value);
 		seg->ts_echo = read_be32(value + 4);
+		return true;
+	case OPTION_FASTOPEN:
+		read_fastopen(value, bytes, seg);
 		return true;
 	default:
 		return true; /* RFC 9293 section 3.1: unknown options are skipped (MUST-6) */
@@ -138,6 +157,7 @@ enum counter tcp_segment_read(const uint8_t *data, uint32_t available, uint32_t 
 	seg->has_timestamp = false;
 	seg->sack_permitted = false;
 	seg->sack_count = 0;
+	seg->has_fastopen = false;
 	if (header_bytes > TCP_HEADER_BYTES) {
 		const uint8_t *options = data + TCP_HEADER_BYTES;
 		uint32_t bytes = header_bytes - TCP_HEADER_BYTES;
@@ -146,6 +166,12 @@ enum counter tcp_segment_read(const uint8_t *data, uint32_t available, uint32_t 
 			return CNT_tcp_option;
 	}
 	return CNT_MAX;
+}
+
+/* With its padding. */
+static uint32_t fastopen_option_bytes(const struct tcp_segment *seg)
+{
+	return (2u + seg->cookie_bytes + 3) & ~3u;
 }
 
 uint32_t tcp_segment_header_bytes(const struct tcp_segment *seg)
@@ -160,10 +186,24 @@ uint32_t tcp_segment_header_bytes(const struct tcp_segment *seg)
 		bytes += TCP_TIMESTAMP_BYTES;
 	if (seg->window_scale >= 0)
 		bytes += 4;
+	if (seg->has_fastopen)
+		bytes += fastopen_option_bytes(seg);
 	return bytes + tcp_sack_bytes(seg->sack_count);
 }
 
-/* In Linux's order: MSS, SACK permitted (in the timestamp's padding), timestamp, window scale. */
+static uint8_t *write_fastopen(const struct tcp_segment *seg, uint8_t *at)
+{
+	*at++ = OPTION_FASTOPEN;
+	*at++ = (uint8_t)(2 + seg->cookie_bytes);
+	memcpy(at, seg->cookie, seg->cookie_bytes);
+	at += seg->cookie_bytes;
+	if (seg->cookie_bytes % 4 == 0)
+		at = write_be16(at, OPTION_NOP << 8 | OPTION_NOP);
+	return at;
+}
+
+/* In Linux's order: MSS, SACK permitted (in the timestamp's padding), timestamp, window scale, Fast
+ * Open. */
 static uint8_t *write_options(const struct tcp_segment *seg, uint8_t *at)
 {
 	if (seg->mss != 0) {
@@ -186,6 +226,8 @@ static uint8_t *write_options(const struct tcp_segment *seg, uint8_t *at)
 		*at++ = 3;
 		*at++ = (uint8_t)seg->window_scale;
 	}
+	if (seg->has_fastopen)
+		at = write_fastopen(seg, at);
 	return at;
 }
 

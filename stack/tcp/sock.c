@@ -115,20 +115,25 @@ int tcp_set_congestion(struct worker *w, struct tcp_sock *tp, const struct conge
 	return 0;
 }
 
-void tcp_established(struct worker *w, struct tcp_sock *tp)
+void tcp_open_stream(struct worker *w, struct tcp_sock *tp)
 {
-	tcp_set_state(tp, TCP_ESTABLISHED);
-	tp->backoff = 0;
 	tp->recover = tp->snd_una - 1; /* RFC 6582 section 3.2: the initial sequence number */
 	tp->snd_small = tp->snd_una;
 	tp->quick_acks = TCP_QUICK_ACKS;
 	tp->rcv_mss_bytes = TCP_MSS_DEFAULT_BYTES;
-	tcp_timer_stop(tp, TCP_TIMER_RETRANSMIT);
 	rack_init(&tp->rack, tp->snd_una);
 	congestion_start(w, tp);
 	tp->read_round.start_us = (uint32_t)w->now_us;
-	tcp_timer_set_idle(w, tp);
 	sock_raise(w, tcp_sock_sk(tp), LEAT_EV_CONNECTED | LEAT_EV_OUT);
+}
+
+void tcp_established(struct worker *w, struct tcp_sock *tp)
+{
+	tcp_set_state(tp, TCP_ESTABLISHED);
+	tp->backoff = 0;
+	tcp_timer_stop(tp, TCP_TIMER_RETRANSMIT);
+	tcp_open_stream(w, tp);
+	tcp_timer_set_idle(w, tp);
 }
 
 /* ---- end ------------------------------------------------------------------ */
@@ -147,6 +152,7 @@ void tcp_done(struct worker *w, struct tcp_sock *tp)
 	bool was_established = (sk->state_events & LEAT_EV_CONNECTED) != 0;
 
 	tcp_timers_stop(w, tp);
+	tcp_fastopen_leave(w, tp, false);
 	if (sk->flags & SOCK_HASHED)
 		sock_table_delete(w->socks_by_flow, &inet->flow);
 	sk->flags &= ~(uint32_t)SOCK_HASHED;
@@ -198,8 +204,7 @@ static void queue_fin(struct worker *w, struct tcp_sock *tp)
 
 	if (tp->flags & TCP_SOCK_FIN_QUEUED)
 		return;
-	tp->write_end = tp->snd_una + (tcp_state(tp) == TCP_SYN_RECV) +
-			(uint32_t)tx_ring_used(&sk->ring);
+	tp->write_end = tp->snd_una + tcp_syn_is_unacked(tp) + (uint32_t)tx_ring_used(&sk->ring);
 	tp->flags |= TCP_SOCK_FIN_QUEUED;
 	if (tcp_state(tp) == TCP_ESTABLISHED)
 		tcp_set_state(tp, TCP_FIN_WAIT1);
@@ -224,8 +229,13 @@ int tcp_shutdown(struct worker *w, struct sock *sk, int how)
 		tcp_done(w, tp);
 		return 0;
 	case TCP_SYN_SENT:
-		if (how != SHUT_RD)
-			tcp_done(w, tp);
+		if (how == SHUT_RD)
+			return 0;
+		if (tcp_fastopen_has_data(tp)) {
+			tcp_fastopen_start(w, tp);
+			break;
+		}
+		tcp_done(w, tp);
 		return 0;
 	default:
 		break;
@@ -243,21 +253,19 @@ void tcp_close(struct worker *w, struct sock *sk, bool abort)
 {
 	struct tcp_sock *tp = tcp_sk(sk);
 
-	switch (sk->state) {
-	case TCP_LISTEN:
+	if (sk->state == TCP_LISTEN)
 		tcp_listen_stop(w, tp);
-		/* fall through */
-	case TCP_CLOSE:
-	case TCP_SYN_SENT:
+	if (tcp_state_in(tp, TCP_STATE(TCP_LISTEN) | TCP_STATE(TCP_CLOSE)) ||
+	    (sk->state == TCP_SYN_SENT && !tcp_fastopen_has_data(tp))) {
 		tcp_done(w, tp);
 		return;
-	default:
-		break;
 	}
 	if (abort || tp->linger_s == 0) {
 		tcp_abort(w, tp);
 		return;
 	}
+	if (sk->state == TCP_SYN_SENT)
+		tcp_fastopen_start(w, tp);
 	queue_fin(w, tp);
 	/* An orphan's waits are shorter. */
 	tcp_timer_set_idle(w, tp);

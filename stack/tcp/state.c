@@ -55,9 +55,7 @@ void tcp_set_state(struct tcp_sock *tp, uint8_t state)
 static bool tcp_sender_is_sane(const struct worker *w, const struct tcp_sock *tp)
 {
 	/* A SYN has no record. */
-	uint32_t una = tcp_state_in(tp, TCP_STATE(TCP_SYN_SENT) | TCP_STATE(TCP_SYN_RECV))
-			       ? tp->snd_nxt
-			       : tp->snd_una;
+	uint32_t una = tcp_syn_is_unacked(tp) ? tp->snd_nxt : tp->snd_una;
 
 	if (seq_gt(tp->snd_una, tp->snd_nxt))
 		return false;

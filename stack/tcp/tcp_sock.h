@@ -20,6 +20,7 @@
 #include "net/packet.h"
 #include "sock/connection.h"
 #include "tcp/congestion.h"
+#include "tcp/fastopen.h"
 #include "tcp/flight.h"
 #include "tcp/pacing.h"
 #include "tcp/plpmtud.h"
@@ -112,10 +113,16 @@ enum tcp_sock_flag {
 
 	TCP_SOCK_CORK = 1u << 22, /* TCP_CORK: only full segments go, for a while */
 	TCP_SOCK_URGENT = 1u << 23, /* snd_up counts */
+
+	/* Fast Open, RFC 7413 */
+	TCP_SOCK_FASTOPEN = 1u << 24, /* SYN-RECEIVED: in use already; snd_una is past our SYN */
+	TCP_SOCK_FASTOPEN_CONNECT = 1u << 25, /* TCP_FASTOPEN_CONNECT */
+	TCP_SOCK_DEFERRED = 1u << 26, /* SYN-SENT: the SYN waits for the first bytes written */
+	TCP_SOCK_FASTOPEN_SENT = 1u << 27, /* our SYN had the option */
 };
 
 /* Flags that are options: they outlive a connection, and an accepted one has its listener's. */
-#define TCP_SOCK_OPTIONS ((uint32_t)(TCP_SOCK_NODELAY | TCP_SOCK_CORK))
+#define TCP_SOCK_OPTIONS ((uint32_t)(TCP_SOCK_NODELAY | TCP_SOCK_CORK | TCP_SOCK_FASTOPEN_CONNECT))
 
 /* Why the window is being reduced. */
 enum tcp_recovery {
@@ -174,8 +181,8 @@ struct tcp_sock {
 	struct congestion congestion;
 	struct rtt rtt;
 	struct min_rtt min_rtt;
-	struct flight flight;
 	struct rack rack;
+	struct flight flight;
 	struct prr prr;
 	struct pacing pacing;
 	struct appointment paced; /* output goes on then */
@@ -198,12 +205,12 @@ struct tcp_sock {
 	uint32_t dsack_start; /* TCP_SOCK_DSACK */
 	uint32_t dsack_end;
 	uint32_t snd_up; /* TCP_SOCK_URGENT: sequence number after our urgent data */
+	uint32_t resent_segments; /* for TCP_INFO */
 	uint64_t rcv_up; /* offset in the receive ring after the peer's urgent data; 0: never any */
 	const struct congestion_ops *congestion_ops;
 
 	/* cold: for TCP_INFO */
 	uint64_t resent_bytes;
-	uint32_t resent_segments;
 
 	/* cold: options and limits */
 	uint32_t user_timeout_ms; /* RFC 5482; 0: none */
@@ -212,15 +219,21 @@ struct tcp_sock {
 	uint32_t notsent_lowat_bytes; /* TCP_NOTSENT_LOWAT, with SOCK_TX_LIMIT */
 	uint32_t challenge_ms; /* the interval of TCP_CHALLENGE_MS that counts ... */
 	uint8_t challenges; /* ... these */
-	uint8_t soft_error; /* last ICMP error while established, an errno value */
+	uint8_t syn_retries; /* TCP_SYNCNT */
 	uint16_t user_mss_bytes; /* TCP_MAXSEG; 0: none */
 	uint16_t peer_mss_bytes;
 	uint16_t keep_idle_s;
 	uint16_t keep_interval_s;
 	int16_t linger_s; /* -1: SO_LINGER is off */
 	int16_t linger2_s; /* TCP_LINGER2: FIN-WAIT-2 without an application; 0: default; -1: none */
-	uint8_t syn_retries; /* TCP_SYNCNT */
 	uint8_t defer_retries; /* TCP_DEFER_ACCEPT, in time-outs of the SYN-ACK */
+
+	/* cold: Fast Open */
+	uint8_t syn_data : 1; /* data came with the peer's SYN, or it took what ours brought */
+	uint8_t fastopen_fail : 7; /* Linux's enum tcp_fastopen_client_fail, for TCP_INFO */
+	uint16_t fastopen_limit; /* TCP_FASTOPEN, of a listener */
+	uint16_t syn_bytes; /* data that went with our SYN */
+	struct fastopen_queue *fastopen; /* a listener's own; TCP_SOCK_FASTOPEN: that counts us */
 };
 _Static_assert(sizeof(struct tcp_sock) <= 15 * RTE_CACHE_LINE_SIZE, "parents included");
 _Static_assert((offsetof(struct tcp_sock, congestion) - 1) / RTE_CACHE_LINE_SIZE ==
@@ -252,6 +265,7 @@ struct request_sock {
 	bool timestamps;
 	bool sack;
 	bool ecn;
+	bool grants_cookie; /* the next SYN-ACK has a Fast Open cookie */
 };
 
 /* What is left of a connection for 2 MSL: in sock_table and in the FIFO. */
@@ -281,6 +295,9 @@ struct tcp_worker {
 	struct time_wait_queue time_wait_queue; /* oldest first */
 	struct timer time_wait_timer;
 	uint64_t cookie_us; /* when a SYN cookie was last sent; 0: never */
+	struct siphash_key fastopen_key; /* of cookies we give; all workers have the same */
+	struct rte_mempool *fastopen_queues; /* of listeners, and those whose listener is gone */
+	struct fastopen_cache fastopen_cache; /* cookies we were given */
 };
 
 static inline struct tcp_sock *tcp_sk(struct sock *sk)
@@ -296,6 +313,13 @@ static inline struct sock *tcp_sock_sk(struct tcp_sock *tp)
 static inline uint8_t tcp_state(const struct tcp_sock *tp)
 {
 	return tp->ics.inet.sk.state;
+}
+
+/* Is snd_una our SYN, so that the stream begins after it? */
+static inline bool tcp_syn_is_unacked(const struct tcp_sock *tp)
+{
+	return tcp_state(tp) == TCP_SYN_SENT ||
+	       (tcp_state(tp) == TCP_SYN_RECV && !(tp->flags & TCP_SOCK_FASTOPEN));
 }
 
 /* A set of states, for questions of the form "is it one of". */
@@ -326,6 +350,8 @@ int tcp_shutdown(struct worker *w, struct sock *sk, int how);
 void tcp_close(struct worker *w, struct sock *sk, bool abort);
 /* The connection is established: SYN sent and acknowledged, peer's SYN received. */
 void tcp_established(struct worker *w, struct tcp_sock *tp);
+/* What of that the application's data needs; a Fast Open does not wait for the rest. */
+void tcp_open_stream(struct worker *w, struct tcp_sock *tp);
 /* Chooses how congestion is controlled, now or later; 0 or -ENOBUFS: no state left. */
 int tcp_set_congestion(struct worker *w, struct tcp_sock *tp, const struct congestion_ops *ops);
 /* Payload of a full segment, from the peer's MSS, the path's MTU and our options. */
@@ -369,6 +395,49 @@ enum counter tcp_rx_listen(struct worker *w, struct tcp_sock *listener, struct p
 enum counter tcp_rx_request(struct worker *w, struct request_sock *req, struct packet *p);
 enum counter tcp_rx_syn_sent(struct worker *w, struct tcp_sock *tp, struct packet *p);
 void tcp_request_error(struct worker *w, struct request_sock *req, uint32_t sequence, int error);
+
+/* Our SYN was acknowledged, and of its data what lies before ack. */
+void tcp_syn_acked(struct worker *w, struct tcp_sock *tp, uint32_t ack);
+
+/* ---- fastopen_sock.c: RFC 7413 ---- */
+
+enum tcp_fastopen_verdict {
+	FASTOPEN_ORDINARY,
+	FASTOPEN_GRANT, /* the SYN-ACK of an ordinary handshake gives a cookie */
+	FASTOPEN_ACCEPT, /* the connection may be used from now on */
+};
+
+/* What becomes of a SYN for a listener. */
+enum tcp_fastopen_verdict tcp_fastopen_listen(struct worker *w, struct tcp_sock *listener,
+					      const struct packet *p);
+/* child counts as pending at its listener, until tcp_fastopen_leave. */
+void tcp_fastopen_enter(struct tcp_sock *listener, struct tcp_sock *child);
+/* Its handshake ended; reset: by RST.  No effect on any other sock. */
+void tcp_fastopen_leave(struct worker *w, struct tcp_sock *child, bool reset);
+/* listener accepts no more. */
+void tcp_fastopen_unlisten(struct worker *w, struct tcp_sock *listener);
+/* The SYN once more: its SYN-ACK was lost, or is late. */
+bool tcp_fastopen_is_old_syn(const struct tcp_sock *tp, const struct tcp_segment *seg);
+/* The ACK of the SYN-ACK. */
+void tcp_fastopen_opened(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
+/* A cookie of ours for the SYN-ACK. */
+void tcp_fastopen_fill_cookie(const struct worker *w, const struct flow *flow,
+			      struct tcp_segment *synack);
+
+/* connect, with a cookie at hand: the SYN is put off until there is data.  False: it goes now. */
+bool tcp_fastopen_defer(struct worker *w, struct tcp_sock *tp);
+/* Bytes were written, or never will be. */
+void tcp_fastopen_start(struct worker *w, struct tcp_sock *tp);
+/* In SYN-SENT: has the application written? */
+bool tcp_fastopen_has_data(const struct tcp_sock *tp);
+/* Adds the option to our SYN where it is wanted; how many bytes go with it. */
+uint32_t tcp_fastopen_fill_syn(struct worker *w, struct tcp_sock *tp, struct tcp_segment *syn);
+/* The SYN-ACK to our SYN, before tcp_syn_acked. */
+void tcp_fastopen_answered(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *synack);
+/* The path takes no more than mtu: in SYN-SENT the SYN goes again at once, without data. */
+void tcp_fastopen_too_big(struct worker *w, struct tcp_sock *tp, uint16_t mtu);
+/* Nothing answered our SYN, or ICMP did. */
+void tcp_fastopen_syn_lost(struct worker *w, struct tcp_sock *tp);
 
 /* ---- input.c ---- */
 

@@ -68,7 +68,7 @@ void tcp_timer_set_retransmit(struct worker *w, struct tcp_sock *tp)
 static bool give_up(struct worker *w, struct tcp_sock *tp)
 {
 	worker_count(w, CNT_tcp_timeout);
-	tcp_fail(w, tp, tp->soft_error != 0 ? tp->soft_error : ETIMEDOUT);
+	tcp_fail(w, tp, tp->ics.inet.soft_error != 0 ? tp->ics.inet.soft_error : ETIMEDOUT);
 	return false;
 }
 
@@ -139,6 +139,8 @@ static bool retransmit_fire(struct worker *w, struct tcp_sock *tp)
 	if (tp->backoff >= retry_limit(tp) || wait_is_over(w, tp))
 		return give_up(w, tp);
 	worker_count(w, CNT_tcp_rto);
+	if (tcp_state(tp) == TCP_SYN_SENT)
+		tcp_fastopen_syn_lost(w, tp);
 	if (opening)
 		tp->flags |= TCP_SOCK_SEND_SYN | TCP_SOCK_SYN_RESENT;
 	else

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <leat/leat.h>
+#include <netinet/tcp.h>
+#include <string.h>
 
 #include "helpers.h"
 #include "socket.h"
@@ -203,6 +205,84 @@ static void a_send_timeout_bounds_connect(void)
 	fake_stop(d);
 }
 
+/* ---- MSG_FASTOPEN ------------------------------------------------------------ */
+
+static ssize_t send_fast(int fd, const char *text, int flags)
+{
+	struct sockaddr_in peer = ipv4_address(80);
+
+	return leat_sendto(fd, text, strlen(text), flags | MSG_FASTOPEN, (struct sockaddr *)&peer,
+			   sizeof(peer));
+}
+
+static void a_fast_open_connects_and_sends(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	int fd = leat_socket(AF_INET, SOCK_STREAM, 0);
+	struct leat_handle h = fake_handle(fd, 0);
+	char out[16];
+
+	CHECK_EQ(send_fast(fd, "hello", 0), 5);
+	CHECK_EQ(fake_sock(d, h)->option.level, IPPROTO_TCP);
+	CHECK_EQ(fake_sock(d, h)->option.name, TCP_FASTOPEN_CONNECT);
+	CHECK_EQ(fake_sent(d, h, out, sizeof(out)), 5);
+	CHECK_MEM(out, "hello", 5);
+	CHECK_EQ(send_fast(fd, "again", MSG_NOSIGNAL), -1);
+	CHECK_EQ(errno, EISCONN);
+	leat_close(fd);
+	fake_stop(d);
+}
+
+/* As under Linux: without a cookie nothing is queued. */
+static void an_undecided_fast_open_sends_nothing(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	int fd = leat_socket(AF_INET, SOCK_STREAM, 0);
+	char out[16];
+
+	d->connect_hangs = true;
+	CHECK_EQ(send_fast(fd, "hello", MSG_DONTWAIT), -1);
+	CHECK_EQ(errno, EINPROGRESS);
+	CHECK_EQ(send_fast(fd, "hello", MSG_DONTWAIT), -1);
+	CHECK_EQ(errno, EALREADY);
+	CHECK_EQ(fake_sent(d, fake_handle(fd, 0), out, sizeof(out)), 0);
+	leat_close(fd);
+	fake_stop(d);
+}
+
+static void a_refused_fast_open_says_so(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	int fd = leat_socket(AF_INET, SOCK_STREAM, 0);
+
+	d->connect_error = ECONNREFUSED;
+	CHECK_EQ(send_fast(fd, "hello", 0), -1);
+	CHECK_EQ(errno, ECONNREFUSED);
+	leat_close(fd);
+	fake_stop(d);
+}
+
+static void a_fast_open_needs_a_stream_and_an_address(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	int stream = leat_socket(AF_INET, SOCK_STREAM, 0);
+	int datagram = leat_socket(AF_INET, SOCK_DGRAM, 0), listener = listening_stream();
+	struct sockaddr none = {.sa_family = AF_UNSPEC};
+
+	CHECK_EQ(leat_send(stream, "x", 1, MSG_FASTOPEN), -1);
+	CHECK_EQ(errno, EINVAL);
+	CHECK_EQ(leat_sendto(stream, "x", 1, MSG_FASTOPEN, &none, sizeof(none)), -1);
+	CHECK_EQ(errno, EOPNOTSUPP);
+	CHECK_EQ(send_fast(datagram, "x", 0), -1);
+	CHECK_EQ(errno, EOPNOTSUPP);
+	CHECK_EQ(send_fast(listener, "x", 0), -1);
+	CHECK_EQ(errno, EOPNOTSUPP);
+	leat_close(stream);
+	leat_close(datagram);
+	leat_close(listener);
+	fake_stop(d);
+}
+
 TEST_SUITE(client_open)
 {
 	TEST(what_is_not_served_is_refused);
@@ -215,4 +295,8 @@ TEST_SUITE(client_open)
 	TEST(connecting_without_blocking);
 	TEST(a_failed_attempt_shows_in_poll);
 	TEST(a_send_timeout_bounds_connect);
+	TEST(a_fast_open_connects_and_sends);
+	TEST(an_undecided_fast_open_sends_nothing);
+	TEST(a_refused_fast_open_says_so);
+	TEST(a_fast_open_needs_a_stream_and_an_address);
 }

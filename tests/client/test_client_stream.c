@@ -415,7 +415,7 @@ static void a_socket_that_never_connected_is_told_so(void)
 	CHECK_EQ(errno, ENOTCONN);
 	CHECK_EQ(leat_send(fd, &byte, 1, 0), -1);
 	CHECK_EQ(errno, ENOTCONN);
-	CHECK_EQ(leat_send(fd, &byte, 1, MSG_FASTOPEN), -1);
+	CHECK_EQ(leat_send(fd, &byte, 1, MSG_ZEROCOPY), -1);
 	CHECK_EQ(errno, EOPNOTSUPP);
 	CHECK_EQ(leat_recv(fd, &byte, 1, MSG_ERRQUEUE), -1);
 	CHECK_EQ(errno, EOPNOTSUPP);

@@ -158,6 +158,14 @@ void build_tcp_sack_permitted(struct build *b)
 	build_tcp_option(b, option, sizeof(option));
 }
 
+void build_tcp_fastopen(struct build *b, const uint8_t *cookie, uint8_t cookie_bytes)
+{
+	uint8_t option[18] = {34, (uint8_t)(2 + cookie_bytes)};
+
+	memcpy(option + 2, cookie, cookie_bytes);
+	build_tcp_option(b, option, option[1]);
+}
+
 void build_tcp_sack(struct build *b, const uint32_t (*blocks)[2], unsigned count)
 {
 	uint8_t option[4] = {1, 1, 5, (uint8_t)(2 + 8 * count)};

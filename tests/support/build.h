@@ -59,6 +59,8 @@ void build_tcp_mss(struct build *b, uint16_t mss);
 void build_tcp_window_scale(struct build *b, uint8_t shift);
 void build_tcp_timestamp(struct build *b, uint32_t value, uint32_t echo);
 void build_tcp_sack_permitted(struct build *b);
+/* cookie_bytes 0: the option that asks for one. */
+void build_tcp_fastopen(struct build *b, const uint8_t *cookie, uint8_t cookie_bytes);
 /* count pairs of start and end. */
 void build_tcp_sack(struct build *b, const uint32_t (*blocks)[2], unsigned count);
 void build_bytes(struct build *b, const void *data, uint32_t length);

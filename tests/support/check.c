@@ -67,6 +67,10 @@ static void see_tcp_option(struct seen *s, const uint8_t *option, uint8_t length
 			t->sack[i].start = get32(option + 2 + 8 * i);
 			t->sack[i].end = get32(option + 6 + 8 * i);
 		}
+	} else if (option[0] == 34 && length >= 2 && length <= 18) {
+		t->has_fastopen = true;
+		t->cookie_bytes = (uint8_t)(length - 2);
+		memcpy(t->cookie, option + 2, t->cookie_bytes);
 	} else {
 		wrong(s, at, "TCP option unknown or of wrong length");
 	}

@@ -44,6 +44,8 @@ void peer_build(const struct peer *p, struct build *b, uint8_t flags, uint32_t s
 			build_tcp_sack_permitted(b);
 		if (p->timestamps)
 			build_tcp_timestamp(b, peer_clock(p), p->ts_recent);
+		if (p->fastopen)
+			build_tcp_fastopen(b, p->cookie, p->cookie_bytes);
 	} else if (p->send_timestamps && !(flags & TH_RST)) {
 		build_tcp_timestamp(b, peer_clock(p), p->ts_recent);
 	}

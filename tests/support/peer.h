@@ -26,6 +26,9 @@ struct peer {
 	int8_t window_scale; /* -1: no option */
 	bool timestamps;
 	bool sack_permitted;
+	bool fastopen; /* with this cookie, as long as there is one */
+	uint8_t cookie_bytes;
+	uint8_t cookie[16];
 	/* timestamps, once both sides offered them */
 	bool send_timestamps;
 	uint32_t ts_offset; /* of its clock, which counts milliseconds */

@@ -530,8 +530,8 @@ static void soft_errors_abort_nothing(void)
 	for (unsigned i = 0; i < RTE_DIM(errors); i++) {
 		icmp_about_us(errors[i][0], errors[i][1]);
 		CHECK_EQ(host_state(&s), TCP_ESTABLISHED);
-		CHECK(tcp()->soft_error != 0); /* it was heard */
-		tcp()->soft_error = 0;
+		CHECK(tcp()->ics.inet.soft_error != 0); /* it was heard */
+		tcp()->ics.inet.soft_error = 0;
 	}
 	CHECK_EQ(s.slot->error, 0);
 	peer_send(&peer, TH_ACK, NULL, 0);
@@ -600,7 +600,7 @@ static void a_source_quench_changes_nothing(void)
 	cwnd_bytes = tcp()->congestion.cwnd_bytes;
 	icmp_about_us(ICMP_SOURCE_QUENCH, 0);
 	CHECK_EQ(tcp()->congestion.cwnd_bytes, cwnd_bytes);
-	CHECK_EQ(tcp()->soft_error, 0);
+	CHECK_EQ(tcp()->ics.inet.soft_error, 0);
 	CHECK_EQ(s.slot->error, 0);
 	CHECK_EQ(host_counter(h, CNT_icmp_type), 1);
 	HOST_EXPECT_NOTHING(h);

@@ -201,6 +201,75 @@ static void what_is_written_is_read_back(void)
 	CHECK_EQ(in.ts_echo, out.ts_echo);
 }
 
+/* A header with flags and this Fast Open option of bytes in all. */
+static struct tcp_segment read_fastopen(uint8_t flags, uint8_t bytes)
+{
+	uint8_t data[TCP_HEADER_MAX_BYTES] = {[13] = flags, [20] = 34, [21] = bytes};
+	uint32_t header = (TCP_HEADER_BYTES + bytes + 3u) & ~3u;
+	struct tcp_segment seg;
+
+	data[12] = (uint8_t)(header / 4 << 4);
+	for (uint8_t i = 2; i < bytes; i++)
+		data[20 + i] = i;
+	CHECK_EQ(tcp_segment_read(data, header, header, &seg), CNT_MAX);
+	return seg;
+}
+
+/* RFC 7413 section 4.1.1: even, 4 to 16 bytes or none, and in a SYN; else it is ignored. */
+static void a_fast_open_cookie_is_read_where_it_may_be(void)
+{
+	static const uint8_t expected[] = {2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17};
+
+	for (uint8_t bytes = 2; bytes <= 24; bytes++) {
+		struct tcp_segment seg = read_fastopen(TCP_FLAG_SYN, bytes);
+		bool good = bytes == 2 || (bytes >= 6 && bytes <= 18 && bytes % 2 == 0);
+
+		CHECK_EQ(seg.has_fastopen, good);
+		if (good) {
+			CHECK_EQ(seg.cookie_bytes, bytes - 2);
+			CHECK_MEM(seg.cookie, expected, seg.cookie_bytes);
+		}
+		CHECK(!read_fastopen(TCP_FLAG_ACK, bytes).has_fastopen);
+	}
+}
+
+/* They share their place with the cookie. */
+static void sack_blocks_of_a_syn_are_passed_over(void)
+{
+	uint8_t data[TCP_HEADER_MAX_BYTES] = {
+		[13] = TCP_FLAG_SYN, [20] = 34, 6, 1, 2, 3, 4, 5, 10, 9, 9, 9, 9, 9, 9, 9, 9};
+	struct tcp_segment seg;
+
+	data[12] = 9 << 4;
+	CHECK_EQ(tcp_segment_read(data, 36, 36, &seg), CNT_MAX);
+	CHECK_EQ(seg.sack_count, 0);
+	CHECK_MEM(seg.cookie, data + 22, 4);
+}
+
+static void a_cookie_of_any_length_is_written_aligned(void)
+{
+	const struct flow flow = {0};
+
+	for (uint8_t bytes = 0; bytes <= 16; bytes += bytes == 0 ? 4 : 2) {
+		struct tcp_segment in, out = {.flags = TCP_FLAG_SYN,
+					      .window_scale = -1,
+					      .has_fastopen = true,
+					      .cookie_bytes = bytes,
+					      .cookie = "0123456789abcde"};
+		uint8_t data[TCP_HEADER_MAX_BYTES];
+		uint32_t header = tcp_segment_header_bytes(&out);
+
+		CHECK_EQ(header, (TCP_HEADER_BYTES + 2u + bytes + 3) & ~3u);
+		memset(data, 0xff, sizeof(data));
+		tcp_segment_write(&out, &flow, data);
+		CHECK_EQ(data[header], 0xff);
+		CHECK_EQ(tcp_segment_read(data, header, header, &in), CNT_MAX);
+		CHECK(in.has_fastopen);
+		CHECK_EQ(in.cookie_bytes, bytes);
+		CHECK_MEM(in.cookie, out.cookie, bytes);
+	}
+}
+
 static void plain_header_has_no_options(void)
 {
 	struct tcp_segment out = {.flags = TCP_FLAG_ACK, .window_scale = -1};
@@ -224,5 +293,8 @@ TEST_SUITE(tcp_segment)
 	TEST(impossible_option_lengths_are_refused);
 	TEST(every_option_cut_anywhere_is_refused_or_ends_clean);
 	TEST(what_is_written_is_read_back);
+	TEST(a_fast_open_cookie_is_read_where_it_may_be);
+	TEST(sack_blocks_of_a_syn_are_passed_over);
+	TEST(a_cookie_of_any_length_is_written_aligned);
 	TEST(plain_header_has_no_options);
 }
