@@ -51,6 +51,7 @@ enum option_type {
 	OPTION_IMPAIR,
 	OPTION_CONGESTION,
 	OPTION_ECN,
+	OPTION_MTU_PROBING,
 	OPTION_FAST_OPEN,
 };
 
@@ -83,6 +84,7 @@ static const struct option leatd_options[] = {
 	{"sndbuf_max", OPTION_BYTES, IN(worker.sndbuf_max_bytes), 4096, 1u << 30, 0},
 	{"congestion", OPTION_CONGESTION, IN(worker.congestion), 0, 0, 0},
 	{"ecn", OPTION_ECN, IN(worker.ecn), 0, 0, 0},
+	{"mtu_probing", OPTION_MTU_PROBING, IN(worker.mtu_probing), 0, 0, 0},
 	{"fast_open", OPTION_FAST_OPEN, IN(worker.fast_open), 0, 0, 0},
 	{"contexts", OPTION_U16, IN(session.contexts), 1, LEAT_MAX_CONTEXTS, 0},
 	{"queue_entries", OPTION_POWER, IN(session.queue_entries), 64, 65536, 0},
@@ -422,6 +424,8 @@ static int set_option(struct reader *r, const struct item *item, const struct op
 		return set_parsed(r, item, value, target, parse_congestion);
 	case OPTION_ECN:
 		return set_parsed(r, item, value, target, parse_ecn);
+	case OPTION_MTU_PROBING:
+		return set_parsed(r, item, value, target, parse_mtu_probing);
 	case OPTION_FAST_OPEN:
 		return set_parsed(r, item, value, target, parse_fast_open);
 	}

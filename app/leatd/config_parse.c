@@ -114,3 +114,15 @@ int parse_ecn(const char *text, void *target, char *error, size_t error_bytes)
 	return parse_mode(names, RTE_DIM(names), text, target, error, error_bytes,
 			  "accept, request or off");
 }
+
+int parse_mtu_probing(const char *text, void *target, char *error, size_t error_bytes)
+{
+	static const char *const names[] = {
+		[MTU_PROBING_BLACK_HOLE] = "blackhole",
+		[MTU_PROBING_ALWAYS] = "always",
+		[MTU_PROBING_OFF] = "off",
+	};
+
+	return parse_mode(names, RTE_DIM(names), text, target, error, error_bytes,
+			  "blackhole, always or off");
+}

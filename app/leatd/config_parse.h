@@ -19,6 +19,8 @@ int parse_impair(const char *text, void *target, char *error,
 int parse_congestion(const char *text, void *target, char *error, size_t error_bytes);
 /* ... uint8_t, enum ecn_mode */
 int parse_ecn(const char *text, void *target, char *error, size_t error_bytes);
+/* ... uint8_t, enum mtu_probing */
+int parse_mtu_probing(const char *text, void *target, char *error, size_t error_bytes);
 /* ... uint8_t, enum fast_open_mode */
 int parse_fast_open(const char *text, void *target, char *error, size_t error_bytes);
 

@@ -236,6 +236,10 @@ int leat_close(int fd);
  * the default: none; needs leatd's fast_open = server or both) and TCP_FASTOPEN_CONNECT (see
  * leat_connect; EOPNOTSUPP: leatd does no Fast Open as client), both before connect and accept.
  *
+ * IPPROTO_IP: IP_TTL, IP_TOS (of stream sockets without ECN's two bits), IP_MTU_DISCOVER, IP_MTU
+ * (read only, of connected sockets); of stream sockets also IP_RECVERR: unreachables that may pass
+ * are told at once, as the socket's error, and the connection goes on.
+ *
  * TCP_INFO is Linux's struct tcp_info; a shorter buffer gets the beginning.  What leat counts in
  * bytes is rounded to segments of the current MSS where Linux counts segments; last_data_recv and
  * last_ack_recv both tell of the last segment; rcv_ssthresh and rcv_space are the receive buffer;

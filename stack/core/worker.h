@@ -59,6 +59,13 @@ enum ecn_mode {
 	ECN_OFF,
 };
 
+/* Does TCP look for the path's MTU with probes (RFC 4821)? */
+enum mtu_probing {
+	MTU_PROBING_BLACK_HOLE, /* after large packets vanished without a message */
+	MTU_PROBING_ALWAYS, /* it begins small, and looks for more */
+	MTU_PROBING_OFF,
+};
+
 /* TCP Fast Open (RFC 7413), a set; whether it is used an application says for each sock. */
 enum fast_open_mode {
 	FAST_OPEN_OFF = 0,
@@ -85,6 +92,7 @@ struct worker_config {
 	uint32_t copybreak_bytes; /* sends shorter than this are copied into the mbuf */
 	const struct congestion_ops *congestion; /* default of TCP_CONGESTION; NULL: CUBIC */
 	uint8_t ecn; /* enum ecn_mode */
+	uint8_t mtu_probing; /* enum mtu_probing */
 	uint8_t fast_open; /* enum fast_open_mode */
 	struct siphash_key fast_open_key; /* of cookies, for all workers; 0: one of its own */
 	bool syn_cookies; /* TCP: when there is no room for a half-open connection */

@@ -298,6 +298,12 @@ void neigh_tx(struct worker *w, struct neigh *neigh, struct rte_mbuf *m)
 		neigh_tx_slow(w, neigh, m);
 }
 
+void neigh_doubt(struct neigh *neigh)
+{
+	if (neigh->state == NEIGH_REACHABLE)
+		neigh->state = NEIGH_STALE;
+}
+
 /* ---- up ---- */
 
 /* The neighbour is at mac; answered: it says so because it was asked.  True: that is news. */

@@ -189,6 +189,14 @@ static int set_ttl(struct inet_sock *inet, int value)
 	return 0;
 }
 
+static int set_mtu_discover(struct inet_sock *inet, int value)
+{
+	if (value < IP_PMTUDISC_DONT || value > IP_PMTUDISC_PROBE)
+		return -EINVAL;
+	inet->mtu_discover = (uint8_t)value;
+	return 0;
+}
+
 int inet_setsockopt(struct sock *sk, const struct sock_option *option, bool keep_ecn)
 {
 	struct inet_sock *inet = container_of(sk, struct inet_sock, sk);
@@ -202,6 +210,8 @@ int inet_setsockopt(struct sock *sk, const struct sock_option *option, bool keep
 	case IP_TOS: /* as Linux, the low byte of whatever comes */
 		inet->traffic_class = (uint8_t)(keep_ecn ? value & (int)~ECN_MASK : value);
 		return 0;
+	case IP_MTU_DISCOVER:
+		return set_mtu_discover(inet, value);
 	default:
 		return -ENOPROTOOPT;
 	}
@@ -216,6 +226,8 @@ int inet_getsockopt(const struct sock *sk, struct sock_option *option)
 		return option_write_int(option, inet->ttl);
 	case IP_TOS:
 		return option_write_int(option, inet->traffic_class);
+	case IP_MTU_DISCOVER:
+		return option_write_int(option, inet->mtu_discover);
 	default:
 		return -ENOPROTOOPT;
 	}

@@ -67,8 +67,9 @@ int option_get_field(const struct option_field *table, const struct sock *sk,
 int sock_setsockopt(struct worker *w, struct sock *sk, const struct sock_option *option);
 int sock_getsockopt(const struct worker *w, const struct sock *sk, struct sock_option *option);
 
-/* The same for IPPROTO_IP, of socks that are struct inet_sock: IP_TTL and IP_TOS, of which the two
- * bits of ECN are not the application's where keep_ecn (RFC 3168 section 6.1: TCP's). */
+/* The same for IPPROTO_IP, of socks that are struct inet_sock: IP_TTL, IP_MTU_DISCOVER, and IP_TOS,
+ * of which the two bits of ECN are not the application's where keep_ecn (RFC 3168 section 6.1:
+ * TCP's). */
 int inet_setsockopt(struct sock *sk, const struct sock_option *option, bool keep_ecn);
 int inet_getsockopt(const struct sock *sk, struct sock_option *option);
 

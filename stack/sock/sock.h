@@ -115,6 +115,9 @@ struct inet_sock {
 	struct dst dst;
 	uint8_t ttl;
 	uint8_t traffic_class;
+	uint8_t mtu_discover; /* IP_PMTUDISC_* */
+	bool recverr; /* IP_RECVERR, of a stream */
+	uint8_t soft_error; /* last ICMP error that may pass, an errno value */
 	LIST_ENTRY(inet_sock) port_link; /* in port_table */
 };
 

@@ -102,7 +102,7 @@ static void take_cumulative(struct worker *w, struct tcp_sock *tp, struct tcp_ac
 	tp->snd_una = a->segment->ack;
 	if (tp->snd_wnd != 0) /* a byte taken from a probe does not hasten the next one */
 		tp->backoff = 0;
-	tp->soft_error = 0;
+	tp->ics.inet.soft_error = 0;
 	tp->progress_ms = w->now_ms;
 	if (tcp_fin_is_acked(tp))
 		acked_bytes--;
@@ -276,6 +276,8 @@ void tcp_ack_take(struct worker *w, struct tcp_sock *tp, const struct tcp_segmen
 	else if (!tcp_has_sack(tp))
 		count_duplicates(tp, &a);
 	measure_rtt(w, tp, &a);
+	if (unlikely(tcp_mtu_learns(tp, &a.delivered)))
+		tcp_mtu_ack(w, tp, &a.delivered);
 	restart_timers(w, tp, &a);
 	tcp_recovery_ack(w, tp, &a);
 	/* Unless RACK waits for something, or recovery goes on. */

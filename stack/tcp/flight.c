@@ -31,8 +31,7 @@ void flight_pool_free(struct flight_pool *pool)
 	pool->record = NULL;
 }
 
-/* Is there one for f? */
-static bool may_get(const struct flight *f, const struct flight_pool *pool)
+bool flight_has_record(const struct flight *f, const struct flight_pool *pool)
 {
 	bool low = pool->used >= pool->capacity - pool->capacity / 4;
 
@@ -44,7 +43,7 @@ static uint32_t record_get(struct flight *f, struct flight_pool *pool)
 {
 	uint32_t index = pool->unused;
 
-	if (!may_get(f, pool))
+	if (!flight_has_record(f, pool))
 		return FLIGHT_NONE;
 	pool->unused = flight_at(pool, index)->next;
 	pool->used++;
@@ -185,49 +184,83 @@ static void stamp(struct flight *f, struct flight_record *r, uint32_t pipe, uint
 /* Without a record left the last one can stand for more, unless it has a story of its own. */
 bool flight_has_room(const struct flight *f, const struct flight_pool *pool)
 {
-	if (may_get(f, pool))
+	if (flight_has_record(f, pool))
 		return true;
 	return f->last != FLIGHT_NONE &&
-	       !(flight_at(pool, f->last)->flags & (FLIGHT_SACKED | FLIGHT_LOST | FLIGHT_RESENT));
+	       !(flight_at(pool, f->last)->flags &
+		 (FLIGHT_SACKED | FLIGHT_LOST | FLIGHT_RESENT | FLIGHT_MTU_PROBE));
 }
 
-bool flight_sent(struct flight *f, struct flight_pool *pool, uint32_t seq, uint32_t end,
-		 uint32_t una, uint32_t now_us)
+/* A record at the end of the list; false: none left. */
+static bool append(struct flight *f, struct flight_pool *pool, const struct flight_record *record,
+		   uint32_t una, uint32_t now_us)
 {
-	uint32_t flags = f->app_limited != 0 ? FLIGHT_APP_LIMITED : 0;
+	uint32_t index = record_get(f, pool);
 	struct flight_record *r;
-	uint32_t index;
 
-	if (f->last != FLIGHT_NONE) {
-		r = flight_at(pool, f->last);
-		leat_assert(r->end == seq);
-		if (may_extend(r, now_us, flags)) {
-			r->in_flight += end - seq;
-			r->end = end;
-			return true;
-		}
-	}
-	index = record_get(f, pool);
-	if (index == FLIGHT_NONE) {
-		/* Coarser: the last record stands for these bytes too, as if sent now; no round
-		 * trip is measured with it. */
-		if (!flight_has_room(f, pool))
-			return false;
-		r = flight_at(pool, f->last);
-		r->end = end;
-		r->sent_us = now_us;
-		r->flags |= FLIGHT_EVER_RESENT;
-		return true;
-	}
+	if (index == FLIGHT_NONE)
+		return false;
 	r = flight_at(pool, index);
-	*r = (struct flight_record){.next = FLIGHT_NONE, .seq = seq, .end = end, .flags = flags};
-	stamp(f, r, flight_pipe(f, una, seq), now_us);
+	*r = *record;
+	r->next = FLIGHT_NONE;
+	stamp(f, r, flight_pipe(f, una, r->seq), now_us);
 	if (f->last != FLIGHT_NONE)
 		flight_at(pool, f->last)->next = index;
 	else
 		f->first = index;
 	f->last = index;
 	return true;
+}
+
+static uint32_t app_limited_flag(const struct flight *f)
+{
+	return f->app_limited != 0 ? FLIGHT_APP_LIMITED : 0;
+}
+
+bool flight_sent(struct flight *f, struct flight_pool *pool, uint32_t seq, uint32_t end,
+		 uint32_t una, uint32_t now_us)
+{
+	struct flight_record record = {.seq = seq, .end = end, .flags = app_limited_flag(f)};
+	struct flight_record *r;
+
+	if (f->last != FLIGHT_NONE) {
+		r = flight_at(pool, f->last);
+		leat_assert(r->end == seq);
+		if (may_extend(r, now_us, record.flags)) {
+			r->in_flight += end - seq;
+			r->end = end;
+			return true;
+		}
+	}
+	if (append(f, pool, &record, una, now_us))
+		return true;
+	/* Coarser: the last record stands for these bytes too, as if sent now; no round trip is
+	 * measured with it. */
+	if (!flight_has_room(f, pool))
+		return false;
+	r = flight_at(pool, f->last);
+	r->end = end;
+	r->sent_us = now_us;
+	r->flags |= FLIGHT_EVER_RESENT;
+	return true;
+}
+
+bool flight_sent_mtu_probe(struct flight *f, struct flight_pool *pool, uint32_t seq, uint32_t end,
+			   uint32_t una, uint32_t now_us)
+{
+	struct flight_record record = {
+		.seq = seq, .end = end, .flags = app_limited_flag(f) | FLIGHT_MTU_PROBE};
+
+	return append(f, pool, &record, una, now_us);
+}
+
+uint32_t flight_mtu_probe(const struct flight *f, const struct flight_pool *pool)
+{
+	uint32_t index = f->first;
+
+	while (index != FLIGHT_NONE && !(flight_at(pool, index)->flags & FLIGHT_MTU_PROBE))
+		index = flight_at(pool, index)->next;
+	return index;
 }
 
 uint32_t flight_tail(struct flight *f, struct flight_pool *pool, uint32_t length)
@@ -252,8 +285,8 @@ void flight_resent(struct flight *f, struct flight_pool *pool, uint32_t index, u
 	r = flight_at(pool, index);
 	stamp(f, r, flight_pipe(f, una, nxt), now_us);
 	set_flags(f, r,
-		  (r->flags & ~(uint32_t)FLIGHT_APP_LIMITED) | FLIGHT_RESENT | FLIGHT_EVER_RESENT |
-			  (f->app_limited != 0 ? FLIGHT_APP_LIMITED : 0));
+		  (r->flags & ~(uint32_t)(FLIGHT_APP_LIMITED | FLIGHT_MTU_PROBE)) | FLIGHT_RESENT |
+			  FLIGHT_EVER_RESENT | app_limited_flag(f));
 }
 
 /* ---- what an ACK delivers ------------------------------------------------------- */
@@ -294,6 +327,9 @@ static void deliver(struct flight *f, const struct flight_record *r, uint32_t en
 			d->oldest_original_us = r->sent_us;
 		if (!d->original || seq_lt(end, d->lowest_original_end))
 			d->lowest_original_end = end;
+		if (bytes > d->largest_bytes)
+			d->largest_bytes = bytes;
+		d->mtu_probe |= (r->flags & FLIGHT_MTU_PROBE) != 0;
 		d->original = true;
 	}
 	if (!last_copy_arrived(r, d))

@@ -37,6 +37,8 @@ enum flight_flag {
 	FLIGHT_RESENT = 1u << 2, /* sent again, and not known to be lost again */
 	FLIGHT_EVER_RESENT = 1u << 3, /* which copy is acknowledged is not known */
 	FLIGHT_APP_LIMITED = 1u << 4, /* sent while there was too little to send */
+	FLIGHT_MTU_PROBE =
+		1u << 5, /* one packet, larger than others (plpmtud.h); not once sent again */
 };
 
 struct flight_record {
@@ -90,8 +92,10 @@ struct flight_delivery {
 	bool any; /* newest is filled */
 	bool original; /* something that was sent only once was delivered */
 	bool resent; /* something that was sent again was delivered */
+	bool mtu_probe; /* the MTU probe was delivered */
 	uint32_t acked_bytes; /* newly acknowledged, cumulatively or selectively */
 	uint32_t sacked_bytes; /* of these, selectively */
+	uint32_t largest_bytes; /* original: of the stretches of them that were sent at one time */
 	uint32_t oldest_original_us; /* original: when the first of those was sent */
 	uint32_t lowest_original_end; /* original: for RACK's view of reordering */
 	uint32_t highest_end; /* acked_bytes > 0: likewise, whichever copy arrived */
@@ -111,7 +115,16 @@ void flight_clear(struct flight *f, struct flight_pool *pool);
 bool flight_sent(struct flight *f, struct flight_pool *pool, uint32_t seq, uint32_t end,
 		 uint32_t una, uint32_t now_us);
 
-/* Is there a record for more? */
+/* The same of an MTU probe, which has a record of its own.  False: there is none. */
+bool flight_sent_mtu_probe(struct flight *f, struct flight_pool *pool, uint32_t seq, uint32_t end,
+			   uint32_t una, uint32_t now_us);
+
+/* The MTU probe in flight, which the peer does not have; FLIGHT_NONE: there is none. */
+uint32_t flight_mtu_probe(const struct flight *f, const struct flight_pool *pool);
+
+/* Is there a record of its own for what comes next? */
+bool flight_has_record(const struct flight *f, const struct flight_pool *pool);
+/* Can more be sent?  For want of a record of its own it may share the last one. */
 bool flight_has_room(const struct flight *f, const struct flight_pool *pool);
 
 /* The record of the last length bytes, at most, of what is in flight, which is not nothing. */

@@ -255,6 +255,8 @@ static void child_inherit(struct tcp_sock *child, const struct tcp_sock *listene
 		      SOCK_SNDBUF_SET | SOCK_OOBINLINE | SOCK_TX_LIMIT);
 	child->ics.inet.ttl = listener->ics.inet.ttl;
 	child->ics.inet.traffic_class = listener->ics.inet.traffic_class;
+	child->ics.inet.mtu_discover = listener->ics.inet.mtu_discover;
+	child->ics.inet.recverr = listener->ics.inet.recverr;
 	child->flags |= listener->flags & TCP_SOCK_OPTIONS;
 	child->linger_s = listener->linger_s;
 	child->linger2_s = listener->linger2_s;
@@ -300,7 +302,7 @@ static void child_init(struct worker *w, struct tcp_sock *child, const struct re
 		child->syn_us += (uint32_t)(w->now_us - req->acked_us);
 	if (req->resent)
 		child->flags |= TCP_SOCK_SYN_RESENT;
-	tcp_update_mss(child, req->dst.mtu);
+	tcp_mtu_init(w, child);
 }
 
 static struct tcp_sock *child_create(struct worker *w, const struct request_sock *req)
@@ -605,7 +607,7 @@ static void connect_init(struct worker *w, struct tcp_sock *tp)
 	tp->rtt = (struct rtt){0};
 	tp->min_rtt = (struct min_rtt){0};
 	tp->backoff = tp->probes = 0;
-	tp->soft_error = 0;
+	tp->ics.inet.soft_error = 0;
 	tp->progress_ms = w->now_ms;
 	tp->syn_bytes = 0;
 	tp->fastopen_fail = 0;
@@ -683,7 +685,7 @@ static void take_syn(struct worker *w, struct tcp_sock *tp, const struct tcp_seg
 		tp->flags |= TCP_SOCK_SACK;
 	if (tcp_ecn_agreed(w, tp->congestion_ops, syn->flags))
 		tp->flags |= TCP_SOCK_ECN;
-	tcp_update_mss(tp, tp->ics.inet.dst.mtu);
+	tcp_mtu_init(w, tp);
 }
 
 void tcp_syn_acked(struct worker *w, struct tcp_sock *tp, uint32_t ack)

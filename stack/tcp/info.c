@@ -96,7 +96,7 @@ static void fill_receiver(const struct tcp_sock *tp, struct tcp_info_answer *inf
 	const struct sock *sk = &tp->ics.inet.sk;
 
 	info->rcv_mss = tp->rcv_mss_bytes;
-	info->pmtu = tp->ics.inet.dst.mtu;
+	info->pmtu = tp->plpmtud.mtu != 0 ? tp->plpmtud.mtu : tp->ics.inet.dst.mtu;
 	info->advmss = tcp_advertised_mss(tp, tp->ics.inet.dst.mtu);
 	info->rcv_ssthresh = sk->rcvbuf_bytes;
 	info->rcv_space = sk->rcvbuf_bytes;

@@ -362,6 +362,34 @@ static int get_tcp(struct worker *w, struct tcp_sock *tp, struct sock_option *op
 	}
 }
 
+/* ---- IPPROTO_IP ------------------------------------------------------------------ */
+
+static int set_ip(struct tcp_sock *tp, const struct sock_option *option)
+{
+	int value;
+
+	if (option->name != IP_RECVERR)
+		return inet_setsockopt(tcp_sock_sk(tp), option, true);
+	if (option_read_int(option, &value) != 0)
+		return -EINVAL;
+	tp->ics.inet.recverr = value != 0;
+	return 0;
+}
+
+static int get_ip(const struct tcp_sock *tp, struct sock_option *option)
+{
+	switch (option->name) {
+	case IP_RECVERR:
+		return option_write_int(option, tp->ics.inet.recverr);
+	case IP_MTU:
+		if (tp->plpmtud.mtu == 0)
+			return -ENOTCONN;
+		return option_write_int(option, tp->plpmtud.mtu);
+	default:
+		return inet_getsockopt(&tp->ics.inet.sk, option);
+	}
+}
+
 int tcp_setsockopt(struct worker *w, struct sock *sk, const struct sock_option *option)
 {
 	switch (option->level) {
@@ -370,7 +398,7 @@ int tcp_setsockopt(struct worker *w, struct sock *sk, const struct sock_option *
 	case IPPROTO_TCP:
 		return set_tcp(w, tcp_sk(sk), option);
 	case IPPROTO_IP:
-		return inet_setsockopt(sk, option, true);
+		return set_ip(tcp_sk(sk), option);
 	default:
 		return -ENOPROTOOPT;
 	}
@@ -384,7 +412,7 @@ int tcp_getsockopt(struct worker *w, struct sock *sk, struct sock_option *option
 	case IPPROTO_TCP:
 		return get_tcp(w, tcp_sk(sk), option);
 	case IPPROTO_IP:
-		return inet_getsockopt(sk, option);
+		return get_ip(tcp_sk(sk), option);
 	default:
 		return -ENOPROTOOPT;
 	}

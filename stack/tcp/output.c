@@ -4,6 +4,8 @@
  * for each sock that asked: data first, which carries the ACK; a pure ACK
  * only when nothing else went out.
  */
+#include <netinet/in.h>
+
 #include "net/ipv4.h"
 #include "shm/ring.h"
 #include "tcp/segment.h"
@@ -104,7 +106,7 @@ static int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
 		.flow = &tp->ics.inet.flow,
 		.ttl = tp->ics.inet.ttl,
 		.traffic_class = tp->ics.inet.traffic_class | ecn,
-		.dont_fragment = true,
+		.dont_fragment = tp->ics.inet.mtu_discover != IP_PMTUDISC_DONT,
 	};
 	uint32_t segments = 1;
 
@@ -118,12 +120,12 @@ static int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
 }
 
 /*
- * Sends length bytes of the stream at seq with these flags.  -ENOBUFS: nothing
- * happened.  A packet that the layers below refuse counts as sent: it is lost
- * like any other.
+ * Sends length bytes of the stream at seq with these flags, in pieces of mss
+ * (less where they carry SACK blocks).  -ENOBUFS: nothing happened.  A packet
+ * that the layers below refuse counts as sent: it is lost like any other.
  */
-static int tx_segment(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t length,
-		      uint16_t flags)
+static int tx_pieces(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t length,
+		     uint16_t flags, uint32_t mss)
 {
 	struct sock *sk = tcp_sock_sk(tp);
 	struct tcp_segment seg = {
@@ -155,9 +157,15 @@ static int tx_segment(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint3
 		note_sent(w, tp);
 	note_acked(w, tp);
 	/* Each piece carries the SACK blocks: their room goes off it. */
-	(void)hand_down(w, tp, m, length, tp->congestion.mss_bytes - tcp_sack_bytes(seg.sack_count),
+	(void)hand_down(w, tp, m, length, mss - tcp_sack_bytes(seg.sack_count),
 			ecn_codepoint(tp, seq, length));
 	return 0;
+}
+
+static int tx_segment(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t length,
+		      uint16_t flags)
+{
+	return tx_pieces(w, tp, seq, length, flags, tp->congestion.mss_bytes);
 }
 
 /* RFC 3168 section 6.1.1; a SYN that had no answer is repeated without (6.1.1.1): some middlebox may
@@ -386,16 +394,54 @@ static void pace_sent(struct worker *w, struct tcp_sock *tp, uint32_t bytes)
 		pacing_sent(&tp->pacing, rate, tp->congestion.mss_bytes, bytes, w->now_us);
 }
 
-/* [snd_nxt, end) left. */
-static void advance_snd_nxt(struct worker *w, struct tcp_sock *tp, uint32_t end)
+/* [snd_nxt, end) left, and tp->flight knows. */
+static void new_data_sent(struct worker *w, struct tcp_sock *tp, uint32_t end)
 {
-	(void)flight_sent(&tp->flight, &w->tcp->flights, tp->snd_nxt, end, tp->snd_una,
-			  (uint32_t)w->now_us);
 	prr_sent(&tp->prr, end - tp->snd_nxt);
 	pace_sent(w, tp, end - tp->snd_nxt);
 	tp->snd_nxt = end;
 	tp->flags &= ~(uint32_t)TCP_SOCK_FORCE;
 	tp->quick_acks = 0; /* it is a dialogue: ACKs ride on what we send */
+}
+
+/* [snd_nxt, end) left. */
+static void advance_snd_nxt(struct worker *w, struct tcp_sock *tp, uint32_t end)
+{
+	(void)flight_sent(&tp->flight, &w->tcp->flights, tp->snd_nxt, end, tp->snd_una,
+			  (uint32_t)w->now_us);
+	new_data_sent(w, tp, end);
+}
+
+/* Does a probe for a larger MTU make sense now?  RFC 4821 section 7.4: with enough behind it that
+ * its loss is noticed at once. */
+static bool mtu_probe_is_worthwhile(const struct tcp_sock *tp, uint32_t length)
+{
+	uint32_t needed = length + TCP_DUPACK_LIMIT * tp->congestion.mss_bytes;
+
+	return length != 0 && unsent_bytes(tp) >= needed && tp->snd_wnd >= needed &&
+	       tp->congestion.cwnd_bytes >= needed && !has_sack_to_send(tp);
+}
+
+/* New data in one packet larger than others.  True: nothing else is to go before it does. */
+static bool send_mtu_probe(struct worker *w, struct tcp_sock *tp)
+{
+	uint32_t length = tcp_mtu_probe_bytes(w, tp);
+	uint32_t end = tp->snd_nxt + length;
+
+	if (!mtu_probe_is_worthwhile(tp, length))
+		return false;
+	/* What is in flight makes room soon. */
+	if (RTE_MIN(cwnd_room(tp), window_room(tp)) < length) {
+		tp->flags |= TCP_SOCK_CWND_LIMITED;
+		return true;
+	}
+	if (!pace_allows(w, tp) || tx_pieces(w, tp, tp->snd_nxt, length, TCP_FLAG_ACK, length) != 0)
+		return true;
+	(void)flight_sent_mtu_probe(&tp->flight, &w->tcp->flights, tp->snd_nxt, end, tp->snd_una,
+				    (uint32_t)w->now_us);
+	new_data_sent(w, tp, end);
+	tcp_mtu_probe_sent(w, tp, length);
+	return false;
 }
 
 /* True: something went out. */
@@ -421,20 +467,27 @@ static bool send_next(struct worker *w, struct tcp_sock *tp)
 	return true;
 }
 
-static void send_new(struct worker *w, struct tcp_sock *tp)
+static void send_all_new(struct worker *w, struct tcp_sock *tp)
 {
 	bool sent = false;
 
+	if (unlikely(tp->plpmtud.state >= PLPMTUD_SEARCH) && send_mtu_probe(w, tp))
+		return;
+	while (send_next(w, tp))
+		sent = true;
+	if (sent)
+		tcp_probe_schedule(w, tp);
+}
+
+static void send_new(struct worker *w, struct tcp_sock *tp)
+{
 	if (tp->snd_una == tp->snd_nxt && tcp_has_unsent(tp)) {
 		uint32_t idle_ms = RTE_MIN(w->now_ms - tp->sent_ms, TCP_IDLE_MAX_MS);
 
 		tp->congestion_ops->restart(&tp->congestion, idle_ms * 1000,
 					    rtt_rto_ms(&tp->rtt) * 1000, w->now_us);
 	}
-	while (send_next(w, tp))
-		sent = true;
-	if (sent)
-		tcp_probe_schedule(w, tp);
+	send_all_new(w, tp);
 	/* What is left waits for an ACK, for the window or for an mbuf; the timer sees to it that
 	 * the wait ends. */
 	if (!tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT) &&
@@ -552,9 +605,8 @@ static void refresh_route(struct worker *w, struct tcp_sock *tp)
 
 	if (inet->dst.generation == w->route_generation)
 		return;
-	if (dst_resolve_slow(w, &inet->dst, inet->sk.family, &inet->flow.remote) == 0 &&
-	    tp->peer_mss_bytes != 0)
-		tcp_update_mss(tp, inet->dst.mtu);
+	if (dst_resolve_slow(w, &inet->dst, inet->sk.family, &inet->flow.remote) == 0)
+		tcp_mtu_route_changed(w, tp);
 }
 
 void tcp_tx_limit(const struct sock *sk, uint32_t *limit_bytes, uint32_t *mark_bytes)

@@ -45,20 +45,13 @@ static void tcp_rx(struct worker *w, struct packet *p)
 		worker_drop(w, p->m, verdict);
 }
 
-/* RFC 1191: segments were too big for the path. */
-static void path_mtu_shrank(struct worker *w, struct tcp_sock *tp, uint16_t mtu)
+/* It may pass, so the connection stays (RFC 9293's MUST-56).  Who asked with IP_RECVERR hears of it
+ * at once (MUST-47), others when the connection fails; as Linux. */
+static void note_soft_error(struct worker *w, struct tcp_sock *tp, int error)
 {
-	if (mtu < TCP_PATH_MTU_MIN || mtu >= tp->ics.inet.dst.mtu)
-		return;
-	if (tcp_state(tp) == TCP_SYN_SENT)
-		tcp_fastopen_too_big(w, tp, mtu);
-	if (tp->peer_mss_bytes == 0)
-		return;
-	tp->ics.inet.dst.mtu = mtu;
-	tcp_update_mss(tp, mtu);
-	/* Not congestion: what was too big goes again in smaller pieces, nothing else changes. */
-	flight_mark_all_lost(&tp->flight, &w->tcp->flights, false);
-	sock_want_output(w, tcp_sock_sk(tp));
+	tp->ics.inet.soft_error = (uint8_t)error;
+	if (tp->ics.inet.recverr && !sock_is_detached(tcp_sock_sk(tp)))
+		sock_raise_error(w, tcp_sock_sk(tp), error);
 }
 
 static void syn_failed(struct worker *w, struct tcp_sock *tp, int error)
@@ -84,11 +77,11 @@ static void tcp_error(struct worker *w, const struct flow *flow, uint32_t sequen
 	if (seq_lt(sequence, tp->snd_una) || seq_ge(sequence, tp->snd_nxt))
 		return;
 	if (error == EMSGSIZE)
-		path_mtu_shrank(w, tp, mtu);
+		tcp_mtu_message(w, tp, mtu);
 	else if (tcp_state(tp) == TCP_SYN_SENT)
 		syn_failed(w, tp, error);
 	else
-		tp->soft_error = (uint8_t)error;
+		note_soft_error(w, tp, error);
 }
 
 const struct ip_protocol tcp_ip_protocol = {

@@ -92,6 +92,8 @@ static void recovery_undo(struct worker *w, struct tcp_sock *tp)
 
 void tcp_recovery_resent(struct worker *w, struct tcp_sock *tp, uint32_t index, uint32_t length)
 {
+	if (unlikely(tp->plpmtud.probe != 0))
+		tcp_mtu_resent(w, tp, index);
 	flight_resent(&tp->flight, &w->tcp->flights, index, length, tp->snd_una,
 		      (uint32_t)w->now_us);
 	worker_count(w, CNT_tcp_retransmit);
@@ -208,6 +210,14 @@ static void detect_by_time(struct worker *w, struct tcp_sock *tp)
 	}
 }
 
+/* The first segment in flight: full, or an MTU probe. */
+static uint32_t head_bytes(const struct worker *w, const struct tcp_sock *tp)
+{
+	const struct flight_record *first = flight_at(&w->tcp->flights, tp->flight.first);
+
+	return first->flags & FLIGHT_MTU_PROBE ? first->end - first->seq : tp->congestion.mss_bytes;
+}
+
 /* RFC 6582 section 3.2: the third duplicate, and each partial ACK during recovery. */
 static void detect_by_duplicates(struct worker *w, struct tcp_sock *tp, const struct tcp_ack *a)
 {
@@ -216,19 +226,22 @@ static void detect_by_duplicates(struct worker *w, struct tcp_sock *tp, const st
 	bool partial = tp->recovery == RECOVERY_FAST && a->advanced;
 
 	if (third || partial)
-		flight_mark_head_lost(&tp->flight, &w->tcp->flights, tp->congestion.mss_bytes);
+		flight_mark_head_lost(&tp->flight, &w->tcp->flights, head_bytes(w, tp));
 }
 
-/* True: something was found lost just now. */
+/* True: something was found lost just now, and it means congestion. */
 static bool detect_losses(struct worker *w, struct tcp_sock *tp, const struct tcp_ack *a)
 {
-	uint64_t lost = tp->flight.lost;
+	uint64_t before = tp->flight.lost, lost;
 
 	if (tcp_has_sack(tp))
 		detect_by_time(w, tp);
 	else
 		detect_by_duplicates(w, tp, a);
-	return tp->flight.lost != lost;
+	lost = tp->flight.lost - before;
+	if (unlikely(lost > 0 && tp->plpmtud.probe != 0 && tcp_mtu_probe_is_lost(w, tp, lost)))
+		return false;
+	return lost > 0;
 }
 
 /* ---- an ACK -------------------------------------------------------------------------- */

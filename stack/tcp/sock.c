@@ -33,6 +33,7 @@ struct tcp_sock *tcp_sock_create(struct worker *w, uint8_t family)
 	tp->ics.inet.flow.family = family;
 	tp->ics.inet.flow.protocol = IPPROTO_TCP;
 	tp->ics.inet.ttl = IP_TTL_DEFAULT;
+	tp->ics.inet.mtu_discover = IP_PMTUDISC_WANT;
 	flight_init(&tp->flight);
 	tp->congestion_ops = w->config.congestion != NULL ? w->config.congestion
 							  : &congestion_cubic;
@@ -52,9 +53,9 @@ uint16_t tcp_advertised_mss(const struct tcp_sock *tp, uint16_t mtu)
 	return tp->user_mss_bytes != 0 ? RTE_MIN(mss_bytes, tp->user_mss_bytes) : mss_bytes;
 }
 
-void tcp_update_mss(struct tcp_sock *tp, uint16_t mtu)
+void tcp_update_mss(struct tcp_sock *tp)
 {
-	uint32_t mss_bytes = RTE_MIN(tcp_advertised_mss(tp, mtu), tp->peer_mss_bytes);
+	uint32_t mss_bytes = RTE_MIN(tcp_advertised_mss(tp, tp->plpmtud.mtu), tp->peer_mss_bytes);
 
 	/* RFC 6691: the MSS does not count options; what every segment carries goes off it. */
 	if (tp->flags & TCP_SOCK_TIMESTAMPS)

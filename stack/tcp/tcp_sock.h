@@ -23,6 +23,7 @@
 #include "tcp/fastopen.h"
 #include "tcp/flight.h"
 #include "tcp/pacing.h"
+#include "tcp/plpmtud.h"
 #include "tcp/prr.h"
 #include "tcp/rack.h"
 #include "tcp/reassembly.h"
@@ -33,11 +34,11 @@
 #define TCP_MSS_DEFAULT_BYTES 536u /* RFC 9293 section 3.7.1 (MUST-15) */
 #define TCP_MSS_MIN_BYTES     88u /* below that headers cost more than data; smaller is refused */
 #define TCP_IPV4_HEADERS      40u
-#define TCP_PATH_MTU_MIN      552u /* a smaller one in an ICMP error is not believed */
 #define TCP_WINDOW_MAX        65535u
 
 #define TCP_SYN_RETRIES       7 /* RFC 9293 section 3.8.3 (MUST-23): 3 minutes at least; 247 s */
 #define TCP_SYNACK_RETRIES    5 /* a request goes after 63 s */
+#define TCP_RETRIES_DOUBT     3 /* RFC 9293 section 3.8.3: R1 (SHLD-10) */
 #define TCP_RETRIES           15 /* RFC 9293 section 3.8.3: R2, more than 100 s */
 #define TCP_DELACK_MS         40 /* RFC 9293 section 3.8.6.3: less than 500 ms */
 #define TCP_QUICK_ACKS        16 /* at once, where the peer's window is small: they would hold it up */
@@ -180,8 +181,8 @@ struct tcp_sock {
 	struct congestion congestion;
 	struct rtt rtt;
 	struct min_rtt min_rtt;
-	struct flight flight;
 	struct rack rack;
+	struct flight flight;
 	struct prr prr;
 	struct pacing pacing;
 	struct appointment paced; /* output goes on then */
@@ -189,6 +190,7 @@ struct tcp_sock {
 	uint32_t dupacks; /* duplicate ACKs in a row, of a peer without SACK */
 	uint32_t recover; /* recovery ends when this is acknowledged */
 	uint32_t probe_end; /* TCP_SOCK_PROBE_SENT: snd_nxt when the loss probe was sent */
+	struct plpmtud plpmtud; /* how large packets may be */
 	uint32_t undo_start; /* TCP_SOCK_UNDO: snd_una when first something was sent again */
 	uint32_t
 		undo_bytes; /* TCP_SOCK_UNDO: sent again in this recovery, not known to be needless */
@@ -198,17 +200,17 @@ struct tcp_sock {
 	uint32_t sent_ms; /* when data was last sent */
 	uint32_t segments_out; /* for TCP_INFO */
 	uint32_t progress_ms; /* since when the oldest byte waits to be acknowledged or sent */
-	struct tcp_round read_round;
 	uint32_t snd_wnd_max; /* largest window the peer ever offered */
+	struct tcp_round read_round;
 	uint32_t dsack_start; /* TCP_SOCK_DSACK */
 	uint32_t dsack_end;
 	uint32_t snd_up; /* TCP_SOCK_URGENT: sequence number after our urgent data */
+	uint32_t resent_segments; /* for TCP_INFO */
 	uint64_t rcv_up; /* offset in the receive ring after the peer's urgent data; 0: never any */
 	const struct congestion_ops *congestion_ops;
 
 	/* cold: for TCP_INFO */
 	uint64_t resent_bytes;
-	uint32_t resent_segments;
 
 	/* cold: options and limits */
 	uint32_t user_timeout_ms; /* RFC 5482; 0: none */
@@ -217,19 +219,18 @@ struct tcp_sock {
 	uint32_t notsent_lowat_bytes; /* TCP_NOTSENT_LOWAT, with SOCK_TX_LIMIT */
 	uint32_t challenge_ms; /* the interval of TCP_CHALLENGE_MS that counts ... */
 	uint8_t challenges; /* ... these */
-	uint8_t soft_error; /* last ICMP error while established, an errno value */
+	uint8_t syn_retries; /* TCP_SYNCNT */
 	uint16_t user_mss_bytes; /* TCP_MAXSEG; 0: none */
 	uint16_t peer_mss_bytes;
 	uint16_t keep_idle_s;
 	uint16_t keep_interval_s;
 	int16_t linger_s; /* -1: SO_LINGER is off */
 	int16_t linger2_s; /* TCP_LINGER2: FIN-WAIT-2 without an application; 0: default; -1: none */
-	uint8_t syn_retries; /* TCP_SYNCNT */
 	uint8_t defer_retries; /* TCP_DEFER_ACCEPT, in time-outs of the SYN-ACK */
 
 	/* cold: Fast Open */
-	bool syn_data; /* data came with the peer's SYN, or it took what ours brought */
-	uint8_t fastopen_fail; /* Linux's enum tcp_fastopen_client_fail, for TCP_INFO */
+	uint8_t syn_data : 1; /* data came with the peer's SYN, or it took what ours brought */
+	uint8_t fastopen_fail : 7; /* Linux's enum tcp_fastopen_client_fail, for TCP_INFO */
 	uint16_t fastopen_limit; /* TCP_FASTOPEN, of a listener */
 	uint16_t syn_bytes; /* data that went with our SYN */
 	struct fastopen_queue *fastopen; /* a listener's own; TCP_SOCK_FASTOPEN: that counts us */
@@ -354,7 +355,7 @@ void tcp_open_stream(struct worker *w, struct tcp_sock *tp);
 /* Chooses how congestion is controlled, now or later; 0 or -ENOBUFS: no state left. */
 int tcp_set_congestion(struct worker *w, struct tcp_sock *tp, const struct congestion_ops *ops);
 /* Payload of a full segment, from the peer's MSS, the path's MTU and our options. */
-void tcp_update_mss(struct tcp_sock *tp, uint16_t mtu);
+void tcp_update_mss(struct tcp_sock *tp);
 /* What is advertised to a peer behind this MTU. */
 uint16_t tcp_advertised_mss(const struct tcp_sock *tp, uint16_t mtu);
 
@@ -495,6 +496,34 @@ static inline bool tcp_has_sack(const struct tcp_sock *tp)
 {
 	return (tp->flags & TCP_SOCK_SACK) != 0;
 }
+
+/* ---- path_mtu.c: how large packets may be ---- */
+
+/* The peer's SYN has come, and inet.dst leads to it. */
+void tcp_mtu_init(const struct worker *w, struct tcp_sock *tp);
+/* inet.dst was looked up again. */
+void tcp_mtu_route_changed(struct worker *w, struct tcp_sock *tp);
+/* The payload of a probe for a larger MTU, if one is to go now; 0: none. */
+uint32_t tcp_mtu_probe_bytes(const struct worker *w, struct tcp_sock *tp);
+void tcp_mtu_probe_sent(struct worker *w, struct tcp_sock *tp, uint32_t payload_bytes);
+/* So many bytes were found lost just now: was it the probe, and nothing else?  That is no
+ * congestion (RFC 4821 section 7.6.2). */
+bool tcp_mtu_probe_is_lost(struct worker *w, struct tcp_sock *tp, uint64_t lost_bytes);
+/* This record goes again: if it is the probe, what arrives tells nothing. */
+void tcp_mtu_resent(struct worker *w, struct tcp_sock *tp, uint32_t index);
+/* An ACK delivered something. */
+void tcp_mtu_ack(struct worker *w, struct tcp_sock *tp, const struct flight_delivery *d);
+/* Does plpmtud learn from an ACK?  Not in the ordinary case, when full packets arrive. */
+static inline bool tcp_mtu_learns(const struct tcp_sock *tp, const struct flight_delivery *d)
+{
+	const struct plpmtud *p = &tp->plpmtud;
+
+	return p->acked != p->mtu || p->claimed != 0 || d->mtu_probe;
+}
+/* The retransmission timer ran out; backoff does not count it yet. */
+void tcp_mtu_timeout(struct worker *w, struct tcp_sock *tp);
+/* An ICMP "fragmentation needed" about something in flight. */
+void tcp_mtu_message(struct worker *w, struct tcp_sock *tp, uint16_t mtu);
 
 /* ---- window.c: the window we offer ---- */
 

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 
+#include "net/arp.h"
 #include "shm/ring.h"
 #include "tcp/tcp_sock.h"
 
@@ -67,7 +68,7 @@ void tcp_timer_set_retransmit(struct worker *w, struct tcp_sock *tp)
 static bool give_up(struct worker *w, struct tcp_sock *tp)
 {
 	worker_count(w, CNT_tcp_timeout);
-	tcp_fail(w, tp, tp->soft_error != 0 ? tp->soft_error : ETIMEDOUT);
+	tcp_fail(w, tp, tp->ics.inet.soft_error != 0 ? tp->ics.inet.soft_error : ETIMEDOUT);
 	return false;
 }
 
@@ -81,6 +82,16 @@ static uint8_t retry_limit(const struct tcp_sock *tp)
 	default:
 		return TCP_RETRIES;
 	}
+}
+
+/* RFC 9293 section 3.8.3, MUST-20: R1 is passed, and IP is to diagnose a dead gateway.  There is one
+ * route to choose, so what can be wrong is who is next on it. */
+static void doubt_route(struct worker *w, struct tcp_sock *tp)
+{
+	const struct dst *dst = &tp->ics.inet.dst;
+
+	if (dst->generation == w->route_generation)
+		neigh_doubt(dst->neigh);
 }
 
 static void back_off(struct worker *w, struct tcp_sock *tp)
@@ -112,6 +123,12 @@ static bool persist_fire(struct worker *w, struct tcp_sock *tp)
 	return true;
 }
 
+static void data_timed_out(struct worker *w, struct tcp_sock *tp)
+{
+	tcp_mtu_timeout(w, tp);
+	tcp_recovery_timeout(w, tp, tp->backoff > 0);
+}
+
 /* RFC 6298 (5.4) to (5.7): go back to the first unacknowledged byte, slowly. */
 static bool retransmit_fire(struct worker *w, struct tcp_sock *tp)
 {
@@ -127,8 +144,10 @@ static bool retransmit_fire(struct worker *w, struct tcp_sock *tp)
 	if (opening)
 		tp->flags |= TCP_SOCK_SEND_SYN | TCP_SOCK_SYN_RESENT;
 	else
-		tcp_recovery_timeout(w, tp, tp->backoff > 0);
+		data_timed_out(w, tp);
 	back_off(w, tp);
+	if (tp->backoff == TCP_RETRIES_DOUBT)
+		doubt_route(w, tp);
 	sock_want_output(w, tcp_sock_sk(tp));
 	return true;
 }

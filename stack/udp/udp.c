@@ -139,7 +139,7 @@ static bool udp_error_is_hard(const struct udp_sock *udp, int error)
 	case ENETUNREACH:
 		return false;
 	case EMSGSIZE:
-		return udp->mtu_discover != IP_PMTUDISC_DONT;
+		return udp->inet.mtu_discover != IP_PMTUDISC_DONT;
 	default:
 		return true;
 	}
@@ -176,7 +176,7 @@ static struct sock *udp_create(struct worker *w, uint8_t family)
 	udp->inet.flow.family = family;
 	udp->inet.flow.protocol = IPPROTO_UDP;
 	udp->inet.ttl = IP_TTL_DEFAULT;
-	udp->mtu_discover = IP_PMTUDISC_DONT;
+	udp->inet.mtu_discover = IP_PMTUDISC_DONT;
 	return &udp->inet.sk;
 }
 

@@ -16,7 +16,6 @@ struct udp_sock {
 	bool address_bound; /* bind named the local address */
 	bool tx_shut; /* SHUT_WR, of what comes after ... */
 	bool broadcast; /* SO_BROADCAST */
-	uint8_t mtu_discover; /* IP_PMTUDISC_* */
 	uint64_t tx_shut_offset; /* ... this send ring offset */
 };
 

@@ -9,12 +9,6 @@
 #include "sock/option.h"
 #include "udp/udp.h"
 
-static const struct option_field ip_fields[] = {
-	OPTION_FIELD(IP_MTU_DISCOVER, struct udp_sock, mtu_discover, IP_PMTUDISC_DONT,
-		     IP_PMTUDISC_PROBE),
-	{.bytes = 0},
-};
-
 static int set_broadcast(struct udp_sock *udp, const struct sock_option *option)
 {
 	int value;
@@ -25,17 +19,6 @@ static int set_broadcast(struct udp_sock *udp, const struct sock_option *option)
 	return 0;
 }
 
-static int set_ip(struct sock *sk, const struct sock_option *option)
-{
-	int value;
-
-	if (option_read_int(option, &value) != 0)
-		return -EINVAL;
-	if (option->name == IP_MTU_DISCOVER)
-		return option_set_field(ip_fields, sk, option->name, value);
-	return inet_setsockopt(sk, option, false);
-}
-
 int udp_setsockopt(struct worker *w, struct sock *sk, const struct sock_option *option)
 {
 	switch (option->level) {
@@ -44,7 +27,7 @@ int udp_setsockopt(struct worker *w, struct sock *sk, const struct sock_option *
 			return set_broadcast(udp_sock(sk), option);
 		return sock_setsockopt(w, sk, option);
 	case IPPROTO_IP:
-		return set_ip(sk, option);
+		return inet_setsockopt(sk, option, false);
 	default:
 		return -ENOPROTOOPT;
 	}
@@ -79,16 +62,11 @@ static int get_ip(struct sock *sk, struct sock_option *option)
 {
 	const struct udp_sock *udp = udp_sock(sk);
 
-	switch (option->name) {
-	case IP_MTU:
-		if (!(sk->flags & SOCK_HASHED))
-			return -ENOTCONN;
-		return option_write_int(option, udp->inet.dst.mtu);
-	case IP_MTU_DISCOVER:
-		return option_get_field(ip_fields, sk, option);
-	default:
+	if (option->name != IP_MTU)
 		return inet_getsockopt(sk, option);
-	}
+	if (!(sk->flags & SOCK_HASHED))
+		return -ENOTCONN;
+	return option_write_int(option, udp->inet.dst.mtu);
 }
 
 int udp_getsockopt(struct worker *w, struct sock *sk, struct sock_option *option)

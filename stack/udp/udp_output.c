@@ -119,7 +119,7 @@ static int udp_tx(struct worker *w, struct udp_sock *udp, const struct udp_recor
 		.flow = &flow,
 		.ttl = inet->ttl,
 		.traffic_class = inet->traffic_class,
-		.dont_fragment = udp->mtu_discover >= IP_PMTUDISC_DO,
+		.dont_fragment = udp->inet.mtu_discover >= IP_PMTUDISC_DO,
 	};
 	struct rte_udp_hdr *header;
 	struct rte_mbuf *m;

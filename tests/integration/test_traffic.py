@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Traffic between leat and the Linux stack."""
 
+import contextlib
 import hashlib
 import os
 import socket
@@ -59,10 +60,11 @@ def transfer_in(lab, total, seconds=60, congestion=None):
     sender.close()
 
 
-def transfer_out(lab, total, seconds=60):
-    """An application on leat sends, the Linux stack receives."""
-    listener = listen(PORT)
-    sender = lab.application("leat-nc", KERNEL, PORT, stdin=subprocess.PIPE)
+def transfer_out(lab, total, seconds=60, address=KERNEL, namespace=None):
+    """An application on leat sends, the Linux stack at that address receives."""
+    with namespace or contextlib.nullcontext():
+        listener = listen(PORT, address=address)
+    sender = lab.application("leat-nc", address, PORT, stdin=subprocess.PIPE)
     receiver, _ = listener.accept()
     receiver.settimeout(seconds)
     reading = Thread(digest_from, receiver.recv)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #define TRANSPORT_OFFSET 34u /* Ethernet and IPv4 headers */
+#define IP_QUOTED_BYTES  28u
 
 struct host_config link_peer_config(void)
 {
@@ -106,6 +107,29 @@ static bool way_pass_bottleneck(struct link_way *way, const struct frame *f, uin
 	return true;
 }
 
+/* RFC 1191 section 4: the router before the narrow link quotes what did not fit. */
+static void way_tell(const struct link_way *way, const struct frame *f)
+{
+	struct build b;
+
+	host_build_ipv4(way->from, &b, IPPROTO_ICMP);
+	build_icmp(&b, 3, 4, way->mtu);
+	build_bytes(&b, f->data + RTE_ETHER_HDR_LEN, IP_QUOTED_BYTES);
+	build_finish(&b);
+	host_inject(way->from, &b);
+}
+
+/* False: it is too large for this way. */
+static bool way_fits(struct link_way *way, const struct frame *f)
+{
+	if (way->mtu == 0 || f->length <= (uint32_t)RTE_ETHER_HDR_LEN + way->mtu)
+		return true;
+	way->too_big++;
+	if (way->tells)
+		way_tell(way, f);
+	return false;
+}
+
 static void way_send(struct link *l, struct link_way *way, struct frame *f)
 {
 	uint64_t index = way->count++;
@@ -120,6 +144,10 @@ static void way_send(struct link *l, struct link_way *way, struct frame *f)
 		lose = lose || way->script[i].lose;
 		duplicate = duplicate || way->script[i].duplicate;
 		extra_us += way->script[i].extra_us;
+	}
+	if (!way_fits(way, f)) {
+		free(f);
+		return;
 	}
 	if (lose) {
 		way->lost++;
@@ -254,7 +282,7 @@ static bool is_transferred(void *arg)
 bool link_transfer(struct link *l, struct app_sock *from, struct app_sock *to, uint64_t bytes,
 		   uint64_t limit_us)
 {
-	struct transfer t = {from, to, from->tx_tail + bytes, to->rx_head + bytes};
+	struct transfer t = {from, to, from->tx_tail + bytes, from->tx_tail + bytes};
 
 	is_transferred(&t); /* begins to write */
 	return link_run(l, limit_us, is_transferred, &t);

@@ -35,6 +35,9 @@ struct link_way {
 	uint32_t reorder_us;
 	uint32_t duplicate_per_mille;
 	uint32_t corrupt_per_mille; /* one bit of the transport's bytes is flipped */
+	uint16_t mtu; /* larger packets are lost; 0: none is too large */
+	bool tells; /* ... and a router says so (ICMP) */
+	uint64_t too_big; /* packets lost so */
 	/* the bottleneck */
 	uint64_t rate_bps; /* bits per second; 0: no bound */
 	uint32_t queue_bytes; /* what may wait for it; more is lost */
@@ -67,8 +70,8 @@ bool link_run(struct link *l, uint64_t limit_us, bool (*done)(void *arg), void *
 /* A connection over the link: second listens on HOST_PORT, first connects. */
 void link_connect(struct link *l, struct app_sock *client, struct app_sock *server);
 
-/* Sends bytes of the pattern one way, reading and comparing at the other end.  True: all of it
- * arrived within limit_us. */
+/* Sends bytes of the pattern one way, reading and comparing at the other end.  True: all of it, and
+ * what was written before, arrived within limit_us. */
 bool link_transfer(struct link *l, struct app_sock *from, struct app_sock *to, uint64_t bytes,
 		   uint64_t limit_us);
 

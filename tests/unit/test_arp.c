@@ -239,6 +239,22 @@ static void the_protocol_learns_that_nobody_answered(void)
 	end();
 }
 
+/* RFC 1122 section 3.3.1.4: a transport's word that nothing comes back. */
+static void a_doubted_neighbour_is_asked_while_packets_flow(void)
+{
+	begin();
+	neigh_doubt(neigh(PEER_ADDR)); /* nobody knows it yet: nothing to doubt */
+	resolve();
+	neigh_doubt(neigh(PEER_ADDR));
+	HOST_EXPECT_NOTHING(h);
+	send_to(PEER_ADDR, 1);
+	expect_request(&peer_mac);
+	expect_packet(1, &peer_mac);
+	receive(RTE_ARP_OP_REPLY, &peer_mac, PEER_ADDR, HOST_ADDR);
+	CHECK_EQ(neigh(PEER_ADDR)->state, NEIGH_REACHABLE);
+	end();
+}
+
 static void an_old_answer_is_checked_while_packets_flow(void)
 {
 	begin();
@@ -440,6 +456,7 @@ TEST_SUITE(arp)
 	TEST(asks_again_and_then_gives_up);
 	TEST(a_failed_neighbour_is_asked_again_later);
 	TEST(the_protocol_learns_that_nobody_answered);
+	TEST(a_doubted_neighbour_is_asked_while_packets_flow);
 	TEST(an_old_answer_is_checked_while_packets_flow);
 	TEST(a_neighbour_that_fell_silent_is_looked_for_and_lost);
 	TEST(a_neighbour_that_moved_is_followed);

@@ -72,7 +72,8 @@ static void every_option_is_taken(void)
 		      "syn_cookies=no\n"
 		      "mbufs=2048\nmbuf_bytes=9216\ncopybreak=1K\nrcvbuf=64K\nrcvbuf_max="
 		      "1M\nsndbuf=128K\n"
-		      "sndbuf_max=2M\ncongestion=bbr\necn=request\nfast_open=both\ncontexts="
+		      "sndbuf_max=2M\ncongestion=bbr\necn=request\nmtu_probing=always\nfast_open="
+		      "both\ncontexts="
 		      "5\nqueue_entries="
 		      "128\nslots_per_worker=99\n"
 		      "chunks_per_worker=1000\nchunk_size=32K\nhuge_pages=no\n"
@@ -99,6 +100,7 @@ static void every_option_is_taken(void)
 	CHECK_EQ(config.worker.sndbuf_max_bytes, 2 << 20);
 	CHECK(config.worker.congestion == &congestion_bbr);
 	CHECK_EQ(config.worker.ecn, ECN_REQUEST);
+	CHECK_EQ(config.worker.mtu_probing, MTU_PROBING_ALWAYS);
 	CHECK_EQ(config.worker.fast_open, FAST_OPEN_BOTH);
 	CHECK_EQ(config.session.contexts, 5);
 	CHECK_EQ(config.session.queue_entries, 128);
@@ -215,6 +217,8 @@ static const struct mistake {
 	{"[leatd]\ncongestion=vegas\n" PORT0, 2, "[leatd]", "congestion",
 	 "cubic, newreno (or reno), dctcp, bbr"},
 	{"[leatd]\necn=on\n" PORT0, 2, "[leatd]", "ecn", "accept, request or off"},
+	{"[leatd]\nmtu_probing=on\n" PORT0, 2, "[leatd]", "mtu_probing",
+	 "blackhole, always or off"},
 	{"[leatd]\nfast_open=yes\n" PORT0, 2, "[leatd]", "fast_open",
 	 "off, client, server or both"},
 	{"[leatd]\nsocket=leatd.sock\n" PORT0, 2, "[leatd]", "socket", "absolute"},

@@ -105,6 +105,72 @@ static void one_iteration_shares_one_record(void)
 	end();
 }
 
+static void send_mtu_probe(uint32_t bytes, uint32_t now_us)
+{
+	CHECK(flight_sent_mtu_probe(&f, &pool, nxt, nxt + bytes, una, now_us));
+	nxt += bytes;
+	check_sane();
+}
+
+static void an_mtu_probe_gets_a_record_of_its_own(void)
+{
+	begin();
+	send(100, 5);
+	send_mtu_probe(150, 5);
+	send(100, 5);
+	CHECK_EQ(f.records, 3);
+	CHECK_EQ(flight_mtu_probe(&f, &pool), index_at(100));
+	CHECK_EQ(flight_at(&pool, index_at(100))->end - flight_at(&pool, index_at(100))->seq, 150);
+	ack(100, 20);
+	CHECK(!d.mtu_probe);
+	ack(150, 20);
+	CHECK(d.mtu_probe);
+	CHECK_EQ(flight_mtu_probe(&f, &pool), FLIGHT_NONE);
+	end();
+}
+
+static void a_selectively_acknowledged_mtu_probe_is_told_once(void)
+{
+	begin();
+	send(100, 5);
+	send_mtu_probe(150, 5);
+	sack(100, 250, 20);
+	CHECK(d.mtu_probe);
+	CHECK_EQ(flight_mtu_probe(&f, &pool), FLIGHT_NONE);
+	ack(250, 30);
+	CHECK(!d.mtu_probe);
+	end();
+}
+
+/* It goes in ordinary segments then. */
+static void an_mtu_probe_sent_again_is_none(void)
+{
+	begin();
+	send_mtu_probe(150, 5);
+	flight_mark_lost(&f, &pool, f.first);
+	CHECK_EQ(flight_mtu_probe(&f, &pool), f.first);
+	flight_resent(&f, &pool, f.first, 100, una, 20);
+	flight_resent(&f, &pool, index_at(100), 50, una, 20);
+	CHECK_EQ(flight_mtu_probe(&f, &pool), FLIGHT_NONE);
+	ack(150, 30);
+	CHECK(!d.mtu_probe);
+	CHECK_EQ(d.largest_bytes, 0);
+	end();
+}
+
+static void the_largest_stretch_delivered_is_told(void)
+{
+	begin();
+	send(100, 5);
+	send(300, 6);
+	send(200, 7);
+	sack(100, 300, 20);
+	CHECK_EQ(d.largest_bytes, 200);
+	ack(600, 21);
+	CHECK_EQ(d.largest_bytes, 200); /* the 300 were told of, or cut */
+	end();
+}
+
 static void what_is_app_limited_gets_a_record_of_its_own(void)
 {
 	begin();
@@ -687,6 +753,10 @@ static void random_operations_with_few_records_stay_sane(void)
 TEST_SUITE(flight)
 {
 	TEST(one_iteration_shares_one_record);
+	TEST(an_mtu_probe_gets_a_record_of_its_own);
+	TEST(a_selectively_acknowledged_mtu_probe_is_told_once);
+	TEST(an_mtu_probe_sent_again_is_none);
+	TEST(the_largest_stretch_delivered_is_told);
 	TEST(what_is_app_limited_gets_a_record_of_its_own);
 	TEST(what_was_sacked_or_resent_is_not_extended);
 	TEST(a_record_does_not_grow_for_ever);

@@ -43,6 +43,34 @@ static void a_syn_from_our_own_address_is_dropped(void)
 	end();
 }
 
+/* RFC 7126 sections 4.3 and 4.4: with one, a packet seems to come from where it does not, and the
+ * answer goes where its sender likes (MUST-51 to 53, which leat differs from for that). */
+static void source_routes_are_neither_taken_nor_made(void)
+{
+	static const uint8_t routes[][8] = {{131, 7, 4, 198, 18, 0, 9, 0},
+					    {137, 7, 4, 198, 18, 0, 9, 0}};
+	struct build b;
+
+	begin_unconnected(NULL);
+	host_listen(h, 4);
+	for (unsigned i = 0; i < RTE_DIM(routes); i++) {
+		host_build_ipv4(h, &b, IPPROTO_TCP);
+		build_ip_option(&b, routes[i], sizeof(routes[i]));
+		build_tcp(&b, peer.port, HOST_PORT, peer.isn, 0, TH_SYN, 65535);
+		build_finish(&b);
+		host_inject(h, &b);
+		host_settle(h);
+		HOST_EXPECT_NOTHING(h);
+		CHECK_EQ(host_counter(h, CNT_ip_source_route), i + 1);
+		REQUIRE_EQ(app_socket(&h->app, SOCK_STREAM, &s), 0);
+		CHECK_EQ(app_setsockopt(&s, IPPROTO_IP, IP_OPTIONS, routes[i], sizeof(routes[i])),
+			 -ENOPROTOOPT);
+		CHECK_EQ(app_close(&s), 0);
+	}
+	CHECK_EQ(sock_table_count(h->w->socks_by_flow), 0);
+	end();
+}
+
 /* Sends so many blind SYNs into p's connection; how many challenge ACKs come back. */
 static uint32_t challenges(const struct peer *p, int count)
 {
@@ -442,6 +470,7 @@ static void a_shut_window_ends_at_the_user_timeout(void)
 TEST_SUITE(tcp_attacks)
 {
 	TEST(a_syn_from_our_own_address_is_dropped);
+	TEST(source_routes_are_neither_taken_nor_made);
 	TEST(challenges_of_one_connection_tell_nothing_of_another);
 	TEST(challenges_of_a_half_open_connection_are_limited);
 	TEST(blind_segments_change_nothing);

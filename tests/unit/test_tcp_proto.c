@@ -118,7 +118,7 @@ static void an_absurd_path_mtu_is_not_believed(void)
 	app_write_pattern(&s, 5000);
 	host_settle(h);
 	host_drain(h);
-	icmp_error(3, 4, 68, peer.host_isn + 1);
+	icmp_error(3, 4, 67, peer.host_isn + 1);
 	icmp_error(3, 4, 9000, peer.host_isn + 1);
 	icmp_error(3, 4, 0, peer.host_isn + 1);
 	host_settle(h);

@@ -530,12 +530,64 @@ static void soft_errors_abort_nothing(void)
 	for (unsigned i = 0; i < RTE_DIM(errors); i++) {
 		icmp_about_us(errors[i][0], errors[i][1]);
 		CHECK_EQ(host_state(&s), TCP_ESTABLISHED);
-		CHECK(tcp()->soft_error != 0); /* it was heard */
-		tcp()->soft_error = 0;
+		CHECK(tcp()->ics.inet.soft_error != 0); /* it was heard */
+		tcp()->ics.inet.soft_error = 0;
 	}
 	CHECK_EQ(s.slot->error, 0);
 	peer_send(&peer, TH_ACK, NULL, 0);
 	CHECK_EQ(tcp()->snd_una, tcp()->snd_nxt);
+	end();
+}
+
+/* MUST-47, SHLD-25: who says that he wants to know hears of it, and the connection goes on. */
+static void soft_errors_are_told_who_asked(void)
+{
+	int on = 1;
+
+	begin_in_flight();
+	icmp_about_us(ICMP_DEST_UNREACH, ICMP_NET_UNREACH);
+	CHECK_EQ(s.slot->error, 0);
+	CHECK_EQ(app_setsockopt(&s, IPPROTO_IP, IP_RECVERR, &on, sizeof(on)), 0);
+	icmp_about_us(ICMP_DEST_UNREACH, ICMP_HOST_UNREACH);
+	CHECK_EQ(s.slot->error, EHOSTUNREACH);
+	CHECK_EQ(s.slot->error_seq, 1);
+	CHECK(app_has(&s, LEAT_EV_ERR));
+	CHECK_EQ(host_state(&s), TCP_ESTABLISHED);
+	icmp_about_us(ICMP_DEST_UNREACH, ICMP_NET_UNREACH);
+	CHECK_EQ(s.slot->error, ENETUNREACH);
+	CHECK_EQ(s.slot->error_seq, 2);
+	peer_send(&peer, TH_ACK, NULL, 0);
+	CHECK_EQ(tcp()->snd_una, tcp()->snd_nxt);
+	end();
+}
+
+/* MUST-20: after R1 retransmissions (SHLD-10: 3) IP is told, which asks the neighbour again. */
+static void with_the_third_retransmission_the_neighbour_is_asked(void)
+{
+	struct host_config config = host_config_default();
+	uint32_t sent = 0, asked_after = 0;
+	struct frame *f;
+
+	config.answer_arp = false;
+	begin_connected(&config);
+	app_write_pattern(&s, 100);
+	host_settle(h);
+	host_drain(h);
+	for (int ms = 0; ms < 20000 && asked_after == 0; ms++) {
+		host_advance_ms(h, 1);
+		while ((f = host_pop(h)) != NULL) {
+			if (FRAME_SEE(f).ether_type == RTE_ETHER_TYPE_ARP) {
+				asked_after = sent;
+				CHECK_FRAME(f, ARP_OPERATION_IS(RTE_ARP_OP_REQUEST),
+					    ARP_TARGET_IS(PEER_ADDR), ETH_TO(&peer_mac));
+			} else {
+				sent++;
+			}
+			free(f);
+		}
+	}
+	CHECK_EQ(asked_after, 2); /* and with the third */
+	CHECK_EQ(host_state(&s), TCP_ESTABLISHED);
 	end();
 }
 
@@ -548,7 +600,7 @@ static void a_source_quench_changes_nothing(void)
 	cwnd_bytes = tcp()->congestion.cwnd_bytes;
 	icmp_about_us(ICMP_SOURCE_QUENCH, 0);
 	CHECK_EQ(tcp()->congestion.cwnd_bytes, cwnd_bytes);
-	CHECK_EQ(tcp()->soft_error, 0);
+	CHECK_EQ(tcp()->ics.inet.soft_error, 0);
 	CHECK_EQ(s.slot->error, 0);
 	CHECK_EQ(host_counter(h, CNT_icmp_type), 1);
 	HOST_EXPECT_NOTHING(h);
@@ -697,6 +749,8 @@ TEST_SUITE(tcp_requirements)
 	TEST(keepalive_waits_two_hours_unless_told);
 	TEST(probes_that_got_lost_do_not_end_a_connection);
 	TEST(soft_errors_abort_nothing);
+	TEST(soft_errors_are_told_who_asked);
+	TEST(with_the_third_retransmission_the_neighbour_is_asked);
 	TEST(a_source_quench_changes_nothing);
 	TEST(an_echoed_mark_reduces_the_window_once);
 	TEST(a_mark_is_echoed_until_the_peer_heard);
