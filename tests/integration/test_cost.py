@@ -43,7 +43,8 @@ def test_a_busy_worker_is_seen():
         transfer.result_within(60)
         most = max(loaded, key=lambda row: row["busy"])
         check(most["busy"] > quiet["busy"] + 20, f"a transfer: {loaded}")
-        check(most["recv"] == max(most[s] for s in STAGES), f"packets come in: {most}")
+        # Not more than transmit: handing an ACK to net_tap runs the Linux stack's answer to it.
+        check(most["recv"] > max(most["outp"], most["subm"], 5), f"packets come in: {most}")
         check(most["rx"] > 1000 and most["rx_burst"] >= 1, f"packets: {most}")
         check(100 < most["rx_cycles"] < 1e6, f"cycles per packet: {most}")
 
