@@ -243,6 +243,24 @@ static void reading_the_counter_is_not_charged(void)
 	host_end(h);
 }
 
+/* Here each stage uses up just one reading, which nobody takes off. */
+static void completions_cost_publish(void)
+{
+	struct host *h = host_new(NULL);
+
+	measure(h);
+	cycles_per_reading = 7;
+	poll_sampled(h);
+	CHECK_EQ(host_counter(h, CNT_cycles_publish), 0); /* there was nothing to tell */
+	inject_ping(h);
+	poll_sampled(h);
+	CHECK_EQ(host_counter(h, CNT_cycles_publish), 7);
+	CHECK_EQ(host_counter(h, CNT_cycles_transmit), 7);
+	CHECK_EQ(host_counter(h, CNT_cycles_receive), 7);
+	host_drain(h);
+	host_end(h);
+}
+
 static void one_iteration_in_a_period_is_measured(void)
 {
 	struct host *h = slow_host();
@@ -327,6 +345,7 @@ TEST_SUITE(cost)
 	TEST(messages_and_timers_cost_their_own);
 	TEST(stages_add_up_to_the_iteration);
 	TEST(reading_the_counter_is_not_charged);
+	TEST(completions_cost_publish);
 	TEST(one_iteration_in_a_period_is_measured);
 	TEST(a_periodic_load_is_met_in_proportion);
 	TEST(without_a_counter_nothing_is_measured);
