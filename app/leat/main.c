@@ -8,65 +8,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/counters.h"
+#include "stat.h"
 #include "telemetry.h"
 
-#define SS_TRIES 5
+#define SS_TRIES       5
+#define INTERVAL_MIN_S 0.001
+#define INTERVAL_MAX_S 86400
 
 static void usage(FILE *out)
 {
-	fprintf(out, "usage: leat [--socket PATH] COMMAND\n"
-		     "\n"
-		     "  stat [--all]  counters of each worker that are not zero, or all;\n"
-		     "                why packets were dropped last\n"
-		     "  ss            socks: queued bytes, both ends, the process that holds them\n"
-		     "  info          workers, ports and applications\n"
-		     "\n"
-		     "  --socket PATH the socket leatd serves; else $" LEAT_SOCKET_ENV ",\n"
-		     "                else " LEAT_DEFAULT_SOCKET "\n");
-}
-
-/* ---- leat stat ---------------------------------------------------------- */
-
-/* What this build knows of a counter; CNT_MAX: leatd is of another version. */
-static enum counter find_counter(const char *name)
-{
-	int i = 0;
-
-	while (i < CNT_MAX && strcmp(counter_name(i), name) != 0)
-		i++;
-	return i;
-}
-
-static void print_counters(const struct json *counters, bool drops, bool all)
-{
-	bool titled = false;
-
-	for (const struct json *c = counters->first; c != NULL; c = c->next) {
-		enum counter known = find_counter(c->key);
-
-		if ((c->number == 0 && !all) ||
-		    drops != (known != CNT_MAX && counter_is_drop(known)))
-			continue;
-		if (drops && !titled)
-			printf("  dropped packets:\n");
-		titled = true;
-		printf("  %-24s %20llu  %s\n", c->key, (unsigned long long)c->number,
-		       known != CNT_MAX ? counter_text(known) : "");
-	}
-}
-
-static void command_stat(bool all)
-{
-	uint64_t workers = json_number(telemetry_ask("/leat/info"), "workers");
-
-	for (uint64_t i = 0; i < workers; i++) {
-		const struct json *counters = telemetry_ask("/leat/stat,%u", (unsigned)i);
-
-		printf("worker %u\n", (unsigned)i);
-		print_counters(counters, false, all);
-		print_counters(counters, true, all);
-	}
+	fprintf(out,
+		"usage: leat [--socket PATH] COMMAND\n"
+		"\n"
+		"  stat [--all]  what each worker costs; its counters that are not zero, or all;\n"
+		"                why packets were dropped last\n"
+		"  stat --interval SECONDS [--count N]\n"
+		"                what each worker costs, again and again\n"
+		"  ss            socks: queued bytes, both ends, the process that holds them\n"
+		"  info          workers, ports and applications\n"
+		"\n"
+		"  --socket PATH the socket leatd serves; else $" LEAT_SOCKET_ENV ",\n"
+		"                else " LEAT_DEFAULT_SOCKET "\n");
 }
 
 /* ---- leat ss ------------------------------------------------------------ */
@@ -142,15 +104,26 @@ static void print_members(const struct json *object, int indent)
 
 /* ------------------------------------------------------------------------- */
 
+static double parse_between(const char *text, double least, double most)
+{
+	char *end;
+	double value = strtod(text, &end);
+
+	if (end == text || *end != '\0' || !(value >= least && value <= most))
+		errx(2, "%s: not a number from %g to %.0f", text, least, most);
+	return value;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"socket", required_argument, NULL, 's'},
-		{"all", no_argument, NULL, 'a'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		{"socket", required_argument, NULL, 's'},   {"all", no_argument, NULL, 'a'},
+		{"interval", required_argument, NULL, 'i'}, {"count", required_argument, NULL, 'n'},
+		{"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
 	};
 	const char *path = getenv(LEAT_SOCKET_ENV), *command;
+	double interval = 0;
+	uint64_t count = 0;
 	bool all = false;
 	int opt;
 
@@ -161,6 +134,10 @@ int main(int argc, char **argv)
 			path = optarg;
 		} else if (opt == 'a') {
 			all = true;
+		} else if (opt == 'i') {
+			interval = parse_between(optarg, INTERVAL_MIN_S, INTERVAL_MAX_S);
+		} else if (opt == 'n') {
+			count = (uint64_t)parse_between(optarg, 1, UINT32_MAX);
 		} else {
 			usage(opt == 'h' ? stdout : stderr);
 			return opt == 'h' ? EXIT_SUCCESS : 2;
@@ -173,7 +150,9 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	telemetry_open(path);
-	if (strcmp(command, "stat") == 0)
+	if (strcmp(command, "stat") == 0 && interval > 0)
+		command_stat_interval(interval, count);
+	else if (strcmp(command, "stat") == 0)
 		command_stat(all);
 	else if (strcmp(command, "ss") == 0)
 		command_ss();

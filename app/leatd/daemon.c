@@ -44,6 +44,12 @@ static uint64_t tsc_clock_us(void *arg)
 	return 1000000 + (uint64_t)(((unsigned __int128)cycles * clock->us_per_cycle) >> 64);
 }
 
+static uint64_t tsc_cycles(void *arg)
+{
+	(void)arg;
+	return rte_rdtsc();
+}
+
 static void random_bytes(void *arg, void *out, size_t length)
 {
 	uint8_t *at = out;
@@ -67,8 +73,10 @@ static void random_bytes(void *arg, void *out, size_t length)
 
 static int workers_create(struct leatd *d)
 {
-	const struct worker_env env = {
-		.clock_us = tsc_clock_us, .random = random_bytes, .arg = &tsc_clock};
+	const struct worker_env env = {.clock_us = tsc_clock_us,
+				       .random = random_bytes,
+				       .cycles = tsc_cycles,
+				       .arg = &tsc_clock};
 	struct siphash_key fast_open_key;
 	unsigned lcore;
 	uint16_t id = 0;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_mempool.h>
 #include <rte_telemetry.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "core/cost.h"
 #include "log.h"
 
 #define ROWS_PER_ANSWER 40 /* at most some 300 bytes each */
@@ -126,6 +128,20 @@ static int info_call(const char *cmd, const char *params, struct rte_tel_data *d
 
 /* ---- /leat/stat --------------------------------------------------------- */
 
+/* Beside the counters: what turns cycles into shares and seconds. */
+static void stat_fill(const struct worker *w, struct rte_tel_data *d)
+{
+	rte_tel_data_add_dict_u64(d, "cycles", cost_elapsed(w));
+	rte_tel_data_add_dict_u64(d, "cycles_per_second", rte_get_tsc_hz());
+	for (int i = 0; i < CNT_MAX; i++) {
+		uint64_t value = __atomic_load_n(&w->counter[i], __ATOMIC_RELAXED);
+
+		if (i == CNT_cycles_asleep)
+			value = cost_asleep(w);
+		rte_tel_data_add_dict_u64(d, counter_name(i), value);
+	}
+}
+
 static int stat_call(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	uint32_t args[2];
@@ -136,12 +152,7 @@ static int stat_call(const char *cmd, const char *params, struct rte_tel_data *d
 	pthread_mutex_lock(&telemetry.lock);
 	if (telemetry.leatd != NULL && parse_parameters(params, args) == 1 &&
 	    args[0] < telemetry.leatd->workers) {
-		const struct worker *w = telemetry.leatd->worker[args[0]];
-
-		for (int i = 0; i < CNT_MAX; i++)
-			rte_tel_data_add_dict_u64(
-				d, counter_name(i),
-				__atomic_load_n(&w->counter[i], __ATOMIC_RELAXED));
+		stat_fill(telemetry.leatd->worker[args[0]], d);
 		ret = 0;
 	}
 	pthread_mutex_unlock(&telemetry.lock);

@@ -3,7 +3,7 @@
  * What `leat` asks, through rte_telemetry, whose answers hold at most 16 KiB:
  *
  *   /leat/info            workers, ports, applications
- *   /leat/stat,WORKER     every counter of a worker
+ *   /leat/stat,WORKER     every counter of a worker; its life in "cycles", "cycles_per_second"
  *   /leat/pools           objects in use of each pool
  *   /leat/ss,WORKER,NEXT  some socks of a worker; NEXT is 0 to begin, then what the last answer
  *                         gave as "next", until that is 0

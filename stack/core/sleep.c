@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/cost.h"
 #include "core/worker.h"
 #include "dev/port_impair.h"
 #include "shm/session.h"
@@ -192,7 +193,9 @@ void worker_sleep(struct worker *w, uint32_t limit_us)
 	if (worker_poll(w) == 0 && channels_arm(w, &blocked) && rte_ring_empty(w->inbox) &&
 	    rte_ring_empty(w->steered)) {
 		worker_count(w, CNT_sleeps);
+		cost_fall_asleep(w);
 		sleep_wait(w, sleep_bound(w, limit_us, blocked));
+		cost_wake_up(w);
 	}
 	__atomic_store_n(&s->asleep, false, __ATOMIC_RELAXED);
 	sleep_notify_ports(w, false);

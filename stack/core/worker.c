@@ -5,6 +5,7 @@
 #include <rte_malloc.h>
 #include <stdio.h>
 
+#include "core/cost.h"
 #include "core/protocols.h"
 #include "core/sleep.h"
 #include "dev/port_impair.h"
@@ -125,18 +126,22 @@ unsigned worker_poll(struct worker *w)
 	unsigned work;
 
 	current = w;
+	cost_begin(w);
 	worker_take_time(w);
-	work = worker_receive(w);
-	work += worker_take_steered(w);
-	work += worker_take_messages(w);
-	work += chunks_take_returned(w);
-	work += channels_poll(w);
-	work += wheel_run(&w->wheel, w->now_ms);
-	work += calendar_run(&w->calendar, w->now_us, w);
-	work += worker_output(w);
+	work = cost_charge(w, CNT_cycles_receive, worker_receive(w));
+	work += cost_charge(w, CNT_cycles_steered, worker_take_steered(w));
+	work += cost_charge(w, CNT_cycles_messages, worker_take_messages(w));
+	work += cost_charge(w, CNT_cycles_messages, chunks_take_returned(w));
+	work += cost_charge(w, CNT_cycles_submissions, channels_poll(w));
+	work += cost_charge(w, CNT_cycles_timers, wheel_run(&w->wheel, w->now_ms));
+	work += cost_charge(w, CNT_cycles_timers, calendar_run(&w->calendar, w->now_us, w));
+	work += cost_charge(w, CNT_cycles_output, worker_output(w));
 	channels_publish(w);
+	(void)cost_charge(w, CNT_cycles_publish, work);
 	worker_transmit(w);
 	sock_watch_holding(w);
+	(void)cost_charge(w, CNT_cycles_transmit, work);
+	cost_end(w);
 
 	w->counter[CNT_polls]++;
 	if (work != 0) {
@@ -244,6 +249,7 @@ struct worker *worker_create(const struct worker_config *config, const struct wo
 	env->random(env->arg, &w->random, sizeof(w->random));
 	w->random.s[0] |= 1; /* all zero is the one state it cannot leave */
 	worker_take_time(w);
+	cost_init(w);
 	wheel_init(&w->wheel, w->now_ms, w);
 	if (worker_create_tables(w) != 0) {
 		worker_destroy(w);

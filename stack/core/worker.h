@@ -49,6 +49,7 @@ struct congestion_ops;
 struct worker_env {
 	uint64_t (*clock_us)(void *arg); /* monotonic microseconds; read once per iteration */
 	void (*random)(void *arg, void *out, size_t len); /* for secrets; read at creation */
+	uint64_t (*cycles)(void *arg); /* counts what the stages cost (core/cost.h); NULL: nobody */
 	void *arg;
 };
 
@@ -128,6 +129,16 @@ struct worker_listener {
 	void (*arena_drained)(void *arg, struct worker *w, struct arena *arena);
 };
 
+/* Which iterations are measured, and the one that is (core/cost.h). */
+struct worker_cost {
+	uint32_t sample_in; /* iterations until the next that is measured */
+	bool sampled; /* this one is */
+	uint64_t stamp; /* the counter when the last stage ended */
+	uint64_t reading; /* cycles that reading the counter takes itself */
+	uint64_t created; /* the counter at the worker's creation */
+	uint64_t asleep_since; /* atomic; 0: awake */
+};
+
 TAILQ_HEAD(channel_queue, channel);
 LIST_HEAD(arena_list, arena);
 
@@ -154,6 +165,7 @@ struct worker {
 	struct chunk *returned; /* chunks freed on another thread (atomic) */
 	const struct ip_protocol *const *protocols; /* [256] */
 	const struct proto *const *protos; /* what LEAT_OP_SOCKET can make; ends with NULL */
+	struct worker_cost cost;
 	uint64_t counter[CNT_MAX];
 	struct packet burst[TRANSPORT_BURST];
 

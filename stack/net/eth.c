@@ -48,6 +48,7 @@ void eth_rx(struct worker *w, struct netif *n, struct rte_mbuf **pkts, uint16_t 
 		eth_rx_frame(w, n, pkts[i]);
 	}
 	w->counter[CNT_rx_packets] += count;
+	worker_count(w, CNT_rx_bursts);
 	w->counter[CNT_rx_bytes] += bytes;
 	ip_rx_flush(w);
 }
@@ -124,5 +125,6 @@ void eth_tx_flush(struct worker *w, struct netif *n)
 		worker_drop(w, n->tx[i], CNT_tx_full);
 	}
 	w->counter[CNT_tx_packets] += sent;
+	worker_count(w, CNT_tx_bursts);
 	w->counter[CNT_tx_bytes] += bytes;
 }

@@ -539,9 +539,10 @@ class Lab:
         check(process.running(), f"{process.name} ended at its start:\n{process.output()}")
         return process.output().count(words) >= times
 
-    def leat(self, *arguments):
+    def leat(self, *arguments, good=(0,)):
         """Output of the command-line tool."""
-        return run(os.path.join(BUILD, "app/leat/leat"), "--socket", self.socket, *arguments)
+        return run(os.path.join(BUILD, "app/leat/leat"), "--socket", self.socket, *arguments,
+                   good=good)
 
     # ---- what leatd says of itself ----
 
