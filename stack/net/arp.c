@@ -298,9 +298,11 @@ void neigh_tx(struct worker *w, struct neigh *neigh, struct rte_mbuf *m)
 		neigh_tx_slow(w, neigh, m);
 }
 
-void neigh_doubt(struct neigh *neigh)
+void neigh_doubt(struct worker *w, struct neigh *neigh)
 {
-	if (neigh->state == NEIGH_REACHABLE)
+	/* RFC 1122 section 2.3.2.1: asked at most once a second, however many doubt it. */
+	if (neigh->state == NEIGH_REACHABLE &&
+	    w->now_us - neigh->confirmed_us >= ARP_RETRY_MS * UINT64_C(1000))
 		neigh->state = NEIGH_STALE;
 }
 

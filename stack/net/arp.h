@@ -61,9 +61,9 @@ struct neigh *neigh_get(struct worker *w, struct netif *n, const struct inet_add
  * Consumes m. */
 void neigh_tx(struct worker *w, struct neigh *neigh, struct rte_mbuf *m);
 
-/* Packets to it are not answered (RFC 1122 section 3.3.1.4): it is asked when next used, whenever it
- * was confirmed last. */
-void neigh_doubt(struct neigh *neigh);
+/* Packets to it are not answered (RFC 1122 section 3.3.1.4): it is asked when next used, unless it
+ * was confirmed in the last ARP_RETRY_MS. */
+void neigh_doubt(struct worker *w, struct neigh *neigh);
 
 /* Somebody learned that a is at mac. */
 void neigh_update(struct worker *w, struct netif *n, const struct inet_addr *a,

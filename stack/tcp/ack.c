@@ -33,14 +33,15 @@ void tcp_update_window(struct worker *w, struct tcp_sock *tp, const struct tcp_s
 	tp->snd_wnd_max = RTE_MAX(tp->snd_wnd_max, window);
 }
 
-/* The window was shut over what is in flight (or a probe): the peer did not take it. */
-static void window_opened(struct worker *w, struct tcp_sock *tp)
+/* The window was shut over what is in flight.  timed_out: the peer did not take it, nor a probe. */
+static void window_opened(struct worker *w, struct tcp_sock *tp, bool timed_out)
 {
 	if (tp->snd_una == tp->snd_nxt)
 		return;
 	tp->backoff = 0;
 	tp->probes = 0;
-	flight_mark_all_lost(&tp->flight, &w->tcp->flights, false);
+	if (timed_out) /* a walk of the whole list: no more than one for each timeout */
+		flight_mark_all_lost(&tp->flight, &w->tcp->flights, false);
 	tcp_timer_set_retransmit(w, tp);
 	sock_want_output(w, tcp_sock_sk(tp));
 }
@@ -340,6 +341,7 @@ static bool is_duplicate_ack(const struct tcp_sock *tp, const struct tcp_segment
 enum counter tcp_rx_ack(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg)
 {
 	uint32_t old_window = tp->snd_wnd;
+	bool timed_out = tp->backoff > 0;
 	bool duplicate;
 
 	if (!(seg->flags & TCP_FLAG_ACK))
@@ -368,6 +370,6 @@ enum counter tcp_rx_ack(struct worker *w, struct tcp_sock *tp, const struct tcp_
 	if (seg->ack != tp->snd_una || duplicate || seg->sack_count > 0)
 		tcp_ack_take(w, tp, seg, duplicate);
 	if (old_window == 0 && tp->snd_wnd != 0)
-		window_opened(w, tp);
+		window_opened(w, tp, timed_out);
 	return ack_closes(w, tp);
 }

@@ -198,6 +198,8 @@ uint32_t tcp_fastopen_fill_syn(struct worker *w, struct tcp_sock *tp, struct tcp
 		tp->fastopen_fail = FAIL_NO_COOKIE;
 		return 0;
 	}
+	if (tcp_sock_sk(tp)->flags & SOCK_TX_URGENT) /* a SYN cannot say where urgent data ends */
+		return 0;
 	return (uint32_t)RTE_MIN(written, syn_room(tp, &grant, syn));
 }
 

@@ -369,15 +369,22 @@ static void sack_record(struct flight *f, struct flight_record *r, struct flight
 	set_flags(f, r, FLIGHT_SACKED);
 }
 
+static bool begins_before(const struct flight_pool *pool, uint32_t index, uint32_t seq)
+{
+	return index != FLIGHT_NONE && seq_lt(flight_at(pool, index)->seq, seq);
+}
+
 /*
  * The last record that begins before start, or the first one.  Most blocks are
- * of what arrived last: they begin where the farthest one did, or behind it.
+ * of what arrived last: they begin where the farthest one did, or behind it;
+ * or of what was sent again: near the place of the next one to be sent again.
  */
 static uint32_t sack_search(struct flight *f, const struct flight_pool *pool, uint32_t start,
 			    struct flight_delivery *d)
 {
-	bool onward = f->sack_at != FLIGHT_NONE && seq_lt(flight_at(pool, f->sack_at)->seq, start);
-	uint32_t index = onward ? f->sack_at : f->first;
+	bool onward = begins_before(pool, f->sack_at, start);
+	uint32_t back = begins_before(pool, f->lost_at, start) ? f->lost_at : f->first;
+	uint32_t index = onward ? f->sack_at : back;
 	uint32_t next = flight_at(pool, index)->next;
 
 	while (next != FLIGHT_NONE && seq_lt(flight_at(pool, next)->seq, start) &&
@@ -485,8 +492,11 @@ uint32_t flight_next_lost(struct flight *f, const struct flight_pool *pool)
 
 	if (f->lost_bytes == 0)
 		return FLIGHT_NONE;
-	while (!is_to_be_resent(flight_at(pool, index)) && index != f->last)
+	for (uint32_t walked = 0; walked < FLIGHT_WALK_MAX && index != f->last; walked++) {
+		if (is_to_be_resent(flight_at(pool, index)))
+			break;
 		index = flight_at(pool, index)->next;
+	}
 	f->lost_at = index;
 	return is_to_be_resent(flight_at(pool, index)) ? index : FLIGHT_NONE;
 }

@@ -28,8 +28,9 @@
  * keep others from sending. */
 #define FLIGHT_RECORDS_FEW      16u
 #define FLIGHT_RECORD_MAX_BYTES (1u << 20)
-/* A gigabit per second over 100 ms with 5 % of it lost has 900 records in sight of an ACK. */
-#define FLIGHT_WALK_MAX 2048u
+/* What a gigabit per second over 100 ms needs when its queue overflowed in slow start; with half of
+ * it some of what had arrived passed for lost. */
+#define FLIGHT_WALK_MAX 4096u
 
 enum flight_flag {
 	FLIGHT_SACKED = 1u << 0, /* the peer has it, out of order */
@@ -153,8 +154,14 @@ void flight_mark_all_lost(struct flight *f, struct flight_pool *pool, bool forge
 /* It was a mistake: nothing is lost. */
 void flight_clear_lost(struct flight *f, struct flight_pool *pool);
 
-/* The first record that is lost and not sent again; FLIGHT_NONE. */
+/* The first record that is lost and not sent again; FLIGHT_NONE: there is none, or
+ * flight_search_goes_on and the next call may find it. */
 uint32_t flight_next_lost(struct flight *f, const struct flight_pool *pool);
+
+static inline bool flight_search_goes_on(const struct flight *f)
+{
+	return f->lost_bytes > 0 && f->lost_at != f->last;
+}
 
 /* Was (time a, end a) sent after (time b, end b)?  RFC 8985 section 6.2, RACK_sent_after. */
 bool flight_sent_after(uint32_t us_a, uint32_t end_a, uint32_t us_b, uint32_t end_b);

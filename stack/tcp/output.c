@@ -189,6 +189,17 @@ static uint32_t syn_fill_fastopen(struct worker *w, struct tcp_sock *tp, struct 
 	return 0;
 }
 
+/* The SYN-ACK of a Fast Open: how often the peer repeats its SYN does not put off the end. */
+static void note_synack_sent(struct worker *w, struct tcp_sock *tp)
+{
+	tp->sent_ms = w->now_ms;
+	if (tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT))
+		return;
+	if (!(tp->flags & TCP_SOCK_SYN_RESENT))
+		tp->progress_ms = w->now_ms;
+	tcp_timer_set_retransmit(w, tp);
+}
+
 /* The SYN's sequence number is in use from now on. */
 static void note_syn_sent(struct worker *w, struct tcp_sock *tp)
 {
@@ -198,11 +209,13 @@ static void note_syn_sent(struct worker *w, struct tcp_sock *tp)
 		worker_count(w, CNT_tcp_retransmit);
 	else if (ours)
 		tp->syn_us = (uint32_t)w->now_us;
-	note_sent(w, tp);
-	if (ours)
+	if (ours) {
+		note_sent(w, tp);
 		tp->snd_nxt = tp->snd_una + 1;
-	else
+	} else {
+		note_synack_sent(w, tp);
 		note_acked(w, tp);
+	}
 }
 
 /* The SYN, or the SYN-ACK of a sock: after a simultaneous open or a Fast Open. */
@@ -413,10 +426,12 @@ static void advance_snd_nxt(struct worker *w, struct tcp_sock *tp, uint32_t end)
 }
 
 /* Does a probe for a larger MTU make sense now?  RFC 4821 section 7.4: with enough behind it that
- * its loss is noticed at once. */
+ * its loss is noticed at once; but when all may have been a mistake it need not be, or those who
+ * send little would send it in small pieces for ever. */
 static bool mtu_probe_is_worthwhile(const struct tcp_sock *tp, uint32_t length)
 {
-	uint32_t needed = length + TCP_DUPACK_LIMIT * tp->congestion.mss_bytes;
+	uint32_t behind = tp->plpmtud.top ? 0 : TCP_DUPACK_LIMIT * tp->congestion.mss_bytes;
+	uint32_t needed = length + behind;
 
 	return length != 0 && unsent_bytes(tp) >= needed && tp->snd_wnd >= needed &&
 	       tp->congestion.cwnd_bytes >= needed && !has_sack_to_send(tp);
@@ -538,6 +553,8 @@ static void send_lost(struct worker *w, struct tcp_sock *tp)
 		if (!pace_allows(w, tp) || !resend(w, tp, index, RTE_MIN(length, whole)))
 			return;
 	}
+	if (flight_search_goes_on(&tp->flight))
+		sock_want_output(w, tcp_sock_sk(tp));
 }
 
 /* The BBR draft's section 4.1.2.4: the path could have carried more than there was to send. */

@@ -19,12 +19,7 @@ static uint64_t now_minute(const struct worker *w)
 /* In front of the text of a full segment. */
 static uint32_t header_bytes(const struct tcp_sock *tp)
 {
-	return TCP_IPV4_HEADERS + (tp->flags & TCP_SOCK_TIMESTAMPS ? TCP_TIMESTAMP_BYTES : 0);
-}
-
-static uint16_t packet_bytes(const struct tcp_sock *tp, uint32_t payload_bytes)
-{
-	return (uint16_t)(header_bytes(tp) + RTE_MIN(payload_bytes, tp->congestion.mss_bytes));
+	return tcp_packet_bytes(tp, 0);
 }
 
 /* The largest packet that interface and peer take. */
@@ -146,10 +141,11 @@ void tcp_mtu_ack(struct worker *w, struct tcp_sock *tp, const struct flight_deli
 	if (d->mtu_probe && tp->plpmtud.probe != 0) {
 		worker_count(w, CNT_tcp_mtu_probe_acked);
 		plpmtud_probe_acked(&tp->plpmtud, now_minute(w));
+		forget_probe(w, tp); /* a rest of it that is in flight still does not count twice */
 		tcp_update_mss(tp);
 	}
 	if (d->original)
-		plpmtud_packet_acked(&tp->plpmtud, packet_bytes(tp, d->largest_bytes));
+		plpmtud_packet_acked(&tp->plpmtud, tcp_packet_bytes(tp, d->largest_bytes));
 }
 
 /* RFC 4821 section 7.6.3: a probe that a timeout finds missing first is a failed one. */
@@ -169,8 +165,8 @@ void tcp_mtu_timeout(struct worker *w, struct tcp_sock *tp)
 	if (plpmtud_confirm(p, now_minute(w))) {
 		worker_count(w, CNT_tcp_mtu_shrank);
 	} else if (may_probe(w, tp) &&
-		   plpmtud_timeout(p, packet_bytes(tp, tp->snd_nxt - tp->snd_una),
-				   packet_bytes(tp, UINT32_MAX), tp->backoff + 1u)) {
+		   plpmtud_timeout(p, tcp_packet_bytes(tp, tp->snd_nxt - tp->snd_una),
+				   tcp_packet_bytes(tp, UINT32_MAX), tp->backoff + 1u)) {
 		worker_count(w, CNT_tcp_mtu_black_hole);
 	} else {
 		return;

@@ -132,8 +132,12 @@ static uint16_t smaller_than(uint16_t full)
 bool plpmtud_timeout(struct plpmtud *p, uint16_t size, uint16_t full, unsigned timeouts)
 {
 	uint16_t smaller = smaller_than(full);
+	bool in_vain = (p->state == PLPMTUD_BASE || p->state == PLPMTUD_ERROR) && p->acked == 0;
 
 	if (timeouts < PLPMTUD_TIMEOUTS || size <= smaller)
+		return false;
+	/* Maybe nothing arrives, whatever its size: there shall be time for an outage to pass. */
+	if (in_vain && timeouts % PLPMTUD_TIMEOUTS != 0)
 		return false;
 	p->mtu = smaller;
 	p->acked = 0;

@@ -76,7 +76,8 @@ void plpmtud_probe_inconclusive(struct plpmtud *p);
 void plpmtud_packet_acked(struct plpmtud *p, uint16_t size);
 
 /* The first of the packets in flight, of that size where a full one has full, timed out for the
- * timeouts'th time in a row.  True: mtu is smaller now. */
+ * timeouts'th time in a row.  True: mtu is smaller now; PLPMTUD_TIMEOUTS more of them are for the
+ * next step. */
 bool plpmtud_timeout(struct plpmtud *p, uint16_t size, uint16_t full, unsigned timeouts);
 
 /* There was a message for a packet in flight.  timed_out: nothing was acknowledged since the last

@@ -86,6 +86,7 @@ static void congestion_drop_state(struct worker *w, struct tcp_sock *tp)
 
 static void congestion_start(struct worker *w, struct tcp_sock *tp)
 {
+	congestion_drop_state(w, tp); /* chosen during a simultaneous open */
 	tp->congestion = (struct congestion){.mss_bytes = tp->congestion.mss_bytes};
 	congestion_take_state(w, tp);
 	tp->congestion_ops->init(&tp->congestion, w->now_us,

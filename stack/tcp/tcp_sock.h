@@ -28,6 +28,7 @@
 #include "tcp/rack.h"
 #include "tcp/reassembly.h"
 #include "tcp/rtt.h"
+#include "tcp/segment.h"
 
 /* ---- constants ----------------------------------------------------------- */
 
@@ -513,12 +514,20 @@ bool tcp_mtu_probe_is_lost(struct worker *w, struct tcp_sock *tp, uint64_t lost_
 void tcp_mtu_resent(struct worker *w, struct tcp_sock *tp, uint32_t index);
 /* An ACK delivered something. */
 void tcp_mtu_ack(struct worker *w, struct tcp_sock *tp, const struct flight_delivery *d);
-/* Does plpmtud learn from an ACK?  Not in the ordinary case, when full packets arrive. */
+/* The packet of a segment with so much payload, of a full one at most. */
+static inline uint16_t tcp_packet_bytes(const struct tcp_sock *tp, uint32_t payload_bytes)
+{
+	uint32_t option_bytes = tp->flags & TCP_SOCK_TIMESTAMPS ? TCP_TIMESTAMP_BYTES : 0;
+
+	return (uint16_t)(TCP_IPV4_HEADERS + option_bytes +
+			  RTE_MIN(payload_bytes, tp->congestion.mss_bytes));
+}
+/* Does plpmtud learn from an ACK?  Not in the ordinary case: nothing larger than before arrived. */
 static inline bool tcp_mtu_learns(const struct tcp_sock *tp, const struct flight_delivery *d)
 {
 	const struct plpmtud *p = &tp->plpmtud;
 
-	return p->acked != p->mtu || p->claimed != 0 || d->mtu_probe;
+	return d->mtu_probe || p->claimed != 0 || tcp_packet_bytes(tp, d->largest_bytes) > p->acked;
 }
 /* The retransmission timer ran out; backoff does not count it yet. */
 void tcp_mtu_timeout(struct worker *w, struct tcp_sock *tp);

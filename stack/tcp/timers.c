@@ -91,7 +91,7 @@ static void doubt_route(struct worker *w, struct tcp_sock *tp)
 	const struct dst *dst = &tp->ics.inet.dst;
 
 	if (dst->generation == w->route_generation)
-		neigh_doubt(dst->neigh);
+		neigh_doubt(w, dst->neigh);
 }
 
 static void back_off(struct worker *w, struct tcp_sock *tp)

@@ -243,9 +243,13 @@ static void the_protocol_learns_that_nobody_answered(void)
 static void a_doubted_neighbour_is_asked_while_packets_flow(void)
 {
 	begin();
-	neigh_doubt(neigh(PEER_ADDR)); /* nobody knows it yet: nothing to doubt */
+	neigh_doubt(h->w, neigh(PEER_ADDR)); /* nobody knows it yet: nothing to doubt */
 	resolve();
-	neigh_doubt(neigh(PEER_ADDR));
+	neigh_doubt(h->w, neigh(PEER_ADDR)); /* it has just answered */
+	send_to(PEER_ADDR, 0);
+	expect_packet(0, &peer_mac);
+	host_advance_ms(h, ARP_RETRY_MS);
+	neigh_doubt(h->w, neigh(PEER_ADDR));
 	HOST_EXPECT_NOTHING(h);
 	send_to(PEER_ADDR, 1);
 	expect_request(&peer_mac);

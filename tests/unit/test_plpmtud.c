@@ -80,12 +80,16 @@ static void a_black_hole_may_be_deeper(void)
 
 	begin();
 	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		CHECK(plpmtud_timeout(&p, full, full, PLPMTUD_TIMEOUTS + i));
+		unsigned timeouts = (i + 1) * PLPMTUD_TIMEOUTS;
+
+		if (i > 0) /* it may be an outage */
+			CHECK(!plpmtud_timeout(&p, full, full, timeouts - 1));
+		CHECK(plpmtud_timeout(&p, full, full, timeouts));
 		CHECK_EQ(p.mtu, sizes[i]);
 		CHECK_EQ(p.state, i == 0 ? PLPMTUD_BASE : PLPMTUD_ERROR);
 		full = p.mtu;
 	}
-	CHECK(!plpmtud_timeout(&p, full, full, 12));
+	CHECK(!plpmtud_timeout(&p, full, full, 18));
 	plpmtud_packet_acked(&p, full);
 	search(700);
 	CHECK_RANGE(p.mtu, 700 - (int)PLPMTUD_STEP, 700);

@@ -218,6 +218,20 @@ static void what_the_synack_does_not_acknowledge_goes_after_it(void)
 	end();
 }
 
+/* A SYN cannot say where it ends. */
+static void urgent_data_does_not_go_with_the_syn(void)
+{
+	begin_known();
+	connect_sock();
+	CHECK_EQ(app_write_urgent(&s, "now", 3), 3);
+	host_settle(h);
+	take_fast_syn(0);
+	send_synack();
+	PEER_EXPECT(&peer, TCP_FLAGS_ARE(TH_ACK | TH_URG), PAYLOAD_IS(3));
+	close_sock();
+	end();
+}
+
 static void a_part_of_it_may_be_taken(void)
 {
 	begin_sent();
@@ -602,6 +616,7 @@ TEST_SUITE(tcp_fastopen_client)
 	TEST(the_option_needs_a_closed_sock_and_a_daemon_that_does_it);
 	TEST(who_does_not_want_it_neither_asks_nor_remembers);
 	TEST(what_the_synack_does_not_acknowledge_goes_after_it);
+	TEST(urgent_data_does_not_go_with_the_syn);
 	TEST(a_part_of_it_may_be_taken);
 	TEST(a_new_cookie_replaces_the_old_one);
 	TEST(an_ack_of_more_than_was_sent_is_refused);

@@ -51,6 +51,23 @@ static void what_was_reset_counts_for_a_while(void)
 	end();
 }
 
+/* It is over when the SYN-ACK was sent often enough, whatever the client repeats. */
+static void a_client_that_repeats_its_syn_does_not_stay(void)
+{
+	uint64_t waited_ms = 0;
+
+	begin_opened();
+	while (host_state(&s) == TCP_SYN_RECV && waited_ms < 10 * MINUTE_MS) {
+		host_advance_ms(h, 500);
+		waited_ms += 500;
+		peer_inject(&peer, TH_SYN, peer.isn, 0, NULL, 0);
+		host_poll(h);
+		host_drain(h);
+	}
+	CHECK_EQ(host_state(&s), TCP_CLOSE);
+	end();
+}
+
 /* Whatever their cookies are good for, the accept queue bounds them as it bounds all. */
 static void the_backlog_bounds_them(void)
 {
@@ -161,6 +178,7 @@ TEST_SUITE(tcp_fastopen_limits)
 {
 	TEST(no_more_are_pending_than_may_be);
 	TEST(what_was_reset_counts_for_a_while);
+	TEST(a_client_that_repeats_its_syn_does_not_stay);
 	TEST(the_backlog_bounds_them);
 	TEST(a_flood_with_good_cookies_takes_bounded_memory);
 	TEST(a_flood_without_cookies_does_not_shut_it_out);

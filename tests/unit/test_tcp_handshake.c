@@ -559,6 +559,21 @@ static void the_syn_ack_of_a_simultaneous_open_is_sent_again(void)
 	end();
 }
 
+/* What it was chosen with is taken once. */
+static void congestion_control_chosen_in_a_simultaneous_open(void)
+{
+	begin();
+	host_syn_sent(h, &peer, &s);
+	peer_send(&peer, TH_SYN, NULL, 0);
+	CHECK_EQ(tcp_set_congestion(h->w, tcp_sk(host_sock(&s)), &congestion_bbr), 0);
+	host_drain(h);
+	peer.ack = peer.host_isn + 1;
+	peer_send(&peer, TH_ACK, NULL, 0);
+	CHECK_EQ(host_state(&s), TCP_ESTABLISHED);
+	CHECK_EQ(rte_mempool_in_use_count(h->w->tcp->congestions), 1);
+	end();
+}
+
 static void closing_during_connect_forgets_it(void)
 {
 	begin();
@@ -638,6 +653,7 @@ TEST_SUITE(tcp_handshake)
 	TEST(text_with_the_syn_ack_is_taken);
 	TEST(simultaneous_open_connects);
 	TEST(the_syn_ack_of_a_simultaneous_open_is_sent_again);
+	TEST(congestion_control_chosen_in_a_simultaneous_open);
 	TEST(closing_during_connect_forgets_it);
 	TEST(connecting_twice_is_refused);
 	TEST(impossible_destinations_are_refused);

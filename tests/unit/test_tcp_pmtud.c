@@ -104,7 +104,7 @@ static void a_black_hole_is_left_and_measured(void)
 static void a_deep_black_hole_is_left(void)
 {
 	begin_link(300, false);
-	CHECK(transfer(MEGABYTE, 2 * MINUTE));
+	CHECK(transfer(MEGABYTE, 4 * MINUTE)); /* nine timeouts */
 	CHECK_RANGE(sender()->plpmtud.mtu, 300 - (int)PLPMTUD_STEP, 300);
 	end_link();
 }
@@ -162,6 +162,21 @@ static void a_peer_that_was_away_costs_no_mtu(void)
 	CHECK(transfer(0, MINUTE));
 	CHECK_EQ(sender()->plpmtud.mtu, 1500);
 	CHECK_EQ(counted(CNT_tcp_mtu_probe), 1);
+	end_link();
+}
+
+/* What is sent is never much: a probe goes all the same. */
+static void an_outage_makes_small_answers_small_packets_for_a_while(void)
+{
+	begin_link(0, false);
+	CHECK(transfer(1400, MINUTE));
+	forth()->loss_per_mille = 1000;
+	CHECK(!transfer(1400, 5000000));
+	CHECK_EQ(sender()->plpmtud.mtu, PLPMTUD_BASE_MTU);
+	forth()->loss_per_mille = 0;
+	for (int i = 0; i < 10; i++)
+		CHECK(transfer(1448, MINUTE));
+	CHECK_EQ(sender()->plpmtud.mtu, 1500);
 	end_link();
 }
 
@@ -482,6 +497,9 @@ static void a_probe_waits_until_there_is_enough_to_send(void)
 	write_segments(12);
 	host_drain(h);
 	host_advance_ms(h, RTT_MS);
+	tcp()->plpmtud.acked = PLPMTUD_BASE_MTU;
+	plpmtud_search(&tcp()->plpmtud);
+	tcp()->plpmtud.top = false; /* the largest was tried, which needs nothing behind it */
 	ack(10);
 	SENT(10, 11);
 	CHECK_EQ(tcp()->plpmtud.state, PLPMTUD_SEARCH);
@@ -489,7 +507,7 @@ static void a_probe_waits_until_there_is_enough_to_send(void)
 	app_write_pattern(&s, 10 * mss);
 	host_settle(h);
 	CHECK_EQ(count_of(CNT_tcp_mtu_probe), 1);
-	PEER_EXPECT(&peer, PAYLOAD_IS(1460));
+	PEER_EXPECT(&peer, PAYLOAD_IS(1242));
 	host_drain(h);
 	end();
 }
@@ -502,6 +520,8 @@ static void a_peer_with_a_small_window_is_not_probed(void)
 	begin_with(&config, true, false);
 	peer.window = (uint16_t)(2 * mss);
 	ack(0);
+	plpmtud_search(&tcp()->plpmtud);
+	tcp()->plpmtud.top = false;
 	write_segments(20);
 	for (uint32_t i = 2; i <= 20; i += 2) {
 		host_drain(h);
@@ -676,6 +696,7 @@ TEST_SUITE(tcp_pmtud)
 	TEST(a_port_that_cuts_segments_sends_probes_whole);
 	TEST(a_black_hole_may_open_later);
 	TEST(a_peer_that_was_away_costs_no_mtu);
+	TEST(an_outage_makes_small_answers_small_packets_for_a_while);
 	TEST(lost_small_segments_are_no_black_hole);
 	TEST(a_path_that_tells_is_believed_at_once);
 	TEST(a_path_that_narrows_is_believed_after_a_timeout);
