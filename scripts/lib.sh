@@ -52,8 +52,10 @@ build() {
 	ninja -C "$root/$1" --quiet || die "the build failed"
 }
 
+# Only what the unit tests need, optimized less: it builds in half the time.
 build_asan() {
-	build build-asan -Db_sanitize=address,undefined -Db_lundef=false
+	configure build-asan -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1
+	ninja -C "$root/build-asan" --quiet meson-test-prereq || die "the build failed"
 }
 
 # wait_for SECONDS COMMAND...: until the command succeeds; false when it did not in that time.
