@@ -60,6 +60,24 @@ static void a_block_said_again_is_reached_in_the_end(void)
 	end();
 }
 
+/* What was sent again arrives in the middle, behind what arrived last. */
+static void a_block_near_what_is_repaired_is_found_from_there(void)
+{
+	const uint32_t middle = FLIGHT_WALK_MAX + 100;
+
+	begin_with_many();
+	for (uint32_t i = 0; i <= MANY / FLIGHT_WALK_MAX; i++)
+		sack(MANY - 100, MANY, MANY);
+	CHECK_EQ(f.sacked_bytes, 100);
+	flight_mark_lost(&f, &pool, index_at(middle));
+	for (uint32_t i = 0; i <= MANY / FLIGHT_WALK_MAX; i++)
+		(void)flight_next_lost(&f, &pool);
+	sack(middle + 10, middle + 11, MANY);
+	CHECK_EQ(f.sacked_bytes, 101);
+	CHECK(d.walked <= 20);
+	end();
+}
+
 static void what_is_lost_and_far_away_is_found_in_the_end(void)
 {
 	unsigned calls = 0;
@@ -258,6 +276,7 @@ TEST_SUITE(flight_search)
 	TEST(blocks_that_go_up_are_found_from_where_the_last_one_was);
 	TEST(one_ack_makes_so_many_records_be_visited);
 	TEST(a_block_said_again_is_reached_in_the_end);
+	TEST(a_block_near_what_is_repaired_is_found_from_there);
 	TEST(what_is_lost_and_far_away_is_found_in_the_end);
 	TEST(what_is_lost_is_found_from_where_the_last_one_was);
 	TEST(random_operations_agree_with_an_array_of_bytes);

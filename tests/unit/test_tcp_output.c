@@ -308,6 +308,25 @@ static void bytes_are_sent_without_a_copy(void)
 	end();
 }
 
+/* Nothing timed out, so nothing says that the peer threw away what is in flight. */
+static void a_window_shut_and_opened_repeats_nothing(void)
+{
+	begin();
+	app_write_pattern(&s, 3 * 1460);
+	host_settle(h);
+	host_drain(h);
+	peer.window = 0;
+	peer_send(&peer, TH_ACK, NULL, 0);
+	peer.window = 65535;
+	peer_send(&peer, TH_ACK, NULL, 0);
+	HOST_EXPECT_NOTHING(h);
+	CHECK_EQ(host_counter(h, CNT_tcp_retransmit), 0);
+	host_advance_ms(h, 2000); /* of a peer that did, the timer hears */
+	CHECK(host_counter(h, CNT_tcp_retransmit) > 0);
+	host_drain(h);
+	end();
+}
+
 TEST_SUITE(tcp_output)
 {
 	TEST(text_is_cut_at_the_mss);
@@ -328,4 +347,5 @@ TEST_SUITE(tcp_output)
 	TEST(a_port_with_tso_gets_large_segments);
 	TEST(a_port_without_segments_gets_copies);
 	TEST(bytes_are_sent_without_a_copy);
+	TEST(a_window_shut_and_opened_repeats_nothing);
 }
