@@ -33,6 +33,7 @@ enum phase { PHASE_NONE, PHASE_INITIALIZED, PHASE_RUNNING, PHASE_ENDED };
 static struct {
 	struct leatd leatd;
 	uint32_t phase; /* atomic, enum phase; the main thread writes it */
+	bool started_eal; /* else the program did, and ends it */
 	int stop_fd; /* tells the control thread to end */
 	leat_inline_loop *loop;
 	void *arg;
@@ -191,7 +192,8 @@ static void end(void)
 		return;
 	set_phase(PHASE_ENDED);
 	daemon_close(&program.leatd);
-	rte_eal_cleanup();
+	if (program.started_eal)
+		rte_eal_cleanup();
 	if (program.stop_fd >= 0)
 		close(program.stop_fd);
 }
@@ -223,6 +225,7 @@ int leat_inline_init(int argc, char **argv)
 			program_invocation_short_name);
 		return fail(-EINVAL);
 	}
+	program.started_eal = rte_lcore_count() == 0;
 	ret = daemon_init(d, argv[split + 2], split, argv);
 	if (ret != 0)
 		return fail(ret);

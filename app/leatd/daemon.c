@@ -328,7 +328,8 @@ int daemon_init(struct leatd *d, const char *path, int argc, char **argv)
 	 * telemetry socket. */
 	atexit(remove_eal_directory);
 	optind = 1;
-	if (rte_eal_init(argc, argv) < 0) {
+	/* A program with the stack inside may have started EAL itself, to make ports. */
+	if (rte_lcore_count() == 0 && rte_eal_init(argc, argv) < 0) {
 		fprintf(stderr, "%s: EAL refused its arguments or cannot start: %s\n", program,
 			rte_strerror(rte_errno));
 		return rte_errno != 0 ? -rte_errno : -EINVAL;
