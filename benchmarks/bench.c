@@ -64,10 +64,9 @@ static unsigned long huge_megabytes(void)
 	return pages * 2;
 }
 
-static void start_eal(char *program, unsigned megabytes)
+void bench_eal(char *program, unsigned megabytes, bool huge_pages)
 {
 	char memory[16], prefix[32];
-	bool huge = huge_megabytes() >= megabytes;
 	char *argv[] = {
 		program,
 		"--no-pci",
@@ -81,7 +80,7 @@ static void start_eal(char *program, unsigned megabytes)
 		"error",
 		"--file-prefix",
 		prefix,
-		huge ? "--huge-unlink" : "--no-huge",
+		huge_pages ? "--huge-unlink" : "--no-huge",
 		NULL,
 	};
 	cpu_set_t cpus;
@@ -101,7 +100,7 @@ void bench_begin(int argc, char **argv, unsigned megabytes)
 	for (int i = 1; i < argc; i++)
 		if (!bench_option(argv[i]))
 			bench_fail("usage: %s [--json] [--quick]", argv[0]);
-	start_eal(argv[0], megabytes);
+	bench_eal(argv[0], megabytes, huge_megabytes() >= megabytes);
 }
 
 int bench_end(void)
@@ -149,7 +148,7 @@ static double measure_round(const struct bench_work *work)
 double bench_measure(const struct bench_work *work)
 {
 	unsigned rounds = quick ? ROUNDS_QUICK : ROUNDS;
-	double cycles[ROUNDS];
+	double cycles[ROUNDS] = {0};
 
 	for (unsigned i = 0; i < WARM_UP_ROUNDS; i++)
 		(void)measure_round(work);
