@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "farend.h"
 
+#include <errno.h>
+#include <leat/leat.h>
 #include <netinet/in.h>
 #include <rte_ip.h>
 #include <rte_udp.h>
@@ -9,12 +11,13 @@
 #include "bench.h"
 #include "lab.h"
 
-#define FIRST_PORT  10000
-#define SERVER_PORT 80
-#define FIRST_SEQ   0x10000000u
-#define WINDOW      65535
-#define TTL         64
-#define FILL        'x' /* all bytes */
+#define FIRST_PORT    10000
+#define FIRST_SEQ     0x10000000u
+#define WINDOW        65535
+#define TTL           64
+#define FILL          'x' /* all bytes */
+#define BACKLOG       256
+#define CONNECT_POLLS 20
 
 /* Options as they lie on the wire, with room for the timestamps. */
 #define OPTION_NOP        1
@@ -75,7 +78,7 @@ static const struct rte_ipv4_hdr *ip_of(const void *transport)
 	return (const struct rte_ipv4_hdr *)transport - 1;
 }
 
-void farend_send(struct farend *f, uint8_t flags, uint32_t length)
+struct rte_mbuf *farend_segment(struct farend *f, uint8_t flags, uint32_t length)
 {
 	bool syn = flags & RTE_TCP_SYN_FLAG;
 	uint32_t options_bytes = syn ? sizeof(syn_options) : sizeof(options);
@@ -87,7 +90,7 @@ void farend_send(struct farend *f, uint8_t flags, uint32_t length)
 
 	*tcp = (struct rte_tcp_hdr){
 		.src_port = htons(f->port),
-		.dst_port = htons(SERVER_PORT),
+		.dst_port = htons(FAREND_PORT),
 		.sent_seq = htonl(f->seq),
 		.recv_ack = htonl(flags & RTE_TCP_ACK_FLAG ? f->ack : 0),
 		.data_off = (uint8_t)(header_bytes / 4 << 4),
@@ -99,11 +102,15 @@ void farend_send(struct farend *f, uint8_t flags, uint32_t length)
 	memset(at + options_bytes, FILL, length);
 	tcp->cksum = rte_ipv4_udptcp_cksum(ip_of(tcp), tcp);
 	f->seq += length + (syn ? 1 : 0) + (flags & RTE_TCP_FIN_FLAG ? 1 : 0);
-	f->received = 0;
-	lab_receive(m);
+	return m;
 }
 
-void farend_send_datagram(uint32_t n, uint16_t port, uint32_t length)
+void farend_send(struct farend *f, uint8_t flags, uint32_t length)
+{
+	lab_receive(farend_segment(f, flags, length));
+}
+
+void farend_send_datagram(uint32_t n, uint32_t length)
 {
 	void *transport;
 	struct rte_udp_hdr *udp;
@@ -111,7 +118,7 @@ void farend_send_datagram(uint32_t n, uint16_t port, uint32_t length)
 
 	udp = transport;
 	*udp = (struct rte_udp_hdr){.src_port = htons((uint16_t)(FIRST_PORT + n)),
-				    .dst_port = htons(port),
+				    .dst_port = htons(FAREND_PORT),
 				    .dgram_len = htons((uint16_t)(sizeof(*udp) + length))};
 	memset(udp + 1, FILL, length);
 	udp->dgram_cksum = rte_ipv4_udptcp_cksum(ip_of(udp), udp);
@@ -152,8 +159,6 @@ static void take_segment(const struct rte_ipv4_hdr *ip)
 		bench_fail("farend %u got the wrong bytes", f->port);
 	f->ack += length + counts;
 	f->bytes += length;
-	f->received += length + counts > 0 ? 1 : 0;
-	f->flags = tcp->tcp_flags;
 	f->ts_recent = timestamp_of(tcp);
 }
 
@@ -174,4 +179,35 @@ uint32_t farends_take(void)
 		rte_pktmbuf_free(m);
 	}
 	return count;
+}
+
+/* ---- connecting ---------------------------------------------------------------- */
+
+int farends_listen(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(FAREND_PORT)};
+	int fd = leat_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	if (fd < 0 || leat_bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
+	    leat_listen(fd, BACKLOG) != 0)
+		bench_fail("cannot listen: %s", strerror(errno));
+	return fd;
+}
+
+int farend_connect(uint32_t n, int listener)
+{
+	struct farend *f = farend(n);
+	int fd = -1;
+
+	farend_send(f, RTE_TCP_SYN_FLAG, 0);
+	(void)lab_poll();
+	farends_take();
+	farend_send(f, RTE_TCP_ACK_FLAG, 0);
+	for (int i = 0; i < CONNECT_POLLS && fd < 0; i++) {
+		(void)lab_poll();
+		fd = leat_accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+	}
+	if (fd < 0)
+		bench_fail("farend %u is not connected", n);
+	return fd;
 }

@@ -30,8 +30,6 @@
 #include "sock/sock_table.h"
 
 #define MEGABYTES      256
-#define PORT           80
-#define BACKLOG        256
 #define WARM_UP_ROUNDS 32 /* a burst each; of both parts' there are not FAREND_MAX connections */
 #define ROUNDS         64
 #define BURST          LAB_BURST
@@ -39,7 +37,7 @@
 #define EVENTS         64
 #define BULK_BYTES     (BURST * FAREND_MSS)
 #define TABLE_FLOWS    10000u
-#define CONNECTED_MAX  20 /* iterations in which a burst of connections must have been served */
+#define SERVED_POLLS   20 /* in which a burst of connections must have been served */
 
 #define ACK            RTE_TCP_ACK_FLAG
 #define SYN            RTE_TCP_SYN_FLAG
@@ -105,7 +103,6 @@ static void accept_all(void)
 	int fd;
 
 	while ((fd = leat_accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
-		bulk = fd;
 		watch(fd);
 		answer(fd);
 	}
@@ -163,49 +160,23 @@ static void take_turn(void (*turn)(void))
 
 /* ---- states ------------------------------------------------------------------------- */
 
-static int open_socket(int type)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(PORT)};
-	int fd = leat_socket(AF_INET, type | SOCK_NONBLOCK, 0);
-
-	if (fd < 0 || leat_bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
-		bench_fail("no socket: %s", strerror(errno));
-	return fd;
-}
-
 static void listen_streams(void)
 {
-	listener = open_socket(SOCK_STREAM);
+	listener = farends_listen();
 	epoll = leat_epoll_create1(0);
-	if (leat_listen(listener, BACKLOG) != 0 || epoll < 0)
-		bench_fail("cannot listen: %s", strerror(errno));
+	if (epoll < 0)
+		bench_fail("epoll: %s", strerror(errno));
 	watch(listener);
 	serve_streams();
-}
-
-/* Farend n is connected, and its connection accepted. */
-static void connect_farend(uint32_t n)
-{
-	struct farend *f = farend(n);
-
-	farend_send(f, SYN, 0);
-	iterate();
-	farends_take();
-	farend_send(f, ACK, 0);
-	bulk = -1;
-	for (int i = 0; i < CONNECTED_MAX && bulk < 0; i++) {
-		iterate();
-		serve_streams();
-	}
-	if (bulk < 0)
-		bench_fail("farend %u is not connected", n);
 }
 
 static void connect_farends(uint32_t count)
 {
 	listen_streams();
-	for (uint32_t n = 0; n < count; n++)
-		connect_farend(n);
+	for (uint32_t n = 0; n < count; n++) {
+		bulk = farend_connect(n, listener);
+		watch(bulk);
+	}
 }
 
 /* ---- request and response -------------------------------------------------------------- */
@@ -269,7 +240,7 @@ static uint32_t round_connects(void)
 		farend_send(farend(next_farend + n), ACK, 0);
 		farend_send(farend(next_farend + n), PUSH, REQUEST_BYTES);
 	}
-	for (int i = 0; i < CONNECTED_MAX && served != wanted; i++) {
+	for (int i = 0; i < SERVED_POLLS && served != wanted; i++) {
 		iterate();
 		take_turn(serve_streams);
 	}
@@ -286,13 +257,17 @@ static uint32_t round_connects(void)
 
 static void begin_datagrams(void)
 {
-	listener = open_socket(SOCK_DGRAM);
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(FAREND_PORT)};
+
+	listener = leat_socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	if (listener < 0 || leat_bind(listener, (struct sockaddr *)&address, sizeof(address)) != 0)
+		bench_fail("no socket: %s", strerror(errno));
 }
 
 static uint32_t round_datagrams(void)
 {
 	for (uint32_t n = 0; n < BURST; n++)
-		farend_send_datagram(n, PORT, REQUEST_BYTES);
+		farend_send_datagram(n, REQUEST_BYTES);
 	iterate();
 	take_turn(serve_datagrams);
 	return farends_take();
@@ -353,7 +328,7 @@ static void begin_table(void)
 	for (uint32_t n = 0; n < TABLE_FLOWS; n++) {
 		flows[n] = (struct flow){.local = inet_addr_v4(htonl(LAB_ADDRESS)),
 					 .remote = inet_addr_v4(htonl(LAB_FAR)),
-					 .local_port = htons(PORT),
+					 .local_port = htons(FAREND_PORT),
 					 .remote_port = htons((uint16_t)(1024 + n)),
 					 .family = AF_INET,
 					 .protocol = IPPROTO_TCP};

@@ -143,6 +143,11 @@ struct worker *lab_worker(void)
 	return worker;
 }
 
+struct arena *lab_arena(void)
+{
+	return &leatd.control->inside->session->arenas[0];
+}
+
 unsigned lab_poll(void)
 {
 	time_us += LAB_POLL_US;
@@ -205,7 +210,7 @@ static int poll_own(void *arg, int64_t limit_us)
 static void bell_own(void *arg)
 {
 	(void)arg;
-	arena_bell(worker, &leatd.control->inside->session->arenas[0]);
+	arena_bell(worker, lab_arena());
 }
 
 static int connect_inside(void *arg)

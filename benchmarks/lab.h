@@ -37,6 +37,8 @@ void lab_begin(void);
 void lab_end(void);
 
 struct worker *lab_worker(void);
+/* What the worker has of the application. */
+struct arena *lab_arena(void);
 uint64_t lab_now_us(void);
 /* Lets so much time pass at once. */
 void lab_advance_us(uint64_t us);
