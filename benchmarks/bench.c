@@ -66,22 +66,13 @@ static unsigned long huge_megabytes(void)
 
 void bench_eal(char *program, unsigned megabytes, bool huge_pages)
 {
+	bool huge = huge_pages && huge_megabytes() >= megabytes;
 	char memory[16], prefix[32];
 	char *argv[] = {
-		program,
-		"--no-pci",
-		"--no-shconf",
-		"--no-telemetry",
-		"-m",
-		memory,
-		"-l",
-		"0",
-		"--log-level",
-		"error",
-		"--file-prefix",
-		prefix,
-		huge_pages ? "--huge-unlink" : "--no-huge",
-		NULL,
+		program,       "--no-pci",    "--no-telemetry", huge ? "--in-memory" : "--no-huge",
+		"--no-shconf", "-m",          memory,           "-l",
+		"0",           "--log-level", "error",          "--file-prefix",
+		prefix,        NULL,
 	};
 	cpu_set_t cpus;
 
@@ -100,7 +91,7 @@ void bench_begin(int argc, char **argv, unsigned megabytes)
 	for (int i = 1; i < argc; i++)
 		if (!bench_option(argv[i]))
 			bench_fail("usage: %s [--json] [--quick]", argv[0]);
-	bench_eal(argv[0], megabytes, huge_megabytes() >= megabytes);
+	bench_eal(argv[0], megabytes, true);
 }
 
 int bench_end(void)

@@ -52,10 +52,10 @@ bool bench_option(const char *argument);
 /* Fewer rounds, rougher figures: --quick. */
 bool bench_is_quick(void);
 
-/* Starts EAL with so much memory and no devices.  Exits when it cannot. */
+/* Starts EAL with so much memory and no devices, on huge pages if they are wanted and enough are
+ * free.  Exits when it cannot. */
 void bench_eal(char *program, unsigned megabytes, bool huge_pages);
-/* Takes the command line, which may only have bench_option's, and starts EAL, on huge pages
- * when enough are free. */
+/* Takes the command line, which may only have bench_option's, and starts EAL. */
 void bench_begin(int argc, char **argv, unsigned megabytes);
 /* The exit status. */
 int bench_end(void);

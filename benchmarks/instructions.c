@@ -456,7 +456,7 @@ int main(int argc, char **argv)
 {
 	const struct operation *o = find_operation(take_options(argc, argv));
 
-	bench_eal(argv[0], MEGABYTES, false);
+	bench_eal(argv[0], MEGABYTES, !RUNNING_ON_VALGRIND);
 	lab_begin();
 	o->begin();
 	CALLGRIND_START_INSTRUMENTATION;

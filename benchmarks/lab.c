@@ -23,6 +23,7 @@
 #define START_US    1000000000u
 #define QUEUE       4096u /* packets the wire holds, each way; a power of two */
 #define PREFIX      24
+#define PAGE_BYTES  4096
 #define SEED        0x6c656174u
 #define COST_CYCLES 25 /* that pass between two looks at the worker's counter */
 
@@ -259,6 +260,16 @@ static void attach(void)
 	leat_own_worker_set(&own);
 }
 
+/* The first to touch a page would wait for it. */
+static void touch_region(void)
+{
+	const struct region *r = &leatd.control->inside->region;
+	volatile uint8_t *base = r->base;
+
+	for (uint64_t at = 0; at < r->bytes; at += PAGE_BYTES)
+		base[at] = base[at];
+}
+
 /* The thread's context is asked for with its first socket. */
 static void make_context(void)
 {
@@ -301,6 +312,7 @@ void lab_begin(void)
 	make_netif();
 	start_control();
 	attach();
+	touch_region();
 	make_context();
 	forget_start();
 }
