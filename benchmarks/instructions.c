@@ -395,13 +395,22 @@ static void warm_up(const struct operation *o)
 		(void)o->round();
 }
 
+static uint32_t run_round(const struct operation *o)
+{
+	uint32_t count = o->round();
+
+	if (count == 0)
+		bench_fail("%s: nothing was done", o->name);
+	return count;
+}
+
 /* Under callgrind: what was counted goes to a file, as a part of its own. */
 static void count(const struct operation *o, const char *part)
 {
 	uint32_t operations_count = 0;
 
 	for (uint32_t i = 0; i < ROUNDS; i++)
-		operations_count += o->round();
+		operations_count += run_round(o);
 	CALLGRIND_DUMP_STATS_AT(part);
 	printf("%s %u\n", part, operations_count);
 }
@@ -415,7 +424,7 @@ static void measure(const struct operation *o, const char *part)
 		uint32_t operations_count;
 
 		cycles = 0;
-		operations_count = o->round();
+		operations_count = run_round(o);
 		per_operation[i] = (double)cycles / operations_count;
 	}
 	bench_report(&(struct bench_figure){

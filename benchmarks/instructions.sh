@@ -9,8 +9,8 @@
 #                                                     OPERATION or OPERATION-inline
 #   benchmarks/instructions.sh --cache [OPERATION...] with the misses of simulated caches
 # The figures depend on nothing but the code, the compiler and the libraries: time is virtual, chance
-# is seeded, addresses are fixed, and valgrind shows every program the same processor.  Those in
-# instructions.txt are Debian 12's.  BUILD names another build folder.
+# is seeded, addresses are fixed, the environment is empty, and valgrind shows every program the
+# same processor.  Those in instructions.txt are Debian 12's.  BUILD names another build folder.
 set -u
 . "$(dirname "$0")/../scripts/lib.sh"
 cd "$root" || exit 1
@@ -31,7 +31,7 @@ count() {
 	local number=0 part count
 
 	shift
-	setarch -R valgrind --tool=callgrind --instr-atstart=no --collect-atstart=no "$@" \
+	env -i setarch -R valgrind --tool=callgrind --instr-atstart=no --collect-atstart=no "$@" \
 		--callgrind-out-file="$out/$operation.all" \
 		"$program" "$operation" >"$out/$operation.parts" 2>"$out/$operation.log" || {
 		cat "$out/$operation.log" >&2
