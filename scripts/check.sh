@@ -61,7 +61,7 @@ check_cppcheck() {
 	"$cppcheck" --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--suppressions-list=.cppcheck-suppressions --error-exitcode=1 -j "$(nproc)" \
 		-D_GNU_SOURCE --include=/usr/include/x86_64-linux-gnu/sys/queue.h \
-		-I include -I stack -I tests app stack tests
+		-I include -I stack -I tests app benchmarks stack tests
 }
 
 check clang-format check_format

@@ -3,7 +3,7 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-packages_build="build-essential meson ninja-build pkg-config libdpdk-dev libnuma-dev libcunit1-dev"
+packages_build="build-essential meson ninja-build pkg-config libdpdk-dev libnuma-dev libcunit1-dev valgrind"
 packages_run="iproute2 iputils-ping ethtool nftables curl python3-minimal libpython3-stdlib"
 packages_check="clang-format clang-tidy cppcheck"
 packages_compare="wrk nginx-light"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# All tests: static checks, unit tests (also under the sanitizers), integration tests.
+# All tests: static checks, unit tests (also under the sanitizers), instructions per operation,
+# integration tests.
 #   scripts/test.sh        everything; installs what is missing; needs root (network namespaces)
 #   scripts/test.sh unit   unit tests alone; needs neither root nor network
 # The last line is "N passed, N failed" over everything.
@@ -70,6 +71,7 @@ fi
 run "unit tests" unit build
 run "unit tests under the sanitizers" unit build-asan
 if [ "${1:-all}" = all ]; then
+	run "instructions per operation" benchmarks/instructions.sh
 	run "integration tests" tests/integration/run.py
 fi
 finish
