@@ -35,6 +35,7 @@
 #include "net/route.h"
 #include "sock/sock.h"
 
+struct pool;
 struct sock_table;
 struct port_table;
 struct neigh_table;
@@ -200,8 +201,8 @@ struct worker {
 	uint32_t sock_count;
 	struct arena_list arenas;
 	struct timer holding_timer;
-	struct rte_mempool *listeners; /* struct listener */
-	struct rte_mempool *credits; /* struct accept_credit */
+	struct pool *listeners; /* struct listener */
+	struct pool *credits; /* struct accept_credit */
 	uint64_t idle_since_us; /* 0: the last iteration found work */
 	struct worker_sleep *sleep;
 };

@@ -22,17 +22,18 @@ void ring_init(struct ring_pair *r)
 
 void ring_hold(struct worker *w, struct ring_pair *r)
 {
+	if (r->holding)
+		return;
 	r->holding = true;
 	r->looked_ms = (uint16_t)w->now_ms;
 	TAILQ_INSERT_TAIL(&w->holding, r, holding_link);
 }
 
-void ring_note_activity(struct worker *w, struct ring_pair *r)
+static inline void ring_note_activity(struct worker *w, struct ring_pair *r)
 {
 	r->active = true;
-	if (r->holding)
-		return;
-	ring_hold(w, r);
+	if (unlikely(!r->holding))
+		ring_hold(w, r);
 }
 
 /* Frees the chunks from first to the end of its list. */

@@ -123,10 +123,8 @@ void ring_attach(struct ring_pair *r, struct arena *a, struct leat_slot *shared)
 void ring_detach(struct worker *w, struct ring_pair *r);
 /* After ring_detach: frees the send chunks too, whatever is in them; mbufs that refer to one keep it retired. */
 void ring_free(struct worker *w, struct ring_pair *r);
-/* Bytes moved, or are about to: the pair goes (or stays) on the list of those that hold chunks or
- * more. */
-void ring_note_activity(struct worker *w, struct ring_pair *r);
-/* Puts it at the end of the list. */
+/* Puts it at the end of worker.holding, if it is not on it: it holds chunks, or its sock holds what
+ * proto->rest gives back. */
 void ring_hold(struct worker *w, struct ring_pair *r);
 bool ring_is_sane(const struct ring_pair *r);
 

@@ -240,8 +240,8 @@ static void holding_fire(void *context, struct timer *timer)
 		if (r == NULL || holding_waited_ms(w, r) < HOLDING_PERIOD_MS)
 			break;
 		TAILQ_REMOVE(&w->holding, r, holding_link);
-		r->holding = sock_rest(w, container_of(r, struct sock, ring));
-		if (r->holding)
+		r->holding = false;
+		if (sock_rest(w, container_of(r, struct sock, ring)))
 			ring_hold(w, r);
 	}
 	sock_watch_holding(w);

@@ -175,8 +175,8 @@ const struct proto tcp_proto = {
 
 /* ---- a worker's share --------------------------------------------------------------- */
 
-static struct rte_mempool *create_pool(const struct worker *w, const char *what, uint32_t count,
-				       uint32_t object_bytes)
+static struct pool *create_pool(const struct worker *w, const char *what, uint32_t count,
+				uint32_t object_bytes)
 {
 	char name[RTE_MEMPOOL_NAMESIZE];
 
@@ -255,15 +255,15 @@ void tcp_worker_free(struct worker *w)
 	struct tcp_worker *tcp = w->tcp;
 
 	tcp_time_wait_free_all(w);
-	rte_mempool_free(tcp->socks);
-	rte_mempool_free(tcp->requests);
-	rte_mempool_free(tcp->time_waits);
-	rte_mempool_free(tcp->reassemblies);
-	rte_mempool_free(tcp->congestions);
-	rte_mempool_free(tcp->sendings);
-	rte_mempool_free(tcp->options.pool);
-	rte_mempool_free(tcp->many_ranges);
-	rte_mempool_free(tcp->fastopen_queues);
+	pool_free(tcp->socks);
+	pool_free(tcp->requests);
+	pool_free(tcp->time_waits);
+	pool_free(tcp->reassemblies);
+	pool_free(tcp->congestions);
+	pool_free(tcp->sendings);
+	pool_free(tcp->options.pool);
+	pool_free(tcp->many_ranges);
+	pool_free(tcp->fastopen_queues);
 	flight_pool_free(&tcp->flights);
 	rte_free(tcp);
 	w->tcp = NULL;

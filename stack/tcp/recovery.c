@@ -11,14 +11,6 @@
 
 /* ---- what is known of the path ------------------------------------------------ */
 
-uint32_t tcp_in_flight(const struct tcp_sock *tp)
-{
-	uint32_t pipe = flight_pipe(&tp->sending->flight, tp->snd_una, tp->snd_nxt);
-
-	/* Each duplicate ACK of a peer without SACK stands for a segment that arrived. */
-	return pipe - RTE_MIN(pipe, tp->dupacks * tp->mss_bytes);
-}
-
 static struct rack_path path_of(const struct worker *w, const struct tcp_sock *tp)
 {
 	return (struct rack_path){

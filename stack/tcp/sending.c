@@ -215,7 +215,7 @@ bool tcp_sending_take(struct worker *w, struct tcp_sock *tp)
 	if (tp->rest.window_persist != 0)
 		s->rack.window_mult = tp->rest.window_mult;
 	congestion_start(w, tp);
-	ring_note_activity(w, &tcp_sock_sk(tp)->ring); /* so that tcp_rest is asked */
+	ring_hold(w, &tcp_sock_sk(tp)->ring); /* so that tcp_rest is asked */
 	return true;
 }
 

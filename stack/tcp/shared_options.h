@@ -8,9 +8,10 @@
 #ifndef LEAT_TCP_SHARED_OPTIONS_H
 #define LEAT_TCP_SHARED_OPTIONS_H
 
-#include <rte_mempool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+
+struct pool;
 
 /* Without padding: compared as bytes. */
 struct tcp_options {
@@ -41,7 +42,7 @@ LIST_HEAD(shared_options_list, shared_options);
 
 /* All sets of a worker. */
 struct shared_options_table {
-	struct rte_mempool *pool;
+	struct pool *pool;
 	struct shared_options_list bucket[SHARED_OPTIONS_BUCKETS];
 };
 

@@ -13,7 +13,6 @@
 
 #include <netinet/tcp.h>
 #include <rte_common.h>
-#include <rte_mempool.h>
 
 #include "core/worker.h"
 #include "lib/seq.h"
@@ -262,14 +261,16 @@ struct time_wait {
 };
 TAILQ_HEAD(time_wait_queue, time_wait);
 
+struct pool;
+
 struct tcp_worker {
-	struct rte_mempool *socks; /* struct tcp_sock, listeners too */
-	struct rte_mempool *requests;
-	struct rte_mempool *time_waits;
-	struct rte_mempool *reassemblies;
-	struct rte_mempool *many_ranges; /* for the few that have very many gaps */
-	struct rte_mempool *sendings; /* of connections that send */
-	struct rte_mempool *congestions; /* state of algorithms that keep much */
+	struct pool *socks; /* struct tcp_sock, listeners too */
+	struct pool *requests;
+	struct pool *time_waits;
+	struct pool *reassemblies;
+	struct pool *many_ranges; /* for the few that have very many gaps */
+	struct pool *sendings; /* of connections that send */
+	struct pool *congestions; /* state of algorithms that keep much */
 	struct shared_options_table options;
 	struct shared_options default_options;
 	struct flight_pool flights; /* records of what is in flight */
@@ -277,7 +278,7 @@ struct tcp_worker {
 	struct timer time_wait_timer;
 	uint64_t cookie_us; /* when a SYN cookie was last sent; 0: never */
 	struct siphash_key fastopen_key; /* of cookies we give; all workers have the same */
-	struct rte_mempool *fastopen_queues; /* of listeners, and those whose listener is gone */
+	struct pool *fastopen_queues; /* of listeners, and those whose listener is gone */
 	struct fastopen_cache fastopen_cache; /* cookies we were given */
 };
 
@@ -478,8 +479,16 @@ void tcp_measure_syn(struct worker *w, struct tcp_sock *tp, const struct tcp_seg
 
 /* ---- recovery.c: losses and what follows from them ---- */
 
-/* Bytes believed to be in the network. */
-uint32_t tcp_in_flight(const struct tcp_sock *tp);
+/* Bytes believed to be in the network, of a sock that sends. */
+static inline uint32_t tcp_in_flight(const struct tcp_sock *tp)
+{
+	uint32_t pipe = flight_pipe(&tp->sending->flight, tp->snd_una, tp->snd_nxt);
+
+	if (likely(tp->dupacks == 0))
+		return pipe;
+	/* Each duplicate ACK of a peer without SACK stands for a segment that arrived. */
+	return pipe - RTE_MIN(pipe, tp->dupacks * tp->mss_bytes);
+}
 /* An ACK was taken: finds losses, begins and ends recovery, moves the window during it. */
 void tcp_recovery_ack(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a);
 /* The retransmission timer ran out; again: not for the first time in a row. */

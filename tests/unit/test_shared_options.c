@@ -86,7 +86,7 @@ static void without_a_set_left_options_cannot_differ_more(void)
 	while (REQUIRE_EQ(app_socket(&h->app, SOCK_STREAM, &sock[taken]), 0),
 	       set_timeout(&sock[taken], 1000 + taken) == 0)
 		REQUIRE(++taken < 99);
-	CHECK_EQ(taken, h->w->tcp->options.pool->size);
+	CHECK_EQ(taken, h->w->tcp->options.pool->count);
 	CHECK_EQ(set_timeout(&sock[taken], 5000), -ENOBUFS);
 	CHECK_EQ(get_timeout(&sock[taken]), 0);
 	CHECK_EQ(set_timeout(&sock[taken], 1000), 0);

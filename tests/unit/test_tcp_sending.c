@@ -12,13 +12,13 @@ static char buffer[2000];
 static struct peer other; /* of t */
 static struct app_sock t;
 
-static uint32_t in_use(const struct rte_mempool *pool, const char *what)
+static uint32_t in_use(const struct pool *pool, const char *what)
 {
 	return strstr(pool->name, what) != NULL ? pool_used(pool) : 0;
 }
 
 static uint32_t others;
-static void add_others(struct rte_mempool *pool, void *arg)
+static void add_others(const struct pool *pool, void *arg)
 {
 	if (strncmp(pool->name, arg, strlen(arg)) == 0)
 		others += pool_used(pool) - in_use(pool, "_tcp_");
@@ -28,7 +28,7 @@ static void add_others(struct rte_mempool *pool, void *arg)
 static uint32_t objects(void)
 {
 	others = 0;
-	rte_mempool_walk(add_others, (void *)(uintptr_t)h->w->config.name);
+	pool_walk(add_others, (void *)(uintptr_t)h->w->config.name);
 	return others;
 }
 

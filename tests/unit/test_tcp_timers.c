@@ -197,7 +197,7 @@ static void with_one_mbuf_sending_waits_too(void)
 	app_write_pattern(&s, MSS);
 	host_settle(h);
 	HOST_EXPECT_NOTHING(h);
-	CHECK_EQ(pool_used(h->w->mbufs), count);
+	CHECK_EQ(pool_mbufs_used(h->w->mbufs), count);
 	rte_pktmbuf_free_bulk(m, count);
 	host_advance_ms(h, 1000);
 	PEER_EXPECT(&peer, PAYLOAD_IS_PATTERN(0, MSS));
