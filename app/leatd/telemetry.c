@@ -20,6 +20,7 @@
 
 #include "control.h"
 #include "core/cost.h"
+#include "lib/pool.h"
 #include "log.h"
 
 #define ROWS_PER_ANSWER 40 /* at most some 300 bytes each */
@@ -161,9 +162,15 @@ static int stat_call(const char *cmd, const char *params, struct rte_tel_data *d
 
 /* ---- /leat/pools -------------------------------------------------------- */
 
-static void pool_add(struct rte_mempool *pool, void *arg)
+static void mbufs_add(struct rte_mempool *pool, void *arg)
 {
 	(void)rte_tel_data_add_dict_u64(arg, pool->name, rte_mempool_in_use_count(pool));
+}
+
+/* Its worker goes on using it: the number is one of a moment just past. */
+static void pool_add(const struct pool *pool, void *arg)
+{
+	(void)rte_tel_data_add_dict_u64(arg, pool->name, pool_used(pool));
 }
 
 static int pools_call(const char *cmd, const char *params, struct rte_tel_data *d)
@@ -175,7 +182,8 @@ static int pools_call(const char *cmd, const char *params, struct rte_tel_data *
 	rte_tel_data_start_dict(d);
 	pthread_mutex_lock(&telemetry.lock);
 	if (telemetry.leatd != NULL) {
-		rte_mempool_walk(pool_add, d);
+		pool_walk(pool_add, d);
+		rte_mempool_walk(mbufs_add, d);
 		ret = 0;
 	}
 	pthread_mutex_unlock(&telemetry.lock);

@@ -181,8 +181,8 @@ static struct rte_ring *worker_ring(const struct worker *w, const char *what, un
 	return rte_ring_create(name, size, w->config.socket_id, RING_F_SC_DEQ);
 }
 
-static struct rte_mempool *worker_pool(const struct worker *w, const char *what, uint32_t count,
-				       uint32_t bytes)
+static struct pool *worker_pool(const struct worker *w, const char *what, uint32_t count,
+				uint32_t bytes)
 {
 	char name[RTE_MEMPOOL_NAMESIZE];
 
@@ -348,8 +348,8 @@ void worker_destroy(struct worker *w)
 	port_table_free(w->ports);
 	sock_table_free(w->socks_by_flow);
 	worker_sleep_free(w->sleep);
-	rte_mempool_free(w->credits);
-	rte_mempool_free(w->listeners);
+	pool_free(w->credits);
+	pool_free(w->listeners);
 	rte_ring_free(w->inbox);
 	rte_ring_free(w->steered);
 	rte_mempool_free(w->mbufs);

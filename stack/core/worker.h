@@ -35,6 +35,7 @@
 #include "net/route.h"
 #include "sock/sock.h"
 
+struct pool;
 struct sock_table;
 struct port_table;
 struct neigh_table;
@@ -83,6 +84,8 @@ struct worker_config {
 	uint32_t max_listeners;
 	uint32_t max_requests; /* half-open connections */
 	uint32_t max_time_wait;
+	uint32_t
+		max_sending; /* TCP connections that send at a time; others wait for one to pause */
 	uint32_t max_flight_records; /* of what TCP has in flight; without one, they get coarser */
 	uint32_t mbufs;
 	uint16_t mbuf_bytes; /* room in each for a packet, or a part of it */
@@ -101,14 +104,14 @@ struct worker_config {
 	const char *name; /* unique prefix of pool names; NULL: "leat" */
 };
 
-#define WORKER_CONFIG_DEFAULT                                                                     \
-	{                                                                                         \
-		.id = 0, .workers = 1, .socket_id = -1, .max_socks = 32768, .max_listeners = 256, \
-		.max_requests = 16384, .max_time_wait = 16384, .max_flight_records = 131072,      \
-		.mbufs = 16384, .mbuf_bytes = 2048, .rcvbuf_bytes = 1u << 20,                     \
-		.sndbuf_bytes = 1u << 20, .rcvbuf_max_bytes = 32u << 20,                          \
-		.sndbuf_max_bytes = 32u << 20, .copybreak_bytes = 256,                            \
-		.fast_open = FAST_OPEN_CLIENT, .syn_cookies = true, .idle_us = 0, .name = "leat", \
+#define WORKER_CONFIG_DEFAULT                                                                      \
+	{                                                                                          \
+		.id = 0, .workers = 1, .socket_id = -1, .max_socks = 32768, .max_listeners = 256,  \
+		.max_requests = 16384, .max_time_wait = 16384, .max_flight_records = 131072,       \
+		.max_sending = 65536, .mbufs = 16384, .mbuf_bytes = 2048,                          \
+		.rcvbuf_bytes = 1u << 20, .sndbuf_bytes = 1u << 20, .rcvbuf_max_bytes = 32u << 20, \
+		.sndbuf_max_bytes = 32u << 20, .copybreak_bytes = 256,                             \
+		.fast_open = FAST_OPEN_CLIENT, .syn_cookies = true, .idle_us = 0, .name = "leat",  \
 	}
 
 /* Run on a worker's thread on behalf of another one. */
@@ -198,8 +201,8 @@ struct worker {
 	uint32_t sock_count;
 	struct arena_list arenas;
 	struct timer holding_timer;
-	struct rte_mempool *listeners; /* struct listener */
-	struct rte_mempool *credits; /* struct accept_credit */
+	struct pool *listeners; /* struct listener */
+	struct pool *credits; /* struct accept_credit */
 	uint64_t idle_since_us; /* 0: the last iteration found work */
 	struct worker_sleep *sleep;
 };

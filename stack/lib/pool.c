@@ -1,22 +1,90 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "lib/pool.h"
 
+#include <pthread.h>
+#include <rte_errno.h>
+#include <rte_malloc.h>
 #include <rte_mbuf.h>
 #include <rte_mbuf_pool_ops.h>
+#include <stdio.h>
+#include <string.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define POOL_POISON 1
-#include <sanitizer/asan_interface.h>
-#else
-#define POOL_POISON 0
-#endif
+static LIST_HEAD(, pool) pools = LIST_HEAD_INITIALIZER(pools);
+static pthread_mutex_t pools_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* False: there is one of that name. */
+static bool pool_enter(struct pool *pool)
+{
+	const struct pool *other;
+
+	pthread_mutex_lock(&pools_lock);
+	LIST_FOREACH (other, &pools, link) {
+		if (strcmp(other->name, pool->name) == 0)
+			break;
+	}
+	if (other == NULL)
+		LIST_INSERT_HEAD(&pools, pool, link);
+	pthread_mutex_unlock(&pools_lock);
+	return other == NULL;
+}
+
+struct pool *pool_create(const char *name, uint32_t count, uint32_t object_bytes, int socket_id)
+{
+	struct pool *pool = rte_zmalloc_socket("pool", sizeof(*pool), 0, socket_id);
+	size_t bytes;
+
+	rte_errno = ENOMEM;
+	if (pool == NULL)
+		return NULL;
+	snprintf(pool->name, sizeof(pool->name), "%s", name);
+	pool->count = count;
+	pool->object_bytes = RTE_CACHE_LINE_ROUNDUP(object_bytes);
+	bytes = (size_t)count * pool->object_bytes;
+	pool->memory = rte_malloc_socket("pool_objects", bytes, RTE_CACHE_LINE_SIZE, socket_id);
+	if (pool->memory != NULL && !pool_enter(pool)) {
+		rte_free(pool->memory);
+		pool->memory = NULL;
+		rte_errno = EEXIST;
+	}
+	if (pool->memory == NULL) {
+		rte_free(pool);
+		return NULL;
+	}
+	pool->fresh = pool->memory;
+	pool->end = pool->memory + bytes;
+	ASAN_POISON_MEMORY_REGION(pool->memory, bytes);
+	return pool;
+}
+
+void pool_free(struct pool *pool)
+{
+	if (pool == NULL)
+		return;
+	pthread_mutex_lock(&pools_lock);
+	LIST_REMOVE(pool, link);
+	pthread_mutex_unlock(&pools_lock);
+	ASAN_UNPOISON_MEMORY_REGION(pool->memory, (size_t)(pool->end - pool->memory));
+	rte_free(pool->memory);
+	rte_free(pool);
+}
+
+void pool_walk(void (*visit)(const struct pool *pool, void *arg), void *arg)
+{
+	const struct pool *pool;
+
+	pthread_mutex_lock(&pools_lock);
+	LIST_FOREACH (pool, &pools, link)
+		visit(pool, arg);
+	pthread_mutex_unlock(&pools_lock);
+}
+
+/* ---- mbufs ---------------------------------------------------------------- */
 
 #if POOL_POISON
 /*
  * A mempool backend that poisons what lies in it.  Objects must not stop in a
  * per-lcore cache on their way, or they would be seen as still in use.
  */
-#include <pthread.h>
 #include <stdlib.h>
 
 struct poison_stack {
@@ -110,25 +178,7 @@ static void pool_repoison(struct rte_mempool *mp, void *arg, void *object, unsig
 }
 #endif /* POOL_POISON */
 
-#define POOL_CACHE (POOL_POISON ? 0 : 256)
-
-struct rte_mempool *pool_create(const char *name, uint32_t count, uint32_t object_bytes,
-				int socket_id)
-{
-	struct rte_mempool *mp;
-	uint32_t cache = count >= 2048 ? POOL_CACHE : 0;
-
-	mp = rte_mempool_create_empty(name, count, object_bytes, cache, 0, socket_id,
-				      RTE_MEMPOOL_F_NO_IOVA_CONTIG);
-	if (mp == NULL)
-		return NULL;
-	if (rte_mempool_set_ops_byname(mp, POOL_POISON ? "leat_poison" : "ring_mp_mc", NULL) != 0 ||
-	    rte_mempool_populate_default(mp) < 0) {
-		rte_mempool_free(mp);
-		return NULL;
-	}
-	return mp;
-}
+#define MBUF_CACHE 256
 
 struct rte_mempool *pool_create_mbufs(const char *name, uint32_t count, uint16_t data_room_bytes,
 				      int socket_id)
@@ -154,7 +204,7 @@ struct rte_mempool *pool_create_mbufs(const char *name, uint32_t count, uint16_t
 	rte_mempool_obj_iter(mp, pool_repoison, NULL);
 	return mp;
 #else
-	return rte_pktmbuf_pool_create(name, count, count >= 2048 ? POOL_CACHE : 0, 0,
+	return rte_pktmbuf_pool_create(name, count, count >= 2048 ? MBUF_CACHE : 0, 0,
 				       RTE_PKTMBUF_HEADROOM + data_room_bytes, socket_id);
 #endif
 }

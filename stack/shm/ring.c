@@ -20,14 +20,20 @@ void ring_init(struct ring_pair *r)
 	};
 }
 
-/* Bytes moved: the pair goes (or stays) on the list of those that hold chunks. */
-static void ring_note_activity(struct worker *w, struct ring_pair *r)
+void ring_hold(struct worker *w, struct ring_pair *r)
 {
-	r->active = true;
 	if (r->holding)
 		return;
 	r->holding = true;
+	r->looked_ms = (uint16_t)w->now_ms;
 	TAILQ_INSERT_TAIL(&w->holding, r, holding_link);
+}
+
+static inline void ring_note_activity(struct worker *w, struct ring_pair *r)
+{
+	r->active = true;
+	if (unlikely(!r->holding))
+		ring_hold(w, r);
 }
 
 /* Frees the chunks from first to the end of its list. */

@@ -27,8 +27,9 @@ struct ring_pair {
 	struct leat_slot *shared; /* NULL: no application holds the sock */
 	struct arena *arena; /* whose chunks; outlives shared until all is sent */
 	TAILQ_ENTRY(ring_pair) holding_link;
-	bool holding; /* on worker.holding: it has (or had) chunks */
+	bool holding; /* on worker.holding: it has (or had) chunks, or what proto->rest gives back */
 	bool active; /* bytes moved since the last look for idle rings */
+	uint16_t looked_ms; /* when it was put at the end of worker.holding, low 16 bits */
 	/* receive: the worker produces */
 	uint64_t rx_tail; /* bytes handed to the application */
 	uint64_t rx_head; /* bytes it consumed, as last believed */
@@ -122,6 +123,9 @@ void ring_attach(struct ring_pair *r, struct arena *a, struct leat_slot *shared)
 void ring_detach(struct worker *w, struct ring_pair *r);
 /* After ring_detach: frees the send chunks too, whatever is in them; mbufs that refer to one keep it retired. */
 void ring_free(struct worker *w, struct ring_pair *r);
+/* Puts it at the end of worker.holding, if it is not on it: it holds chunks, or its sock holds what
+ * proto->rest gives back. */
+void ring_hold(struct worker *w, struct ring_pair *r);
 bool ring_is_sane(const struct ring_pair *r);
 
 #endif

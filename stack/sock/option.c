@@ -62,7 +62,7 @@ static const struct option_field *find_field(const struct option_field *table, i
 	return NULL;
 }
 
-int option_set_field(const struct option_field *table, struct sock *sk, int name, int value)
+int option_set_field(const struct option_field *table, void *object, int name, int value)
 {
 	const struct option_field *f = find_field(table, name);
 	void *at;
@@ -71,7 +71,7 @@ int option_set_field(const struct option_field *table, struct sock *sk, int name
 		return -ENOPROTOOPT;
 	if (value < f->min || value > f->max)
 		return -EINVAL;
-	at = RTE_PTR_ADD(sk, f->offset);
+	at = RTE_PTR_ADD(object, f->offset);
 	if (f->bytes == sizeof(uint8_t))
 		*(uint8_t *)at = (uint8_t)value;
 	else if (f->bytes == sizeof(uint16_t))
@@ -81,7 +81,7 @@ int option_set_field(const struct option_field *table, struct sock *sk, int name
 	return 0;
 }
 
-int option_get_field(const struct option_field *table, const struct sock *sk,
+int option_get_field(const struct option_field *table, const void *object,
 		     struct sock_option *option)
 {
 	const struct option_field *f = find_field(table, option->name);
@@ -89,7 +89,7 @@ int option_get_field(const struct option_field *table, const struct sock *sk,
 
 	if (f == NULL)
 		return -ENOPROTOOPT;
-	at = RTE_PTR_ADD(sk, f->offset);
+	at = RTE_PTR_ADD(object, f->offset);
 	if (f->bytes == sizeof(uint8_t))
 		return option_write_int(option, *(const uint8_t *)at);
 	if (f->bytes == sizeof(uint16_t))

@@ -44,7 +44,7 @@ static inline int option_write_int(struct sock_option *option, int value)
 	return option_write(option, &value, sizeof(value));
 }
 
-/* An option that is a number, kept in an unsigned field of a sock. */
+/* An option that is a number, kept in an unsigned field of a sock, or of what a sock refers to. */
 struct option_field {
 	int name;
 	uint32_t offset;
@@ -57,10 +57,10 @@ struct option_field {
 		(name), offsetof(type, field), RTE_SIZEOF_FIELD(type, field), (min), (max) \
 	}
 
-/* Options in table of sk, which begins with the type the table was made for: 0, -EINVAL (out of
+/* Options in table of object, which is of the type the table was made for: 0, -EINVAL (out of
  * range), -ENOPROTOOPT (not in the table). */
-int option_set_field(const struct option_field *table, struct sock *sk, int name, int value);
-int option_get_field(const struct option_field *table, const struct sock *sk,
+int option_set_field(const struct option_field *table, void *object, int name, int value);
+int option_get_field(const struct option_field *table, const void *object,
 		     struct sock_option *option);
 
 /* The SOL_SOCKET options that mean the same to every protocol: 0, -EINVAL, -ENOPROTOOPT. */

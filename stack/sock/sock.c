@@ -193,7 +193,7 @@ void sock_set_channel(struct worker *w, struct sock *sk, struct channel *ch)
 /* ---- idle socks ---------------------------------------------------------- */
 
 #define HOLDING_PERIOD_MS 250
-#define HOLDING_LOOKS     1024 /* per period, so that a million socks do not stall the worker */
+#define HOLDING_LOOKS     256 /* in a millisecond, so that a million socks do not stall the worker */
 
 /*
  * A sock through which nothing moved for a whole period gives its empty
@@ -210,35 +210,53 @@ static void sock_release_idle(struct worker *w, struct sock *sk)
 	}
 }
 
+/* Gives back what sk does not need now; does it hold something still? */
+static bool sock_rest(struct worker *w, struct sock *sk)
+{
+	struct ring_pair *r = &sk->ring;
+	bool sending;
+
+	if (!r->active)
+		sock_release_idle(w, sk);
+	r->active = false;
+	sending = sk->proto->rest != NULL && sk->proto->rest(w, sk);
+	return sending || r->rx_first != LEAT_NO_CHUNK || r->tx_first != LEAT_NO_CHUNK;
+}
+
+static uint32_t holding_waited_ms(const struct worker *w, const struct ring_pair *r)
+{
+	return (uint16_t)(w->now_ms - r->looked_ms);
+}
+
+/* Who was looked at longest ago comes first. */
 static void holding_fire(void *context, struct timer *timer)
 {
 	struct worker *w = context;
-	struct ring_pair *last = TAILQ_LAST(&w->holding, ring_queue);
 	struct ring_pair *r;
 
 	(void)timer;
 	for (unsigned looks = 0; looks < HOLDING_LOOKS; looks++) {
 		r = TAILQ_FIRST(&w->holding);
-		if (r == NULL)
+		if (r == NULL || holding_waited_ms(w, r) < HOLDING_PERIOD_MS)
 			break;
 		TAILQ_REMOVE(&w->holding, r, holding_link);
-		if (!r->active)
-			sock_release_idle(w, container_of(r, struct sock, ring));
-		r->active = false;
-		r->holding = r->rx_first != LEAT_NO_CHUNK || r->tx_first != LEAT_NO_CHUNK;
-		if (r->holding)
-			TAILQ_INSERT_TAIL(&w->holding, r, holding_link);
-		if (r == last)
-			break;
+		r->holding = false;
+		if (sock_rest(w, container_of(r, struct sock, ring)))
+			ring_hold(w, r);
 	}
 	sock_watch_holding(w);
 }
 
 void sock_watch_holding(struct worker *w)
 {
-	if (!TAILQ_EMPTY(&w->holding) && !w->holding_timer.armed)
-		wheel_arm(&w->wheel, &w->holding_timer, w->now_ms + HOLDING_PERIOD_MS,
-			  holding_fire);
+	const struct ring_pair *r = TAILQ_FIRST(&w->holding);
+	uint32_t waited_ms;
+
+	if (r == NULL || w->holding_timer.armed)
+		return;
+	waited_ms = RTE_MIN(holding_waited_ms(w, r), HOLDING_PERIOD_MS - 1u);
+	wheel_arm(&w->wheel, &w->holding_timer, w->now_ms + HOLDING_PERIOD_MS - waited_ms,
+		  holding_fire);
 }
 
 /* ---- publishing ---------------------------------------------------------- */

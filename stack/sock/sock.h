@@ -51,6 +51,10 @@ struct proto {
 	/* sk was put on the output list (sock_want_output): send what there is to send. */
 	void (*output)(struct worker *w, struct sock *sk);
 
+	/* Gives back what a sock needs only while it sends, if it has not for a while.  True: it has
+	 * such a thing still, and is to be asked again.  NULL: there is nothing. */
+	bool (*rest)(struct worker *w, struct sock *sk);
+
 	/* SOCK_TX_LIMIT: how much may wait to be acknowledged now, and from which room on the sock is
 	 * writable. */
 	void (*tx_limit)(const struct sock *sk, uint32_t *limit_bytes, uint32_t *mark_bytes);

@@ -41,7 +41,7 @@ static void window_opened(struct worker *w, struct tcp_sock *tp, bool timed_out)
 	tp->backoff = 0;
 	tp->probes = 0;
 	if (timed_out) /* a walk of the whole list: no more than one for each timeout */
-		flight_mark_all_lost(&tp->flight, &w->tcp->flights, false);
+		flight_mark_all_lost(&tp->sending->flight, &w->tcp->flights, false);
 	tcp_timer_set_retransmit(w, tp);
 	sock_want_output(w, tcp_sock_sk(tp));
 }
@@ -99,7 +99,7 @@ static void take_cumulative(struct worker *w, struct tcp_sock *tp, struct tcp_ac
 	struct sock *sk = tcp_sock_sk(tp);
 	uint32_t acked_bytes = a->segment->ack - tp->snd_una;
 
-	flight_ack(&tp->flight, &w->tcp->flights, a->segment->ack, &a->delivered);
+	flight_ack(&tp->sending->flight, &w->tcp->flights, a->segment->ack, &a->delivered);
 	tp->snd_una = a->segment->ack;
 	if (tp->snd_wnd != 0) /* a byte taken from a probe does not hasten the next one */
 		tp->backoff = 0;
@@ -134,8 +134,8 @@ static void take_dsack(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a)
 		return; /* it cannot be about what we sent */
 	a->dsack = true;
 	worker_count(w, CNT_tcp_dsack);
-	if (seq_ge(start, tp->undo_start)) /* else the network doubled something older */
-		tp->undo_bytes -= RTE_MIN(tp->undo_bytes, end - start);
+	if (seq_ge(start, tp->sending->undo_start)) /* else the network doubled something older */
+		tp->sending->undo_bytes -= RTE_MIN(tp->sending->undo_bytes, end - start);
 }
 
 static void take_sacks(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a)
@@ -153,7 +153,8 @@ static void take_sacks(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a)
 
 		/* Old blocks and nonsense say nothing. */
 		if (seq_lt(start, end) && seq_gt(start, tp->snd_una) && seq_le(end, tp->snd_nxt))
-			flight_sack(&tp->flight, &w->tcp->flights, start, end, &a->delivered);
+			flight_sack(&tp->sending->flight, &w->tcp->flights, start, end,
+				    &a->delivered);
 	}
 }
 
@@ -161,14 +162,14 @@ static void take_sacks(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a)
  * hole is filled, those segments are acknowledged for the second time (RFC 6937 section 2). */
 static void count_duplicates(struct tcp_sock *tp, struct tcp_ack *a)
 {
-	uint32_t mss_bytes = tp->congestion.mss_bytes;
+	uint32_t mss_bytes = tp->mss_bytes;
 	/* RFC 5681 section 3.2: more than were sent before the loss was seen cannot have arrived. */
-	uint32_t end = tp->recovery == RECOVERY_FAST ? tp->recover : tp->snd_nxt;
+	uint32_t end = tp->recovery == RECOVERY_FAST ? tp->sending->recover : tp->snd_nxt;
 
 	if (a->duplicate && tp->dupacks < (end - tp->snd_una) / mss_bytes) {
 		tp->dupacks++;
 		a->delivered.acked_bytes = mss_bytes;
-		tp->flight.delivered += mss_bytes;
+		tp->sending->flight.delivered += mss_bytes;
 	} else if (a->advanced && tp->dupacks > 0) {
 		uint32_t acked = a->delivered.acked_bytes / mss_bytes;
 		/* The one that filled the hole is new. */
@@ -176,7 +177,7 @@ static void count_duplicates(struct tcp_sock *tp, struct tcp_ack *a)
 
 		tp->dupacks = tp->recovery == RECOVERY_FAST ? tp->dupacks - known : 0;
 		a->delivered.acked_bytes -= known * mss_bytes;
-		tp->flight.delivered -= known * mss_bytes;
+		tp->sending->flight.delivered -= known * mss_bytes;
 	}
 }
 
@@ -185,7 +186,7 @@ static void count_duplicates(struct tcp_sock *tp, struct tcp_ack *a)
 /* Only what is acknowledged in order makes the window larger, and only one that was in use. */
 static bool window_was_used(const struct tcp_sock *tp, const struct tcp_ack *a)
 {
-	const struct congestion *c = &tp->congestion;
+	const struct congestion *c = &tp->sending->congestion;
 
 	if (!a->advanced)
 		return false;
@@ -198,7 +199,7 @@ static bool window_was_used(const struct tcp_sock *tp, const struct tcp_ack *a)
 static void fill_rate_sample(struct tcp_sock *tp, const struct tcp_ack *a, struct congestion_ack *c)
 {
 	const struct flight_record *r = &a->delivered.newest;
-	struct flight *f = &tp->flight;
+	struct flight *f = &tp->sending->flight;
 	uint32_t interval_us;
 
 	if (f->app_limited != 0 && f->delivered > f->app_limited)
@@ -223,7 +224,7 @@ static void tell_congestion_control(struct worker *w, struct tcp_sock *tp, const
 		.snd_una = tp->snd_una,
 		.snd_max = tp->snd_nxt,
 		.acked_bytes = d->acked_bytes,
-		.lost_bytes = (uint32_t)(tp->flight.lost - a->prior_lost),
+		.lost_bytes = (uint32_t)(tp->sending->flight.lost - a->prior_lost),
 		.in_flight_bytes = tcp_in_flight(tp),
 		.prior_in_flight_bytes = a->prior_in_flight,
 		.rtt_us = d->any && !(d->newest.flags & FLIGHT_EVER_RESENT)
@@ -233,11 +234,11 @@ static void tell_congestion_control(struct worker *w, struct tcp_sock *tp, const
 		.ce_bytes = a->segment->flags & TCP_FLAG_ECE ? d->acked_bytes : 0,
 		.cwnd_limited = window_was_used(tp, a),
 		.in_recovery = tp->recovery != RECOVERY_NONE,
-		.delivered_total = tp->flight.delivered,
+		.delivered_total = tp->sending->flight.delivered,
 	};
 
 	fill_rate_sample(tp, a, &c);
-	tp->congestion_ops->acked(&tp->congestion, &c);
+	tp->congestion_ops->acked(&tp->sending->congestion, &c);
 	if (c.cwnd_limited)
 		tcp_tune_sndbuf(w, tp);
 }
@@ -264,7 +265,7 @@ void tcp_ack_take(struct worker *w, struct tcp_sock *tp, const struct tcp_segmen
 		.delivered.min_rtt_us = tp->min_rtt.us,
 		.prior_una = tp->snd_una,
 		.prior_in_flight = tcp_in_flight(tp),
-		.prior_lost = tp->flight.lost,
+		.prior_lost = tp->sending->flight.lost,
 		.advanced = seg->ack != tp->snd_una,
 		.duplicate = duplicate,
 	};
@@ -286,7 +287,7 @@ void tcp_ack_take(struct worker *w, struct tcp_sock *tp, const struct tcp_segmen
 		tcp_probe_schedule(w, tp);
 	if (a.delivered.acked_bytes > 0)
 		tell_congestion_control(w, tp, &a);
-	if (tp->flight.lost_bytes > 0 || tcp_has_unsent(tp))
+	if (tp->sending->flight.lost_bytes > 0 || tcp_has_unsent(tp))
 		sock_want_output(w, tcp_sock_sk(tp));
 }
 
@@ -367,7 +368,8 @@ enum counter tcp_rx_ack(struct worker *w, struct tcp_sock *tp, const struct tcp_
 		return TCP_GO_ON;
 	tcp_update_window(w, tp, seg);
 	duplicate = is_duplicate_ack(tp, seg, old_window);
-	if (seg->ack != tp->snd_una || duplicate || seg->sack_count > 0)
+	/* At rest there is nothing it could tell about. */
+	if (tp->sending != NULL && (seg->ack != tp->snd_una || duplicate || seg->sack_count > 0))
 		tcp_ack_take(w, tp, seg, duplicate);
 	if (old_window == 0 && tp->snd_wnd != 0)
 		window_opened(w, tp, timed_out);

@@ -41,7 +41,7 @@ void tcp_tune_rcvbuf(struct worker *w, struct tcp_sock *tp)
 	if (took_us < rtt_us)
 		return;
 	/* In one round trip of those since the last look. */
-	read_bytes = (sk->ring.rx_head - round->offset) * rtt_us / took_us;
+	read_bytes = (uint64_t)((uint32_t)sk->ring.rx_head - round->offset) * rtt_us / took_us;
 	if (read_bytes > round->bytes && !(sk->flags & SOCK_RCVBUF_SET)) {
 		bytes = wanted_bytes(read_bytes, round->bytes);
 		bytes = RTE_MIN(bytes, (uint64_t)w->config.rcvbuf_max_bytes);
@@ -49,7 +49,7 @@ void tcp_tune_rcvbuf(struct worker *w, struct tcp_sock *tp)
 	}
 	if (read_bytes > round->bytes)
 		round->bytes = (uint32_t)RTE_MIN(read_bytes, (uint64_t)UINT32_MAX);
-	round->offset = sk->ring.rx_head;
+	round->offset = (uint32_t)sk->ring.rx_head;
 	round->start_us = (uint32_t)w->now_us;
 }
 
@@ -59,7 +59,7 @@ void tcp_tune_sndbuf(struct worker *w, struct tcp_sock *tp)
 {
 	struct sock *sk = tcp_sock_sk(tp);
 	/* A window in flight, and another one that waits for its acknowledgments. */
-	uint64_t bytes = 2 * (uint64_t)tp->congestion.cwnd_bytes;
+	uint64_t bytes = 2 * (uint64_t)tp->sending->congestion.cwnd_bytes;
 
 	if (bytes <= sk->sndbuf_bytes || sk->flags & SOCK_SNDBUF_SET)
 		return;

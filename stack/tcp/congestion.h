@@ -84,6 +84,11 @@ struct congestion_ops {
 	void (*recovered)(struct congestion *c, uint32_t in_flight_bytes, uint64_t now_us);
 	/* The last reduction was for nothing (DSACK, F-RTO, Eifel): back to what was. */
 	void (*undo)(struct congestion *c);
+	/* A pause so long that private state is given up: what of it is to outlast that, in one number;
+	 * 0, or no function: nothing.  After it init, which keeps cwnd and ssthresh, and then, unless
+	 * it is 0, resume. */
+	uint32_t (*rest)(const struct congestion *c);
+	void (*resume)(struct congestion *c, uint32_t memory);
 	/* Sending begins again after idle_us without anything in flight. */
 	void (*restart)(struct congestion *c, uint32_t idle_us, uint32_t rto_us, uint64_t now_us);
 };

@@ -283,6 +283,22 @@ static void cubic_restart(struct congestion *c, uint32_t idle_us, uint32_t rto_u
 	cubic(c)->last_us = now_us; /* section 4.2 again: the epoch is shifted by idleness */
 }
 
+/* Where the last loss was lasts; time and W_est begin anew with the next stage. */
+static uint32_t cubic_rest(const struct congestion *c)
+{
+	const struct cubic *cu = (const struct cubic *)c->private.words;
+
+	return cu->epoch.after_loss ? cu->epoch.w_max_bytes : 0;
+}
+
+static void cubic_resume(struct congestion *c, uint32_t memory)
+{
+	struct epoch *e = &cubic(c)->epoch;
+
+	e->w_max_bytes = e->prior_bytes = memory;
+	e->after_loss = true;
+}
+
 const struct congestion_ops congestion_cubic = {
 	.name = "cubic",
 	.init = cubic_init,
@@ -290,5 +306,7 @@ const struct congestion_ops congestion_cubic = {
 	.reduce = cubic_reduce,
 	.recovered = cubic_recovered,
 	.undo = cubic_undo,
+	.rest = cubic_rest,
+	.resume = cubic_resume,
 	.restart = cubic_restart,
 };

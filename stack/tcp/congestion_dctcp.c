@@ -88,6 +88,17 @@ static void dctcp_undo(struct congestion *c)
 	congestion_restore(c);
 }
 
+/* Alpha, plus one: it may be 0. */
+static uint32_t dctcp_rest(const struct congestion *c)
+{
+	return ((const struct dctcp *)c->private.words)->alpha + 1;
+}
+
+static void dctcp_resume(struct congestion *c, uint32_t memory)
+{
+	dctcp(c)->alpha = memory - 1;
+}
+
 const struct congestion_ops congestion_dctcp = {
 	.name = "dctcp",
 	.wants_ecn = true,
@@ -96,5 +107,7 @@ const struct congestion_ops congestion_dctcp = {
 	.reduce = dctcp_reduce,
 	.recovered = newreno_recovered,
 	.undo = dctcp_undo,
+	.rest = dctcp_rest,
+	.resume = dctcp_resume,
 	.restart = newreno_restart,
 };

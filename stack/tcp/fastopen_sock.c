@@ -123,8 +123,10 @@ void tcp_fastopen_opened(struct worker *w, struct tcp_sock *tp, const struct tcp
 	if (tp->flags & TCP_SOCK_SYN_RESENT) {
 		/* A peer in SYN-SENT has thrown data away that came before the SYN-ACK; and RFC 5681
 		 * section 3.1 lets whose SYN-ACK was lost begin with one segment. */
-		flight_mark_all_lost(&tp->flight, &w->tcp->flights, false);
-		tp->congestion.cwnd_bytes = tp->congestion.mss_bytes;
+		if (tp->sending != NULL) {
+			flight_mark_all_lost(&tp->sending->flight, &w->tcp->flights, false);
+			tp->sending->congestion.cwnd_bytes = tp->mss_bytes;
+		}
 	}
 	tcp_timer_set_idle(w, tp);
 	if (tp->flags & TCP_SOCK_FIN_QUEUED) /* closed meanwhile */

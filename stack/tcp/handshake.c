@@ -243,7 +243,7 @@ static enum counter tx_cookie(struct worker *w, struct tcp_sock *listener, const
 /* ---- from a request to a connection ------------------------------------------ */
 
 /* What a connection takes from its listener, as accept does under Linux. */
-static void child_inherit(struct tcp_sock *child, const struct tcp_sock *listener)
+static void child_inherit(struct worker *w, struct tcp_sock *child, const struct tcp_sock *listener)
 {
 	const struct sock *from = &listener->ics.inet.sk;
 	struct sock *sk = tcp_sock_sk(child);
@@ -258,24 +258,14 @@ static void child_inherit(struct tcp_sock *child, const struct tcp_sock *listene
 	child->ics.inet.mtu_discover = listener->ics.inet.mtu_discover;
 	child->ics.inet.recverr = listener->ics.inet.recverr;
 	child->flags |= listener->flags & TCP_SOCK_OPTIONS;
-	child->linger_s = listener->linger_s;
-	child->linger2_s = listener->linger2_s;
-	child->syn_retries = listener->syn_retries;
-	child->window_clamp_bytes = listener->window_clamp_bytes;
-	child->rcvlowat_bytes = listener->rcvlowat_bytes;
-	child->notsent_lowat_bytes = listener->notsent_lowat_bytes;
 	child->congestion_ops = listener->congestion_ops;
-	child->max_pacing_rate = listener->max_pacing_rate;
-	child->user_mss_bytes = listener->user_mss_bytes;
-	child->user_timeout_ms = listener->user_timeout_ms;
-	child->keep_idle_s = listener->keep_idle_s;
-	child->keep_interval_s = listener->keep_interval_s;
-	child->keep_count = listener->keep_count;
+	shared_options_put(&w->tcp->options, child->options);
+	child->options = shared_options_share(listener->options);
 }
 
 static void child_init(struct worker *w, struct tcp_sock *child, const struct request_sock *req)
 {
-	child_inherit(child, req->listener);
+	child_inherit(w, child, req->listener);
 	child->ics.inet.flow = req->flow;
 	child->ics.inet.dst = req->dst;
 	child->snd_una = child->snd_nxt = req->iss + 1;

@@ -10,7 +10,7 @@
 
 static uint32_t segments(const struct tcp_sock *tp, uint32_t bytes)
 {
-	uint32_t mss = RTE_MAX(tp->congestion.mss_bytes, 1u);
+	uint32_t mss = RTE_MAX(tp->mss_bytes, 1u);
 
 	return bytes / mss + (bytes % mss != 0);
 }
@@ -24,7 +24,8 @@ static uint8_t ca_state(const struct tcp_sock *tp)
 		[RECOVERY_TIMEOUT] = TCP_CA_Loss,
 	};
 
-	if (tp->recovery == RECOVERY_NONE && (tp->dupacks > 0 || tp->flight.sacked_bytes > 0))
+	if (tp->recovery == RECOVERY_NONE && tp->sending != NULL &&
+	    (tp->dupacks > 0 || tp->sending->flight.sacked_bytes > 0))
 		return TCP_CA_Disorder;
 	return states[tp->recovery];
 }
@@ -44,7 +45,6 @@ static void fill_state(const struct tcp_sock *tp, struct tcp_info_answer *info)
 			(tp->syn_data ? TCPI_OPT_SYN_DATA : 0);
 	info->snd_wscale = tp->snd_scale & 15;
 	info->rcv_wscale = tp->rcv_scale & 15;
-	info->delivery_rate_app_limited = tp->flight.app_limited != 0;
 	info->fastopen_client_fail = tp->fastopen_fail & 3;
 }
 
@@ -61,32 +61,55 @@ static void fill_times(const struct worker *w, const struct tcp_sock *tp,
 	info->min_rtt = tp->min_rtt.us != 0 ? tp->min_rtt.us : UINT32_MAX;
 }
 
+/* What is in flight, and how it goes. */
+static void fill_sending(const struct tcp_sock *tp, struct tcp_info_answer *info)
+{
+	const struct tcp_sending *s = tp->sending;
+	uint64_t rate = tcp_pacing_rate(tp);
+
+	info->sacked = segments(tp, s->flight.sacked_bytes);
+	info->lost = segments(tp, s->flight.lost_bytes);
+	info->retrans = segments(tp, s->flight.resent_bytes);
+	info->reord_seen = s->rack.reordering_seen;
+	info->pacing_rate = rate != 0 ? rate : UINT64_MAX;
+	info->delivered = segments(tp, (uint32_t)s->flight.delivered);
+	info->delivery_rate_app_limited = s->flight.app_limited != 0;
+}
+
+static void fill_resting(const struct tcp_sock *tp, struct tcp_info_answer *info)
+{
+	uint64_t limit = tp->options->max_pacing_rate;
+
+	info->reord_seen = tp->rest.reordering_seen;
+	info->pacing_rate = limit != 0 ? limit : UINT64_MAX;
+	info->delivered = segments(tp, (uint32_t)tp->ics.inet.sk.ring.tx_head);
+	info->delivery_rate_app_limited = tp->rest.cwnd_bytes != 0;
+}
+
 static void fill_sender(const struct tcp_sock *tp, struct tcp_info_answer *info)
 {
-	const struct congestion *c = &tp->congestion;
 	const struct ring_pair *ring = &tp->ics.inet.sk.ring;
+	uint64_t limit = tp->options->max_pacing_rate;
+	uint32_t ssthresh_bytes = tcp_ssthresh_bytes(tp);
 	uint32_t flight = tp->snd_nxt - tp->snd_una;
 	uint32_t written = (uint32_t)tx_ring_used(ring);
 
-	info->snd_mss = c->mss_bytes;
+	info->snd_mss = tp->mss_bytes;
+	if (tp->sending != NULL)
+		fill_sending(tp, info);
+	else
+		fill_resting(tp, info);
 	info->unacked = segments(tp, flight);
-	info->sacked = segments(tp, tp->flight.sacked_bytes);
-	info->lost = segments(tp, tp->flight.lost_bytes);
-	info->retrans = segments(tp, tp->flight.resent_bytes);
-	info->snd_ssthresh = c->ssthresh_bytes == SSTHRESH_INFINITE
-				     ? INFO_SSTHRESH_INFINITE
-				     : segments(tp, c->ssthresh_bytes);
-	info->snd_cwnd = c->cwnd_bytes / RTE_MAX(c->mss_bytes, 1u);
+	info->snd_ssthresh = ssthresh_bytes == SSTHRESH_INFINITE ? INFO_SSTHRESH_INFINITE
+								 : segments(tp, ssthresh_bytes);
+	info->snd_cwnd = tcp_cwnd_bytes(tp) / RTE_MAX(tp->mss_bytes, 1u);
 	info->reordering = TCP_DUPACK_LIMIT;
-	info->reord_seen = tp->rack.reordering_seen;
-	info->pacing_rate = tcp_pacing_rate(tp) != 0 ? tcp_pacing_rate(tp) : UINT64_MAX;
-	info->max_pacing_rate = tp->max_pacing_rate != 0 ? tp->max_pacing_rate : UINT64_MAX;
+	info->max_pacing_rate = limit != 0 ? limit : UINT64_MAX;
 	info->bytes_acked = ring->tx_head;
 	info->notsent_bytes = written > flight ? written - flight : 0;
 	info->bytes_retrans = tp->resent_bytes;
 	info->bytes_sent = ring->tx_tail - info->notsent_bytes + tp->resent_bytes;
 	info->total_retrans = tp->resent_segments;
-	info->delivered = segments(tp, (uint32_t)tp->flight.delivered);
 	info->snd_wnd = tp->snd_wnd;
 	info->segs_out = tp->segments_out;
 }

@@ -22,24 +22,38 @@
 #define DEFER_RETRIES_MAX 8 /* 255 s */
 
 static const struct option_field tcp_fields[] = {
-	OPTION_FIELD(TCP_KEEPIDLE, struct tcp_sock, keep_idle_s, 1, KEEP_MAX_S),
-	OPTION_FIELD(TCP_KEEPINTVL, struct tcp_sock, keep_interval_s, 1, KEEP_MAX_S),
-	OPTION_FIELD(TCP_KEEPCNT, struct tcp_sock, keep_count, 1, KEEP_COUNT_MAX),
-	OPTION_FIELD(TCP_SYNCNT, struct tcp_sock, syn_retries, 1, SYN_RETRIES_MAX),
-	OPTION_FIELD(TCP_USER_TIMEOUT, struct tcp_sock, user_timeout_ms, 0, INT_MAX),
+	OPTION_FIELD(TCP_KEEPIDLE, struct tcp_options, keep_idle_s, 1, KEEP_MAX_S),
+	OPTION_FIELD(TCP_KEEPINTVL, struct tcp_options, keep_interval_s, 1, KEEP_MAX_S),
+	OPTION_FIELD(TCP_KEEPCNT, struct tcp_options, keep_count, 1, KEEP_COUNT_MAX),
+	OPTION_FIELD(TCP_SYNCNT, struct tcp_options, syn_retries, 1, SYN_RETRIES_MAX),
+	OPTION_FIELD(TCP_USER_TIMEOUT, struct tcp_options, user_timeout_ms, 0, INT_MAX),
 	{.bytes = 0},
 };
 
+/* From now on tp's options are these; 0 or -ENOBUFS. */
+static int change_options(struct worker *w, struct tcp_sock *tp, const struct tcp_options *values)
+{
+	const struct tcp_options *o = shared_options_get(&w->tcp->options, values);
+
+	if (o == NULL)
+		return -ENOBUFS;
+	shared_options_put(&w->tcp->options, tp->options);
+	tp->options = o;
+	return 0;
+}
+
 /* ---- SOL_SOCKET ------------------------------------------------------------- */
 
-static int set_linger(struct tcp_sock *tp, const struct sock_option *option)
+static int set_linger(struct worker *w, struct tcp_sock *tp, const struct sock_option *option)
 {
+	struct tcp_options changed = *tp->options;
 	struct linger l;
 
 	if (option_read(option, &l, sizeof(l)) != 0)
 		return -EINVAL;
-	tp->linger_s = l.l_onoff ? (int16_t)RTE_MIN((unsigned)l.l_linger, (unsigned)INT16_MAX) : -1;
-	return 0;
+	changed.linger_s = l.l_onoff ? (int16_t)RTE_MIN((unsigned)l.l_linger, (unsigned)INT16_MAX)
+				     : -1;
+	return change_options(w, tp, &changed);
 }
 
 static int set_keepalive(struct worker *w, struct tcp_sock *tp, const struct sock_option *option)
@@ -54,8 +68,9 @@ static int set_keepalive(struct worker *w, struct tcp_sock *tp, const struct soc
 }
 
 /* As Linux: no more than half the buffer, or the window might shut before it is reached. */
-static int set_rcvlowat(struct tcp_sock *tp, const struct sock_option *option)
+static int set_rcvlowat(struct worker *w, struct tcp_sock *tp, const struct sock_option *option)
 {
+	struct tcp_options changed = *tp->options;
 	uint32_t limit = tcp_sock_sk(tp)->rcvbuf_bytes / 2;
 	int value;
 
@@ -63,14 +78,15 @@ static int set_rcvlowat(struct tcp_sock *tp, const struct sock_option *option)
 		return -EINVAL;
 	if (value == 0)
 		value = 1;
-	tp->rcvlowat_bytes = value < 0 ? limit : RTE_MIN((uint32_t)value, limit);
-	return 0;
+	changed.rcvlowat_bytes = value < 0 ? limit : RTE_MIN((uint32_t)value, limit);
+	return change_options(w, tp, &changed);
 }
 
 /* 32 bits, or 64; all ones: as fast as it goes. */
 static int set_max_pacing_rate(struct worker *w, struct tcp_sock *tp,
 			       const struct sock_option *option)
 {
+	struct tcp_options changed = *tp->options;
 	uint64_t rate;
 	uint32_t narrow;
 
@@ -79,20 +95,20 @@ static int set_max_pacing_rate(struct worker *w, struct tcp_sock *tp,
 			return -EINVAL;
 		rate = narrow != UINT32_MAX ? narrow : UINT64_MAX;
 	}
-	tp->max_pacing_rate = rate != UINT64_MAX ? rate : 0;
+	changed.max_pacing_rate = rate != UINT64_MAX ? rate : 0;
 	sock_want_output(w, tcp_sock_sk(tp));
-	return 0;
+	return change_options(w, tp, &changed);
 }
 
 static int set_socket(struct worker *w, struct tcp_sock *tp, const struct sock_option *option)
 {
 	switch (option->name) {
 	case SO_LINGER:
-		return set_linger(tp, option);
+		return set_linger(w, tp, option);
 	case SO_KEEPALIVE:
 		return set_keepalive(w, tp, option);
 	case SO_RCVLOWAT:
-		return set_rcvlowat(tp, option);
+		return set_rcvlowat(w, tp, option);
 	case SO_MAX_PACING_RATE:
 		return set_max_pacing_rate(w, tp, option);
 	default:
@@ -102,14 +118,16 @@ static int set_socket(struct worker *w, struct tcp_sock *tp, const struct sock_o
 
 static int get_linger(const struct tcp_sock *tp, struct sock_option *option)
 {
-	struct linger l = {.l_onoff = tp->linger_s >= 0, .l_linger = RTE_MAX(tp->linger_s, 0)};
+	int16_t linger_s = tp->options->linger_s;
+	struct linger l = {.l_onoff = linger_s >= 0, .l_linger = RTE_MAX(linger_s, 0)};
 
 	return option_write(option, &l, sizeof(l));
 }
 
 static int get_max_pacing_rate(const struct tcp_sock *tp, struct sock_option *option)
 {
-	uint64_t rate = tp->max_pacing_rate != 0 ? tp->max_pacing_rate : UINT64_MAX;
+	uint64_t limit = tp->options->max_pacing_rate;
+	uint64_t rate = limit != 0 ? limit : UINT64_MAX;
 	uint32_t narrow = (uint32_t)RTE_MIN(rate, UINT64_C(0xffffffff));
 
 	if (option->length_bytes >= sizeof(rate))
@@ -127,7 +145,7 @@ static int get_socket(const struct worker *w, struct tcp_sock *tp, struct sock_o
 	case SO_KEEPALIVE:
 		return option_write_int(option, (sk->flags & SOCK_KEEPALIVE) != 0);
 	case SO_RCVLOWAT:
-		return option_write_int(option, (int)tp->rcvlowat_bytes);
+		return option_write_int(option, (int)tp->options->rcvlowat_bytes);
 	case SO_MAX_PACING_RATE:
 		return get_max_pacing_rate(tp, option);
 	default:
@@ -190,54 +208,72 @@ static int defer_accept_s(const struct tcp_sock *tp)
 	return ((1 << tp->defer_retries) - 1) * (int)(RTO_INITIAL_MS / 1000);
 }
 
-static int set_linger2(struct tcp_sock *tp, int seconds)
+static int set_linger2(struct worker *w, struct tcp_sock *tp, int seconds)
 {
-	tp->linger2_s = seconds < 0 ? -1 : (int16_t)RTE_MIN(seconds, TCP_LINGER2_MAX_S);
-	return 0;
+	struct tcp_options changed = *tp->options;
+
+	changed.linger2_s = seconds < 0 ? -1 : (int16_t)RTE_MIN(seconds, TCP_LINGER2_MAX_S);
+	return change_options(w, tp, &changed);
 }
 
 static int get_linger2(const struct tcp_sock *tp, struct sock_option *option)
 {
-	int seconds = tp->linger2_s != 0 ? tp->linger2_s : (int)(TCP_FIN_TIMEOUT_MS / 1000);
+	int linger2_s = tp->options->linger2_s;
+	int seconds = linger2_s != 0 ? linger2_s : (int)(TCP_FIN_TIMEOUT_MS / 1000);
 
 	return option_write_int(option, seconds);
 }
 
 /* The window that was offered stays: it may not be taken back. */
-static int set_window_clamp(struct tcp_sock *tp, int bytes)
+static int set_window_clamp(struct worker *w, struct tcp_sock *tp, int bytes)
 {
+	struct tcp_options changed = *tp->options;
+
 	if (bytes < 0 || (bytes == 0 && tcp_state(tp) != TCP_CLOSE))
 		return -EINVAL;
-	tp->window_clamp_bytes = bytes == 0 ? 0 : (uint32_t)RTE_MAX(bytes, TCP_CLAMP_MIN_BYTES);
-	return 0;
+	changed.window_clamp_bytes = bytes == 0 ? 0 : (uint32_t)RTE_MAX(bytes, TCP_CLAMP_MIN_BYTES);
+	return change_options(w, tp, &changed);
 }
 
 /* All ones: no limit of its own.  As under Linux 0 is the default, which is none. */
 static int set_notsent_lowat(struct worker *w, struct tcp_sock *tp, int bytes)
 {
 	bool limited = bytes != 0 && bytes != -1;
+	struct tcp_options changed = *tp->options;
 
-	tp->notsent_lowat_bytes = (uint32_t)bytes;
+	changed.notsent_lowat_bytes = (uint32_t)bytes;
+	if (change_options(w, tp, &changed) != 0)
+		return -ENOBUFS;
 	sock_set_flag(tcp_sock_sk(tp), SOCK_TX_LIMIT, limited);
 	sock_raise(w, tcp_sock_sk(tp), LEAT_EV_OUT);
 	return 0;
 }
 
+static int set_field(struct worker *w, struct tcp_sock *tp, int name, int value)
+{
+	struct tcp_options changed = *tp->options;
+	int err = option_set_field(tcp_fields, &changed, name, value);
+
+	return err == 0 ? change_options(w, tp, &changed) : err;
+}
+
 static int set_keep(struct worker *w, struct tcp_sock *tp, int name, int value)
 {
-	int err = option_set_field(tcp_fields, tcp_sock_sk(tp), name, value);
+	int err = set_field(w, tp, name, value);
 
 	if (err == 0)
 		tcp_timer_set_idle(w, tp);
 	return err;
 }
 
-static int set_maxseg(struct tcp_sock *tp, int value)
+static int set_maxseg(struct worker *w, struct tcp_sock *tp, int value)
 {
+	struct tcp_options changed = *tp->options;
+
 	if (value != 0 && (value < (int)TCP_MSS_MIN_BYTES || value > (int)TCP_WINDOW_MAX))
 		return -EINVAL;
-	tp->user_mss_bytes = (uint16_t)value;
-	return 0;
+	changed.user_mss_bytes = (uint16_t)value;
+	return change_options(w, tp, &changed);
 }
 
 /* As under Linux a name may do without its terminating 0. */
@@ -293,9 +329,9 @@ static int set_tcp(struct worker *w, struct tcp_sock *tp, const struct sock_opti
 	case TCP_DEFER_ACCEPT:
 		return set_defer_accept(tp, value);
 	case TCP_LINGER2:
-		return set_linger2(tp, value);
+		return set_linger2(w, tp, value);
 	case TCP_WINDOW_CLAMP:
-		return set_window_clamp(tp, value);
+		return set_window_clamp(w, tp, value);
 	case TCP_NOTSENT_LOWAT:
 		return set_notsent_lowat(w, tp, value);
 	case TCP_KEEPIDLE:
@@ -303,13 +339,13 @@ static int set_tcp(struct worker *w, struct tcp_sock *tp, const struct sock_opti
 	case TCP_KEEPCNT:
 		return set_keep(w, tp, option->name, value);
 	case TCP_MAXSEG:
-		return set_maxseg(tp, value);
+		return set_maxseg(w, tp, value);
 	case TCP_FASTOPEN:
 		return set_fastopen(tp, value);
 	case TCP_FASTOPEN_CONNECT:
 		return set_fastopen_connect(w, tp, value);
 	default:
-		return option_set_field(tcp_fields, tcp_sock_sk(tp), option->name, value);
+		return set_field(w, tp, option->name, value);
 	}
 }
 
@@ -323,10 +359,11 @@ static int get_congestion(const struct tcp_sock *tp, struct sock_option *option)
 
 static int get_maxseg(const struct tcp_sock *tp, struct sock_option *option)
 {
-	uint32_t mss_bytes = tp->congestion.mss_bytes;
+	uint32_t mss_bytes = tp->mss_bytes;
 
 	if (mss_bytes == 0)
-		mss_bytes = tp->user_mss_bytes != 0 ? tp->user_mss_bytes : TCP_MSS_DEFAULT_BYTES;
+		mss_bytes = tp->options->user_mss_bytes != 0 ? tp->options->user_mss_bytes
+							     : TCP_MSS_DEFAULT_BYTES;
 	return option_write_int(option, (int)mss_bytes);
 }
 
@@ -344,9 +381,9 @@ static int get_tcp(struct worker *w, struct tcp_sock *tp, struct sock_option *op
 	case TCP_LINGER2:
 		return get_linger2(tp, option);
 	case TCP_WINDOW_CLAMP:
-		return option_write_int(option, (int)tp->window_clamp_bytes);
+		return option_write_int(option, (int)tp->options->window_clamp_bytes);
 	case TCP_NOTSENT_LOWAT:
-		return option_write_int(option, (int)tp->notsent_lowat_bytes);
+		return option_write_int(option, (int)tp->options->notsent_lowat_bytes);
 	case TCP_MAXSEG:
 		return get_maxseg(tp, option);
 	case TCP_FASTOPEN:
@@ -358,7 +395,7 @@ static int get_tcp(struct worker *w, struct tcp_sock *tp, struct sock_option *op
 	case TCP_CONGESTION:
 		return get_congestion(tp, option);
 	default:
-		return option_get_field(tcp_fields, tcp_sock_sk(tp), option);
+		return option_get_field(tcp_fields, tp->options, option);
 	}
 }
 

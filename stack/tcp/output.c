@@ -165,7 +165,7 @@ static int tx_pieces(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32
 static int tx_segment(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t length,
 		      uint16_t flags)
 {
-	return tx_pieces(w, tp, seq, length, flags, tp->congestion.mss_bytes);
+	return tx_pieces(w, tp, seq, length, flags, tp->mss_bytes);
 }
 
 /* RFC 3168 section 6.1.1; a SYN that had no answer is repeated without (6.1.1.1): some middlebox may
@@ -287,9 +287,9 @@ static uint32_t payload_limit(const struct tcp_sock *tp)
 	struct tcp_segment sack = {.sack_count = 0};
 
 	if (likely(!has_sack_to_send(tp)))
-		return tp->congestion.mss_bytes;
+		return tp->mss_bytes;
 	fill_sack(tp, &sack);
-	return tp->congestion.mss_bytes - tcp_sack_bytes(sack.sack_count);
+	return tp->mss_bytes - tcp_sack_bytes(sack.sack_count);
 }
 
 /* The most one call of tx_segment takes: whole segments if the port cuts them. */
@@ -312,7 +312,9 @@ static uint32_t cwnd_room(const struct tcp_sock *tp)
 {
 	uint32_t in_flight = tcp_in_flight(tp);
 
-	return tp->congestion.cwnd_bytes > in_flight ? tp->congestion.cwnd_bytes - in_flight : 0;
+	return tp->sending->congestion.cwnd_bytes > in_flight
+		       ? tp->sending->congestion.cwnd_bytes - in_flight
+		       : 0;
 }
 
 /* Asked of both ends: after 2 GiB without one, snd_small would seem to lie ahead of snd_una. */
@@ -381,9 +383,9 @@ static bool fin_goes_with(const struct tcp_sock *tp, uint32_t length)
 
 static void paced_fire(void *context, struct appointment *a)
 {
-	struct tcp_sock *tp = container_of(a, struct tcp_sock, paced);
+	struct tcp_sending *s = container_of(a, struct tcp_sending, paced);
 
-	sock_want_output(context, tcp_sock_sk(tp));
+	sock_want_output(context, tcp_sock_sk(s->tp));
 }
 
 /* May a segment go now?  If not, output comes by again when it may. */
@@ -394,9 +396,10 @@ static bool pace_allows(struct worker *w, struct tcp_sock *tp)
 
 	if (likely(rate == 0))
 		return true;
-	next_us = pacing_next_us(&tp->pacing, rate, w->now_us);
+	next_us = pacing_next_us(&tp->sending->pacing, rate, w->now_us);
 	/* With the calendar full it goes early. */
-	return next_us <= w->now_us || !calendar_set(&w->calendar, &tp->paced, next_us, paced_fire);
+	return next_us <= w->now_us ||
+	       !calendar_set(&w->calendar, &tp->sending->paced, next_us, paced_fire);
 }
 
 static void pace_sent(struct worker *w, struct tcp_sock *tp, uint32_t bytes)
@@ -404,13 +407,13 @@ static void pace_sent(struct worker *w, struct tcp_sock *tp, uint32_t bytes)
 	uint64_t rate = tcp_pacing_rate(tp);
 
 	if (unlikely(rate != 0))
-		pacing_sent(&tp->pacing, rate, tp->congestion.mss_bytes, bytes, w->now_us);
+		pacing_sent(&tp->sending->pacing, rate, tp->mss_bytes, bytes, w->now_us);
 }
 
-/* [snd_nxt, end) left, and tp->flight knows. */
+/* [snd_nxt, end) left, and tp->sending->flight knows. */
 static void new_data_sent(struct worker *w, struct tcp_sock *tp, uint32_t end)
 {
-	prr_sent(&tp->prr, end - tp->snd_nxt);
+	prr_sent(&tp->sending->prr, end - tp->snd_nxt);
 	pace_sent(w, tp, end - tp->snd_nxt);
 	tp->snd_nxt = end;
 	tp->flags &= ~(uint32_t)TCP_SOCK_FORCE;
@@ -420,7 +423,7 @@ static void new_data_sent(struct worker *w, struct tcp_sock *tp, uint32_t end)
 /* [snd_nxt, end) left. */
 static void advance_snd_nxt(struct worker *w, struct tcp_sock *tp, uint32_t end)
 {
-	(void)flight_sent(&tp->flight, &w->tcp->flights, tp->snd_nxt, end, tp->snd_una,
+	(void)flight_sent(&tp->sending->flight, &w->tcp->flights, tp->snd_nxt, end, tp->snd_una,
 			  (uint32_t)w->now_us);
 	new_data_sent(w, tp, end);
 }
@@ -430,11 +433,11 @@ static void advance_snd_nxt(struct worker *w, struct tcp_sock *tp, uint32_t end)
  * send little would send it in small pieces for ever. */
 static bool mtu_probe_is_worthwhile(const struct tcp_sock *tp, uint32_t length)
 {
-	uint32_t behind = tp->plpmtud.top ? 0 : TCP_DUPACK_LIMIT * tp->congestion.mss_bytes;
+	uint32_t behind = tp->plpmtud.top ? 0 : TCP_DUPACK_LIMIT * tp->mss_bytes;
 	uint32_t needed = length + behind;
 
 	return length != 0 && unsent_bytes(tp) >= needed && tp->snd_wnd >= needed &&
-	       tp->congestion.cwnd_bytes >= needed && !has_sack_to_send(tp);
+	       tp->sending->congestion.cwnd_bytes >= needed && !has_sack_to_send(tp);
 }
 
 /* New data in one packet larger than others.  True: nothing else is to go before it does. */
@@ -452,8 +455,8 @@ static bool send_mtu_probe(struct worker *w, struct tcp_sock *tp)
 	}
 	if (!pace_allows(w, tp) || tx_pieces(w, tp, tp->snd_nxt, length, TCP_FLAG_ACK, length) != 0)
 		return true;
-	(void)flight_sent_mtu_probe(&tp->flight, &w->tcp->flights, tp->snd_nxt, end, tp->snd_una,
-				    (uint32_t)w->now_us);
+	(void)flight_sent_mtu_probe(&tp->sending->flight, &w->tcp->flights, tp->snd_nxt, end,
+				    tp->snd_una, (uint32_t)w->now_us);
 	new_data_sent(w, tp, end);
 	tcp_mtu_probe_sent(w, tp, length);
 	return false;
@@ -470,7 +473,7 @@ static bool send_next(struct worker *w, struct tcp_sock *tp)
 		flags |= TCP_FLAG_FIN;
 	else if (length == 0)
 		return false;
-	if (!pace_allows(w, tp) || !flight_has_room(&tp->flight, &w->tcp->flights))
+	if (!pace_allows(w, tp) || !flight_has_room(&tp->sending->flight, &w->tcp->flights))
 		return false;
 	if (length == unsent_bytes(tp))
 		flags |= TCP_FLAG_PSH;
@@ -499,7 +502,7 @@ static void send_new(struct worker *w, struct tcp_sock *tp)
 	if (tp->snd_una == tp->snd_nxt && tcp_has_unsent(tp)) {
 		uint32_t idle_ms = RTE_MIN(w->now_ms - tp->sent_ms, TCP_IDLE_MAX_MS);
 
-		tp->congestion_ops->restart(&tp->congestion, idle_ms * 1000,
+		tp->congestion_ops->restart(&tp->sending->congestion, idle_ms * 1000,
 					    rtt_rto_ms(&tp->rtt) * 1000, w->now_us);
 	}
 	send_all_new(w, tp);
@@ -525,10 +528,10 @@ static bool resend(struct worker *w, struct tcp_sock *tp, uint32_t index, uint32
 
 	if (tx_segment(w, tp, seq, length - fin, TCP_FLAG_ACK | (fin ? TCP_FLAG_FIN : 0)) != 0)
 		return false;
-	prr_sent(&tp->prr, length);
+	prr_sent(&tp->sending->prr, length);
 	pace_sent(w, tp, length);
 	tp->resent_bytes += length - fin;
-	tp->resent_segments += RTE_MAX(length / tp->congestion.mss_bytes, 1u);
+	tp->resent_segments += RTE_MAX(length / tp->mss_bytes, 1u);
 	tcp_recovery_resent(w, tp, index, length);
 	return true;
 }
@@ -540,7 +543,7 @@ static void send_lost(struct worker *w, struct tcp_sock *tp)
 	uint32_t limit = segment_limit(w, tp, mss);
 	uint32_t index;
 
-	while ((index = flight_next_lost(&tp->flight, &w->tcp->flights)) != FLIGHT_NONE) {
+	while ((index = flight_next_lost(&tp->sending->flight, &w->tcp->flights)) != FLIGHT_NONE) {
 		const struct flight_record *r = flight_at(&w->tcp->flights, index);
 		uint32_t length = RTE_MIN(r->end - r->seq, limit);
 		uint32_t room = cwnd_room(tp);
@@ -553,14 +556,14 @@ static void send_lost(struct worker *w, struct tcp_sock *tp)
 		if (!pace_allows(w, tp) || !resend(w, tp, index, RTE_MIN(length, whole)))
 			return;
 	}
-	if (flight_search_goes_on(&tp->flight))
+	if (flight_search_goes_on(&tp->sending->flight))
 		sock_want_output(w, tcp_sock_sk(tp));
 }
 
 /* The BBR draft's section 4.1.2.4: the path could have carried more than there was to send. */
 static void note_app_limited(struct tcp_sock *tp)
 {
-	struct flight *f = &tp->flight;
+	struct flight *f = &tp->sending->flight;
 
 	if (tp->flags & TCP_SOCK_CWND_LIMITED || tcp_has_unsent(tp) ||
 	    f->lost_bytes > f->resent_bytes)
@@ -573,7 +576,7 @@ static void note_app_limited(struct tcp_sock *tp)
 static bool send_new_first(struct worker *w, struct tcp_sock *tp)
 {
 	send_new(w, tp);
-	if (seq_gt(tp->snd_nxt, tp->recover))
+	if (seq_gt(tp->snd_nxt, tp->sending->recover))
 		return true;
 	tp->flags &= ~(uint32_t)(TCP_SOCK_FRTO | TCP_SOCK_PREFER_NEW);
 	return false;
@@ -581,10 +584,12 @@ static bool send_new_first(struct worker *w, struct tcp_sock *tp)
 
 static void send_data(struct worker *w, struct tcp_sock *tp)
 {
+	if (tp->sending == NULL && !(tcp_has_unsent(tp) && tcp_sending_begin(w, tp)))
+		return;
 	tp->flags &= ~(uint32_t)TCP_SOCK_CWND_LIMITED;
 	if (unlikely(tp->flags & TCP_SOCK_PREFER_NEW) && send_new_first(w, tp))
 		return;
-	if (tp->flight.lost_bytes > 0)
+	if (tp->sending->flight.lost_bytes > 0)
 		send_lost(w, tp);
 	send_new(w, tp);
 	note_app_limited(tp);
@@ -597,12 +602,12 @@ void tcp_tx_loss_probe(struct worker *w, struct tcp_sock *tp)
 
 	length = RTE_MIN(length, mss);
 	tp->flags &= ~(uint32_t)TCP_SOCK_PROBE_RESENT;
-	if (length > 0 && flight_has_room(&tp->flight, &w->tcp->flights)) {
+	if (length > 0 && flight_has_room(&tp->sending->flight, &w->tcp->flights)) {
 		if (tx_segment(w, tp, tp->snd_nxt, length, TCP_FLAG_ACK | TCP_FLAG_PSH) != 0)
 			return;
 		advance_snd_nxt(w, tp, tp->snd_nxt + length);
 	} else {
-		uint32_t last = flight_tail(&tp->flight, &w->tcp->flights, mss);
+		uint32_t last = flight_tail(&tp->sending->flight, &w->tcp->flights, mss);
 		const struct flight_record *r = flight_at(&w->tcp->flights, last);
 
 		if (!resend(w, tp, last, RTE_MIN(r->end - r->seq, mss)))
@@ -610,7 +615,7 @@ void tcp_tx_loss_probe(struct worker *w, struct tcp_sock *tp)
 		tp->flags |= TCP_SOCK_PROBE_RESENT;
 	}
 	worker_count(w, CNT_tcp_loss_probe);
-	tp->probe_end = tp->snd_nxt;
+	tp->sending->probe_end = tp->snd_nxt;
 	tp->flags |= TCP_SOCK_PROBE_SENT;
 	tp->flags &= ~(uint32_t)TCP_SOCK_RTT_TAKEN;
 }
@@ -632,15 +637,15 @@ void tcp_tx_limit(const struct sock *sk, uint32_t *limit_bytes, uint32_t *mark_b
 	uint32_t flight = tp->snd_nxt - tp->snd_una;
 	uint32_t room = sk->sndbuf_bytes > flight ? sk->sndbuf_bytes - flight : 0;
 
-	room = RTE_MIN(room, tp->notsent_lowat_bytes);
+	room = RTE_MIN(room, tp->options->notsent_lowat_bytes);
 	*limit_bytes = flight + room;
-	*mark_bytes = RTE_MIN(sk->sndbuf_bytes / 3, tp->notsent_lowat_bytes / 2);
+	*mark_bytes = RTE_MIN(sk->sndbuf_bytes / 3, tp->options->notsent_lowat_bytes / 2);
 }
 
 /* What left makes room for the application to write, where that counts. */
 static void tell_limit(struct worker *w, struct tcp_sock *tp)
 {
-	bool writable = unsent_bytes(tp) <= tp->notsent_lowat_bytes / 2;
+	bool writable = unsent_bytes(tp) <= tp->options->notsent_lowat_bytes / 2;
 
 	sock_raise(w, tcp_sock_sk(tp), writable ? LEAT_EV_OUT : 0);
 }
@@ -737,10 +742,11 @@ void tcp_tx_window_probe(struct worker *w, struct tcp_sock *tp)
 		struct flight_pool *pool = &w->tcp->flights;
 
 		/* What the peer had and does not acknowledge it threw away (RFC 2018 section 8). */
-		if (flight_at(pool, tp->flight.first)->flags & FLIGHT_SACKED)
-			flight_mark_all_lost(&tp->flight, pool, true);
-		(void)resend(w, tp, tp->flight.first, 1);
-	} else if (flight_has_room(&tp->flight, &w->tcp->flights) &&
+		if (flight_at(pool, tp->sending->flight.first)->flags & FLIGHT_SACKED)
+			flight_mark_all_lost(&tp->sending->flight, pool, true);
+		(void)resend(w, tp, tp->sending->flight.first, 1);
+	} else if (tcp_sending_take(w, tp) &&
+		   flight_has_room(&tp->sending->flight, &w->tcp->flights) &&
 		   tx_segment(w, tp, tp->snd_una, has_byte ? 1 : 0, flags) == 0) {
 		advance_snd_nxt(w, tp, tp->snd_una + 1);
 	}

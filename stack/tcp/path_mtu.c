@@ -60,7 +60,9 @@ static void forget_probe(struct worker *w, struct tcp_sock *tp)
 	struct flight_pool *pool = &w->tcp->flights;
 	uint32_t index;
 
-	while ((index = flight_mtu_probe(&tp->flight, pool)) != FLIGHT_NONE)
+	if (tp->sending == NULL)
+		return;
+	while ((index = flight_mtu_probe(&tp->sending->flight, pool)) != FLIGHT_NONE)
 		flight_at(pool, index)->flags &= ~(uint32_t)FLIGHT_MTU_PROBE;
 	plpmtud_probe_inconclusive(&tp->plpmtud);
 }
@@ -88,7 +90,7 @@ void tcp_mtu_route_changed(struct worker *w, struct tcp_sock *tp)
  * means. */
 uint32_t tcp_mtu_probe_bytes(const struct worker *w, struct tcp_sock *tp)
 {
-	const struct flight *f = &tp->flight;
+	const struct flight *f = &tp->sending->flight;
 	uint16_t size;
 
 	if (!may_probe(w, tp) || tp->recovery != RECOVERY_NONE || f->sacked_bytes > 0 ||
@@ -106,7 +108,7 @@ void tcp_mtu_probe_sent(struct worker *w, struct tcp_sock *tp, uint32_t payload_
 
 static bool is_lost_alone(const struct worker *w, const struct tcp_sock *tp, uint64_t lost_bytes)
 {
-	uint32_t index = flight_mtu_probe(&tp->flight, &w->tcp->flights);
+	uint32_t index = flight_mtu_probe(&tp->sending->flight, &w->tcp->flights);
 	const struct flight_record *r;
 
 	if (index == FLIGHT_NONE || tp->recovery >= RECOVERY_FAST)
@@ -120,7 +122,8 @@ bool tcp_mtu_probe_is_lost(struct worker *w, struct tcp_sock *tp, uint64_t lost_
 	bool alone = is_lost_alone(w, tp, lost_bytes);
 
 	if (alone) {
-		tp->flight.lost -= lost_bytes; /* the path's rate has nothing to do with it */
+		tp->sending->flight.lost -=
+			lost_bytes; /* the path's rate has nothing to do with it */
 		worker_count(w, CNT_tcp_mtu_probe_lost);
 		plpmtud_probe_lost(&tp->plpmtud, now_minute(w));
 	}
@@ -151,7 +154,7 @@ void tcp_mtu_ack(struct worker *w, struct tcp_sock *tp, const struct flight_deli
 /* RFC 4821 section 7.6.3: a probe that a timeout finds missing first is a failed one. */
 static void probe_timed_out(struct worker *w, struct tcp_sock *tp)
 {
-	if (flight_mtu_probe(&tp->flight, &w->tcp->flights) == tp->flight.first)
+	if (flight_mtu_probe(&tp->sending->flight, &w->tcp->flights) == tp->sending->flight.first)
 		plpmtud_probe_lost(&tp->plpmtud, now_minute(w));
 	forget_probe(w, tp);
 }
@@ -180,18 +183,23 @@ void tcp_mtu_timeout(struct worker *w, struct tcp_sock *tp)
 static void resend_smaller(struct worker *w, struct tcp_sock *tp)
 {
 	forget_probe(w, tp);
-	flight_mark_all_lost(&tp->flight, &w->tcp->flights, false);
+	if (tp->sending == NULL)
+		return;
+	flight_mark_all_lost(&tp->sending->flight, &w->tcp->flights, false);
 	sock_want_output(w, tcp_sock_sk(tp));
 }
 
 static void resend_probe(struct worker *w, struct tcp_sock *tp)
 {
-	uint32_t index = flight_mtu_probe(&tp->flight, &w->tcp->flights);
+	uint32_t index;
 
+	if (tp->sending == NULL)
+		return;
+	index = flight_mtu_probe(&tp->sending->flight, &w->tcp->flights);
 	forget_probe(w, tp);
 	if (index == FLIGHT_NONE || flight_at(&w->tcp->flights, index)->flags & FLIGHT_LOST)
 		return;
-	flight_mark_lost(&tp->flight, &w->tcp->flights, index);
+	flight_mark_lost(&tp->sending->flight, &w->tcp->flights, index);
 	sock_want_output(w, tcp_sock_sk(tp));
 }
 

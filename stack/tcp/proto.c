@@ -168,14 +168,15 @@ const struct proto tcp_proto = {
 	.sync = tcp_sync,
 	.close = tcp_close,
 	.output = tcp_output,
+	.rest = tcp_rest,
 	.tx_limit = tcp_tx_limit,
 	.describe = tcp_describe,
 };
 
 /* ---- a worker's share --------------------------------------------------------------- */
 
-static struct rte_mempool *create_pool(const struct worker *w, const char *what, uint32_t count,
-				       uint32_t object_bytes)
+static struct pool *create_pool(const struct worker *w, const char *what, uint32_t count,
+				uint32_t object_bytes)
 {
 	char name[RTE_MEMPOOL_NAMESIZE];
 
@@ -192,6 +193,22 @@ static void fastopen_init(struct worker *w, struct tcp_worker *tcp)
 	if ((key->k[0] | key->k[1]) == 0)
 		w->env.random(w->env.arg, &tcp->fastopen_key, sizeof(tcp->fastopen_key));
 	w->env.random(w->env.arg, &tcp->fastopen_cache.key, sizeof(tcp->fastopen_cache.key));
+}
+
+/* Few sets of options differ, whatever the number of socks. */
+static void options_init(struct worker *w, struct tcp_worker *tcp)
+{
+	tcp->options.pool = create_pool(w, "opt", RTE_MAX(w->config.max_socks / 16, 64u),
+					sizeof(struct shared_options));
+	tcp->default_options.values = (struct tcp_options){
+		.rcvlowat_bytes = 1,
+		.keep_idle_s = TCP_KEEP_IDLE_S,
+		.keep_interval_s = TCP_KEEP_INTERVAL_S,
+		.keep_count = TCP_KEEP_COUNT,
+		.syn_retries = TCP_SYN_RETRIES,
+		.linger_s = -1,
+	};
+	shared_options_keep(&tcp->options, &tcp->default_options);
 }
 
 struct tcp_worker *tcp_worker_create(struct worker *w)
@@ -217,13 +234,16 @@ struct tcp_worker *tcp_worker_create(struct worker *w)
 	/* Few connections use such an algorithm at a time; more get the default one. */
 	tcp->congestions = create_pool(w, "cc", RTE_MAX(c->max_socks / 8, 64u),
 				       congestion_bbr.pooled_bytes);
+	tcp->sendings = create_pool(w, "snd", RTE_MIN(c->max_sending, c->max_socks),
+				    sizeof(struct tcp_sending));
+	options_init(w, tcp);
 	tcp->fastopen_queues = create_pool(w, "fo", c->max_listeners,
 					   sizeof(struct fastopen_queue));
 	fastopen_init(w, tcp);
 	if (flight_pool_init(&tcp->flights, c->max_flight_records, c->socket_id) != 0 ||
 	    tcp->socks == NULL || tcp->fastopen_queues == NULL || tcp->congestions == NULL ||
 	    tcp->requests == NULL || tcp->time_waits == NULL || tcp->reassemblies == NULL ||
-	    tcp->many_ranges == NULL) {
+	    tcp->many_ranges == NULL || tcp->sendings == NULL || tcp->options.pool == NULL) {
 		tcp_worker_free(w);
 		return NULL;
 	}
@@ -235,13 +255,15 @@ void tcp_worker_free(struct worker *w)
 	struct tcp_worker *tcp = w->tcp;
 
 	tcp_time_wait_free_all(w);
-	rte_mempool_free(tcp->socks);
-	rte_mempool_free(tcp->requests);
-	rte_mempool_free(tcp->time_waits);
-	rte_mempool_free(tcp->reassemblies);
-	rte_mempool_free(tcp->congestions);
-	rte_mempool_free(tcp->many_ranges);
-	rte_mempool_free(tcp->fastopen_queues);
+	pool_free(tcp->socks);
+	pool_free(tcp->requests);
+	pool_free(tcp->time_waits);
+	pool_free(tcp->reassemblies);
+	pool_free(tcp->congestions);
+	pool_free(tcp->sendings);
+	pool_free(tcp->options.pool);
+	pool_free(tcp->many_ranges);
+	pool_free(tcp->fastopen_queues);
 	flight_pool_free(&tcp->flights);
 	rte_free(tcp);
 	w->tcp = NULL;

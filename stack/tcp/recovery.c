@@ -11,14 +11,6 @@
 
 /* ---- what is known of the path ------------------------------------------------ */
 
-uint32_t tcp_in_flight(const struct tcp_sock *tp)
-{
-	uint32_t pipe = flight_pipe(&tp->flight, tp->snd_una, tp->snd_nxt);
-
-	/* Each duplicate ACK of a peer without SACK stands for a segment that arrived. */
-	return pipe - RTE_MIN(pipe, tp->dupacks * tp->congestion.mss_bytes);
-}
-
 static struct rack_path path_of(const struct worker *w, const struct tcp_sock *tp)
 {
 	return (struct rack_path){
@@ -26,8 +18,8 @@ static struct rack_path path_of(const struct worker *w, const struct tcp_sock *t
 		.min_rtt_us = tp->min_rtt.us,
 		.srtt_us = rtt_smoothed_us(&tp->rtt),
 		.recovering = tp->recovery >= RECOVERY_FAST,
-		.enough_sacked = tp->flight.sacked_bytes >=
-				 TCP_DUPACK_LIMIT * tp->congestion.mss_bytes,
+		.enough_sacked = tp->sending->flight.sacked_bytes >=
+				 TCP_DUPACK_LIMIT * tp->mss_bytes,
 	};
 }
 
@@ -39,7 +31,7 @@ static uint32_t round_up_ms(uint32_t us)
 /* RFC 5681's FlightSize, without what limited transmit added (RFC 3042): what to halve. */
 static uint32_t flight_size(const struct tcp_sock *tp, uint32_t prior_in_flight)
 {
-	uint32_t sent = RTE_MIN(tp->snd_nxt - tp->snd_una, tp->congestion.cwnd_bytes);
+	uint32_t sent = RTE_MIN(tp->snd_nxt - tp->snd_una, tp->sending->congestion.cwnd_bytes);
 
 	return RTE_MAX(sent, prior_in_flight);
 }
@@ -49,30 +41,30 @@ static uint32_t flight_size(const struct tcp_sock *tp, uint32_t prior_in_flight)
 static void recovery_enter(struct worker *w, struct tcp_sock *tp, enum tcp_recovery kind,
 			   uint32_t in_flight)
 {
-	struct congestion *c = &tp->congestion;
+	struct congestion *c = &tp->sending->congestion;
 
 	/* What an ECN-Echo began goes on: one reduction in a round trip. */
 	if (tp->recovery == RECOVERY_NONE) {
 		tp->congestion_ops->reduce(c,
 					   kind == RECOVERY_ECN ? CONGESTION_ECN : CONGESTION_LOSS,
 					   flight_size(tp, in_flight), w->now_us);
-		prr_begin(&tp->prr, in_flight, c->ssthresh_bytes);
+		prr_begin(&tp->sending->prr, in_flight, c->ssthresh_bytes);
 		tp->flags |= TCP_SOCK_ECN_CWR;
 	} else {
 		c->prior_cwnd_bytes = 0; /* the path's word cannot be taken back */
 	}
 	if (tp->flags & TCP_SOCK_PROBE_DUE)
 		tcp_timer_stop(tp, TCP_TIMER_LOSS);
-	tp->recover = tp->snd_nxt;
+	tp->sending->recover = tp->snd_nxt;
 	tp->recovery = (uint8_t)kind;
 	tp->flags &= ~(uint32_t)(TCP_SOCK_PROBE_SENT | TCP_SOCK_PROBE_DUE | TCP_SOCK_UNDO);
 }
 
 static void recovery_leave(struct worker *w, struct tcp_sock *tp, bool dsack)
 {
-	tp->congestion_ops->recovered(&tp->congestion, tcp_in_flight(tp), w->now_us);
+	tp->congestion_ops->recovered(&tp->sending->congestion, tcp_in_flight(tp), w->now_us);
 	if (tp->recovery != RECOVERY_ECN && !dsack)
-		rack_recovered(&tp->rack);
+		rack_recovered(&tp->sending->rack);
 	tp->recovery = RECOVERY_NONE;
 	tp->dupacks = 0;
 	tp->flags &= ~(uint32_t)(TCP_SOCK_UNDO | TCP_SOCK_FRTO | TCP_SOCK_PREFER_NEW);
@@ -82,8 +74,8 @@ static void recovery_leave(struct worker *w, struct tcp_sock *tp, bool dsack)
 static void recovery_undo(struct worker *w, struct tcp_sock *tp)
 {
 	worker_count(w, CNT_tcp_undo);
-	flight_clear_lost(&tp->flight, &w->tcp->flights);
-	tp->congestion_ops->undo(&tp->congestion);
+	flight_clear_lost(&tp->sending->flight, &w->tcp->flights);
+	tp->congestion_ops->undo(&tp->sending->congestion);
 	tp->backoff = 0;
 	tp->recovery = RECOVERY_NONE;
 	tp->dupacks = 0;
@@ -94,20 +86,21 @@ void tcp_recovery_resent(struct worker *w, struct tcp_sock *tp, uint32_t index, 
 {
 	if (unlikely(tp->plpmtud.probe != 0))
 		tcp_mtu_resent(w, tp, index);
-	flight_resent(&tp->flight, &w->tcp->flights, index, length, tp->snd_una,
+	flight_resent(&tp->sending->flight, &w->tcp->flights, index, length, tp->snd_una,
 		      (uint32_t)w->now_us);
 	worker_count(w, CNT_tcp_retransmit);
 	if (tp->recovery < RECOVERY_FAST)
 		return;
-	if (index == tp->flight.first) /* its round trip is what the timeout waits for now */
+	if (index ==
+	    tp->sending->flight.first) /* its round trip is what the timeout waits for now */
 		tcp_timer_set_retransmit(w, tp);
 	if (!(tp->flags & TCP_SOCK_UNDO)) {
 		tp->flags |= TCP_SOCK_UNDO;
-		tp->undo_start = tp->snd_una;
-		tp->undo_bytes = 0;
-		tp->resent_ms = w->now_ms;
+		tp->sending->undo_start = tp->snd_una;
+		tp->sending->undo_bytes = 0;
+		tp->sending->resent_ms = w->now_ms;
 	}
-	tp->undo_bytes += length;
+	tp->sending->undo_bytes += length;
 }
 
 /* ---- was it needless? -------------------------------------------------------------- */
@@ -121,10 +114,10 @@ static bool was_needless(const struct tcp_sock *tp, const struct tcp_ack *a)
 {
 	if (!(tp->flags & TCP_SOCK_UNDO))
 		return false;
-	if (tp->undo_bytes == 0)
+	if (tp->sending->undo_bytes == 0)
 		return true;
 	return a->advanced && a->delivered.has_echo &&
-	       (int32_t)(a->delivered.echo_ms - tp->resent_ms) < 0;
+	       (int32_t)(a->delivered.echo_ms - tp->sending->resent_ms) < 0;
 }
 
 /*
@@ -140,14 +133,14 @@ static bool frto_says_needless(struct tcp_sock *tp, const struct tcp_ack *a)
 	if (!(tp->flags & TCP_SOCK_FRTO))
 		return false;
 	/* Without SACK the first ACK may cover what had arrived behind a hole. */
-	if (d->original && seq_le(d->lowest_original_end, tp->recover) &&
+	if (d->original && seq_le(d->lowest_original_end, tp->sending->recover) &&
 	    (tcp_has_sack(tp) || tp->flags & TCP_SOCK_PREFER_NEW))
 		return true;
 	if (d->sacked_bytes > 0 || a->duplicate || tp->flags & TCP_SOCK_PREFER_NEW) {
 		tp->flags &= ~(uint32_t)(TCP_SOCK_FRTO | TCP_SOCK_PREFER_NEW);
-	} else if (a->advanced && seq_lt(tp->snd_una, tp->recover) && tcp_has_unsent(tp)) {
+	} else if (a->advanced && seq_lt(tp->snd_una, tp->sending->recover) && tcp_has_unsent(tp)) {
 		tp->flags |= TCP_SOCK_PREFER_NEW;
-		tp->recover = tp->snd_nxt;
+		tp->sending->recover = tp->snd_nxt;
 	}
 	return false;
 }
@@ -162,11 +155,12 @@ void tcp_probe_schedule(struct worker *w, struct tcp_sock *tp)
 	uint32_t rto_ms;
 
 	/* In SYN-RECEIVED (RFC 7413) the SYN-ACK goes again, nothing else. */
-	if (!tcp_has_sack(tp) || tp->recovery != RECOVERY_NONE || tp->flight.sacked_bytes > 0 ||
-	    tp->snd_wnd == 0 || tcp_state(tp) == TCP_SYN_RECV || tp->flags & TCP_SOCK_PROBE_SENT ||
+	if (!tcp_has_sack(tp) || tp->recovery != RECOVERY_NONE ||
+	    tp->sending->flight.sacked_bytes > 0 || tp->snd_wnd == 0 ||
+	    tcp_state(tp) == TCP_SYN_RECV || tp->flags & TCP_SOCK_PROBE_SENT ||
 	    !tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT))
 		return;
-	if (tp->snd_nxt - tp->snd_una <= tp->congestion.mss_bytes)
+	if (tp->snd_nxt - tp->snd_una <= tp->mss_bytes)
 		pto_ms += TCP_PROBE_ACK_DELAY_MS;
 	rto_ms = tp->deadline_ms[TCP_TIMER_RETRANSMIT] - w->now_ms;
 	tp->flags |= TCP_SOCK_PROBE_DUE;
@@ -178,16 +172,16 @@ static void probe_ack(struct worker *w, struct tcp_sock *tp, const struct tcp_ac
 {
 	const struct tcp_segment *seg = a->segment;
 
-	if (!(tp->flags & TCP_SOCK_PROBE_SENT) || seq_lt(seg->ack, tp->probe_end))
+	if (!(tp->flags & TCP_SOCK_PROBE_SENT) || seq_lt(seg->ack, tp->sending->probe_end))
 		return;
 	if (tp->flags & TCP_SOCK_PROBE_RESENT && !a->dsack) {
-		if (seg->ack == tp->probe_end && !(a->duplicate && seg->sack_count == 0))
+		if (seg->ack == tp->sending->probe_end && !(a->duplicate && seg->sack_count == 0))
 			return; /* not known yet which of the two copies it was for */
-		if (seg->ack != tp->probe_end && tp->recovery == RECOVERY_NONE) {
+		if (seg->ack != tp->sending->probe_end && tp->recovery == RECOVERY_NONE) {
 			/* The probe repaired a loss: it counts as one. */
-			tp->congestion_ops->reduce(&tp->congestion, CONGESTION_LOSS,
+			tp->congestion_ops->reduce(&tp->sending->congestion, CONGESTION_LOSS,
 						   flight_size(tp, a->prior_in_flight), w->now_us);
-			tp->congestion_ops->recovered(&tp->congestion, tcp_in_flight(tp),
+			tp->congestion_ops->recovered(&tp->sending->congestion, tcp_in_flight(tp),
 						      w->now_us);
 		}
 	}
@@ -200,7 +194,8 @@ static void probe_ack(struct worker *w, struct tcp_sock *tp, const struct tcp_ac
 static void detect_by_time(struct worker *w, struct tcp_sock *tp)
 {
 	struct rack_path path = path_of(w, tp);
-	uint32_t wait_us = rack_detect_loss(&tp->rack, &path, &tp->flight, &w->tcp->flights);
+	uint32_t wait_us = rack_detect_loss(&tp->sending->rack, &path, &tp->sending->flight,
+					    &w->tcp->flights);
 
 	if (wait_us != 0) {
 		tp->flags &= ~(uint32_t)TCP_SOCK_PROBE_DUE;
@@ -213,32 +208,32 @@ static void detect_by_time(struct worker *w, struct tcp_sock *tp)
 /* The first segment in flight: full, or an MTU probe. */
 static uint32_t head_bytes(const struct worker *w, const struct tcp_sock *tp)
 {
-	const struct flight_record *first = flight_at(&w->tcp->flights, tp->flight.first);
+	const struct flight_record *first = flight_at(&w->tcp->flights, tp->sending->flight.first);
 
-	return first->flags & FLIGHT_MTU_PROBE ? first->end - first->seq : tp->congestion.mss_bytes;
+	return first->flags & FLIGHT_MTU_PROBE ? first->end - first->seq : tp->mss_bytes;
 }
 
 /* RFC 6582 section 3.2: the third duplicate, and each partial ACK during recovery. */
 static void detect_by_duplicates(struct worker *w, struct tcp_sock *tp, const struct tcp_ack *a)
 {
 	bool third = tp->dupacks >= TCP_DUPACK_LIMIT && tp->recovery < RECOVERY_FAST &&
-		     seq_gt(tp->snd_una, tp->recover);
+		     seq_gt(tp->snd_una, tp->sending->recover);
 	bool partial = tp->recovery == RECOVERY_FAST && a->advanced;
 
 	if (third || partial)
-		flight_mark_head_lost(&tp->flight, &w->tcp->flights, head_bytes(w, tp));
+		flight_mark_head_lost(&tp->sending->flight, &w->tcp->flights, head_bytes(w, tp));
 }
 
 /* True: something was found lost just now, and it means congestion. */
 static bool detect_losses(struct worker *w, struct tcp_sock *tp, const struct tcp_ack *a)
 {
-	uint64_t before = tp->flight.lost, lost;
+	uint64_t before = tp->sending->flight.lost, lost;
 
 	if (tcp_has_sack(tp))
 		detect_by_time(w, tp);
 	else
 		detect_by_duplicates(w, tp, a);
-	lost = tp->flight.lost - before;
+	lost = tp->sending->flight.lost - before;
 	if (unlikely(lost > 0 && tp->plpmtud.probe != 0 && tcp_mtu_probe_is_lost(w, tp, lost)))
 		return false;
 	return lost > 0;
@@ -251,19 +246,20 @@ static void recovery_check_end(struct worker *w, struct tcp_sock *tp, const stru
 {
 	if (was_needless(tp, a) || (tp->recovery == RECOVERY_TIMEOUT && frto_says_needless(tp, a)))
 		recovery_undo(w, tp);
-	else if (seq_ge(tp->snd_una, tp->recover))
+	else if (seq_ge(tp->snd_una, tp->sending->recover))
 		recovery_leave(w, tp, a->dsack);
 }
 
 static void reduce_window(struct tcp_sock *tp, const struct tcp_ack *a)
 {
-	struct congestion *c = &tp->congestion;
+	struct congestion *c = &tp->sending->congestion;
 
 	if (tp->recovery == RECOVERY_NONE || tp->recovery == RECOVERY_TIMEOUT ||
 	    tp->congestion_ops->owns_window)
 		return;
-	c->cwnd_bytes = prr_ack(&tp->prr, a->delivered.acked_bytes, tcp_in_flight(tp),
-				tp->flight.lost != a->prior_lost, c->mss_bytes, a->advanced);
+	c->cwnd_bytes = prr_ack(&tp->sending->prr, a->delivered.acked_bytes, tcp_in_flight(tp),
+				tp->sending->flight.lost != a->prior_lost, c->mss_bytes,
+				a->advanced);
 }
 
 void tcp_recovery_ack(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a)
@@ -272,22 +268,22 @@ void tcp_recovery_ack(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a)
 	bool found, force;
 
 	if (tcp_has_sack(tp)) {
-		rack_update(&tp->rack, &a->delivered, tp->snd_una);
+		rack_update(&tp->sending->rack, &a->delivered, tp->snd_una);
 		if (a->dsack)
-			rack_saw_dsack(&tp->rack, tp->snd_una, tp->snd_nxt);
+			rack_saw_dsack(&tp->sending->rack, tp->snd_una, tp->snd_nxt);
 	}
 	probe_ack(w, tp, a);
 	if (was_recovering)
 		recovery_check_end(w, tp, a);
-	else if (seq_gt(tp->snd_una, tp->recover)) /* or it would lie ahead after 2 GiB */
-		tp->recover = tp->snd_una - 1;
+	else if (seq_gt(tp->snd_una, tp->sending->recover)) /* or it would lie ahead after 2 GiB */
+		tp->sending->recover = tp->snd_una - 1;
 	if (tp->snd_una == tp->snd_nxt) {
-		rack_idle(&tp->rack);
+		rack_idle(&tp->sending->rack);
 		return;
 	}
 	found = detect_losses(w, tp, a);
 	/* What is lost still was sent in the recovery that ended: another window, another event. */
-	if (was_recovering && tp->recovery == RECOVERY_NONE && tp->flight.lost_bytes > 0)
+	if (was_recovering && tp->recovery == RECOVERY_NONE && tp->sending->flight.lost_bytes > 0)
 		found = true;
 	/* The first one goes whatever the window is, and RFC 6582's partial ACK sends one, too. */
 	force = found && (tp->recovery < RECOVERY_FAST || !tcp_has_sack(tp));
@@ -300,8 +296,8 @@ void tcp_recovery_ack(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a)
 	}
 	reduce_window(tp, a);
 	if (force)
-		tp->congestion.cwnd_bytes = RTE_MAX(tp->congestion.cwnd_bytes,
-						    tcp_in_flight(tp) + tp->congestion.mss_bytes);
+		tp->sending->congestion.cwnd_bytes = RTE_MAX(tp->sending->congestion.cwnd_bytes,
+							     tcp_in_flight(tp) + tp->mss_bytes);
 }
 
 /* ---- timers ---------------------------------------------------------------------------- */
@@ -309,15 +305,15 @@ void tcp_recovery_ack(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a)
 void tcp_recovery_timer(struct worker *w, struct tcp_sock *tp)
 {
 	struct tcp_segment none = {.ack = tp->snd_una};
-	struct tcp_ack a = {.segment = &none,
-			    .prior_in_flight = tcp_in_flight(tp),
-			    .prior_lost = tp->flight.lost};
+	struct tcp_ack a = {.segment = &none};
 	bool probe = (tp->flags & TCP_SOCK_PROBE_DUE) != 0;
 
 	tp->flags &= ~(uint32_t)TCP_SOCK_PROBE_DUE;
 	if (tp->snd_una == tp->snd_nxt)
 		return;
 	if (!probe) {
+		a.prior_in_flight = tcp_in_flight(tp);
+		a.prior_lost = tp->sending->flight.lost;
 		tcp_recovery_ack(w, tp, &a);
 		sock_want_output(w, tcp_sock_sk(tp));
 		return;
@@ -334,16 +330,16 @@ void tcp_recovery_timer(struct worker *w, struct tcp_sock *tp)
  */
 void tcp_recovery_timeout(struct worker *w, struct tcp_sock *tp, bool again)
 {
-	struct flight *f = &tp->flight;
+	struct flight *f = &tp->sending->flight;
 	struct flight_pool *pool = &w->tcp->flights;
-	struct congestion *c = &tp->congestion;
+	struct congestion *c = &tp->sending->congestion;
 	uint32_t in_flight = flight_size(tp, tcp_in_flight(tp));
 	bool reneged = f->first != FLIGHT_NONE && flight_at(pool, f->first)->flags & FLIGHT_SACKED;
 
 	if (tcp_has_sack(tp) && !reneged) {
 		struct rack_path path = path_of(w, tp);
 
-		rack_mark_timeout(&tp->rack, &path, f, pool);
+		rack_mark_timeout(&tp->sending->rack, &path, f, pool);
 	} else {
 		flight_mark_all_lost(f, pool, true);
 	}
@@ -359,7 +355,7 @@ void tcp_recovery_timeout(struct worker *w, struct tcp_sock *tp, bool again)
 		tp->flags |= TCP_SOCK_FRTO;
 	tcp_timer_stop(tp, TCP_TIMER_LOSS);
 	tp->dupacks = 0;
-	tp->recover = tp->snd_nxt;
+	tp->sending->recover = tp->snd_nxt;
 	tp->recovery = RECOVERY_TIMEOUT;
 	/* What is still believed to be on its way does not hold the first one back. */
 	c->cwnd_bytes = RTE_MAX(c->cwnd_bytes, tcp_in_flight(tp) + c->mss_bytes);

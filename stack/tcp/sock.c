@@ -13,12 +13,6 @@
 #include "tcp/tcp.h"
 #include "tcp/tcp_sock.h"
 
-/* States in which the peer knows the connection, so that an abort sends RST. */
-#define TCP_STATES_KNOWN                                                                   \
-	(TCP_STATE(TCP_SYN_RECV) | TCP_STATE(TCP_ESTABLISHED) | TCP_STATE(TCP_FIN_WAIT1) | \
-	 TCP_STATE(TCP_FIN_WAIT2) | TCP_STATE(TCP_CLOSE_WAIT) | TCP_STATE(TCP_CLOSING) |   \
-	 TCP_STATE(TCP_LAST_ACK))
-
 /* ---- beginning ------------------------------------------------------------ */
 
 struct tcp_sock *tcp_sock_create(struct worker *w, uint8_t family)
@@ -34,15 +28,9 @@ struct tcp_sock *tcp_sock_create(struct worker *w, uint8_t family)
 	tp->ics.inet.flow.protocol = IPPROTO_TCP;
 	tp->ics.inet.ttl = IP_TTL_DEFAULT;
 	tp->ics.inet.mtu_discover = IP_PMTUDISC_WANT;
-	flight_init(&tp->flight);
 	tp->congestion_ops = w->config.congestion != NULL ? w->config.congestion
 							  : &congestion_cubic;
-	tp->keep_idle_s = TCP_KEEP_IDLE_S;
-	tp->keep_interval_s = TCP_KEEP_INTERVAL_S;
-	tp->keep_count = TCP_KEEP_COUNT;
-	tp->linger_s = -1;
-	tp->syn_retries = TCP_SYN_RETRIES;
-	tp->rcvlowat_bytes = 1;
+	tp->options = shared_options_share(&w->tcp->default_options.values);
 	return tp;
 }
 
@@ -50,7 +38,8 @@ uint16_t tcp_advertised_mss(const struct tcp_sock *tp, uint16_t mtu)
 {
 	uint16_t mss_bytes = (uint16_t)(mtu - TCP_IPV4_HEADERS);
 
-	return tp->user_mss_bytes != 0 ? RTE_MIN(mss_bytes, tp->user_mss_bytes) : mss_bytes;
+	return tp->options->user_mss_bytes != 0 ? RTE_MIN(mss_bytes, tp->options->user_mss_bytes)
+						: mss_bytes;
 }
 
 void tcp_update_mss(struct tcp_sock *tp)
@@ -60,70 +49,26 @@ void tcp_update_mss(struct tcp_sock *tp)
 	/* RFC 6691: the MSS does not count options; what every segment carries goes off it. */
 	if (tp->flags & TCP_SOCK_TIMESTAMPS)
 		mss_bytes -= TCP_TIMESTAMP_BYTES;
-	tp->congestion.mss_bytes = mss_bytes;
-	tp->congestion.cwnd_bytes = RTE_MAX(tp->congestion.cwnd_bytes, mss_bytes);
-}
+	tp->mss_bytes = (uint16_t)mss_bytes;
+	if (tp->sending != NULL) {
+		struct congestion *c = &tp->sending->congestion;
 
-/* ---- congestion control ------------------------------------------------------- */
-
-/* The state of an algorithm that does not fit into the connection; without one left it falls back
- * to the default. */
-static void congestion_take_state(struct worker *w, struct tcp_sock *tp)
-{
-	if (tp->congestion_ops->pooled_bytes == 0)
-		return;
-	tp->congestion.private.pooled = pool_get(w->tcp->congestions);
-	if (tp->congestion.private.pooled == NULL)
-		tp->congestion_ops = &congestion_cubic;
-}
-
-static void congestion_drop_state(struct worker *w, struct tcp_sock *tp)
-{
-	if (tp->congestion_ops->pooled_bytes != 0 && tp->congestion.private.pooled != NULL)
-		pool_put(w->tcp->congestions, tp->congestion.private.pooled);
-	memset(&tp->congestion.private, 0, sizeof(tp->congestion.private));
-}
-
-static void congestion_start(struct worker *w, struct tcp_sock *tp)
-{
-	congestion_drop_state(w, tp); /* chosen during a simultaneous open */
-	tp->congestion = (struct congestion){.mss_bytes = tp->congestion.mss_bytes};
-	congestion_take_state(w, tp);
-	tp->congestion_ops->init(&tp->congestion, w->now_us,
-				 (tp->flags & TCP_SOCK_SYN_RESENT) != 0);
-}
-
-int tcp_set_congestion(struct worker *w, struct tcp_sock *tp, const struct congestion_ops *ops)
-{
-	void *state = NULL;
-
-	if (ops == tp->congestion_ops)
-		return 0;
-	if (!tcp_state_in(tp, TCP_STATES_KNOWN)) {
-		tp->congestion_ops = ops;
-		return 0;
+		c->mss_bytes = mss_bytes;
+		c->cwnd_bytes = RTE_MAX(c->cwnd_bytes, mss_bytes);
 	}
-	if (ops->pooled_bytes != 0) {
-		state = pool_get(w->tcp->congestions);
-		if (state == NULL)
-			return -ENOBUFS;
-	}
-	congestion_drop_state(w, tp);
-	if (state != NULL)
-		tp->congestion.private.pooled = state;
-	tp->congestion_ops = ops;
-	ops->init(&tp->congestion, w->now_us, false);
-	return 0;
 }
+
+/* ---- established ------------------------------------------------------------ */
 
 void tcp_open_stream(struct worker *w, struct tcp_sock *tp)
 {
-	tp->recover = tp->snd_una - 1; /* RFC 6582 section 3.2: the initial sequence number */
 	tp->snd_small = tp->snd_una;
 	tp->quick_acks = TCP_QUICK_ACKS;
 	tp->rcv_mss_bytes = TCP_MSS_DEFAULT_BYTES;
-	rack_init(&tp->rack, tp->snd_una);
-	congestion_start(w, tp);
+	tcp_sending_drop(w, tp); /* congestion control chosen during a simultaneous open */
+	tp->rest = (struct tcp_rest){0};
+	if (tp->congestion_ops->pooled_bytes != 0) /* it is the connection's for life */
+		(void)tcp_sending_take(w, tp);
 	tp->read_round.start_us = (uint32_t)w->now_us;
 	sock_raise(w, tcp_sock_sk(tp), LEAT_EV_CONNECTED | LEAT_EV_OUT);
 }
@@ -143,6 +88,7 @@ static void sock_free(struct worker *w, struct tcp_sock *tp)
 {
 	leat_assert(tcp_state(tp) == TCP_CLOSE && !tp->ics.timer.armed);
 	sock_fini(w, tcp_sock_sk(tp));
+	shared_options_put(&w->tcp->options, tp->options);
 	pool_put(w->tcp->socks, tp);
 }
 
@@ -158,9 +104,7 @@ void tcp_done(struct worker *w, struct tcp_sock *tp)
 		sock_table_delete(w->socks_by_flow, &inet->flow);
 	sk->flags &= ~(uint32_t)SOCK_HASHED;
 	tcp_reassembly_free(w, tp);
-	flight_clear(&tp->flight, &w->tcp->flights);
-	congestion_drop_state(w, tp);
-	calendar_cancel(&w->calendar, &tp->paced);
+	tcp_sending_drop(w, tp);
 	tp->recovery = RECOVERY_NONE;
 	tp->dupacks = 0;
 	tp->flags &= TCP_SOCK_OPTIONS;
@@ -261,7 +205,7 @@ void tcp_close(struct worker *w, struct sock *sk, bool abort)
 		tcp_done(w, tp);
 		return;
 	}
-	if (abort || tp->linger_s == 0) {
+	if (abort || tp->options->linger_s == 0) {
 		tcp_abort(w, tp);
 		return;
 	}

@@ -59,7 +59,9 @@ static bool tcp_sender_is_sane(const struct worker *w, const struct tcp_sock *tp
 
 	if (seq_gt(tp->snd_una, tp->snd_nxt))
 		return false;
-	if (!flight_is_sane(&tp->flight, &w->tcp->flights, una, tp->snd_nxt))
+	if (tp->sending == NULL
+		    ? una != tp->snd_nxt
+		    : !flight_is_sane(&tp->sending->flight, &w->tcp->flights, una, tp->snd_nxt))
 		return false;
 	if (tp->flags & TCP_SOCK_FIN_QUEUED && seq_gt(tp->snd_nxt, tp->write_end + 1))
 		return false;
@@ -75,7 +77,7 @@ bool tcp_sock_is_sane(const struct worker *w, const struct tcp_sock *tp)
 	switch (sk->state) {
 	case TCP_CLOSE:
 		return !(sk->flags & (SOCK_HASHED | SOCK_LISTENER)) && tp->timers == 0 &&
-		       !tp->ics.timer.armed && tp->flight.records == 0;
+		       !tp->ics.timer.armed && tp->sending == NULL;
 	case TCP_LISTEN:
 		return sk->flags & SOCK_LISTENER && sk->flags & SOCK_BOUND;
 	case TCP_TIME_WAIT:

@@ -13,7 +13,6 @@
 
 #include <netinet/tcp.h>
 #include <rte_common.h>
-#include <rte_mempool.h>
 
 #include "core/worker.h"
 #include "lib/seq.h"
@@ -22,13 +21,12 @@
 #include "tcp/congestion.h"
 #include "tcp/fastopen.h"
 #include "tcp/flight.h"
-#include "tcp/pacing.h"
 #include "tcp/plpmtud.h"
-#include "tcp/prr.h"
-#include "tcp/rack.h"
 #include "tcp/reassembly.h"
 #include "tcp/rtt.h"
 #include "tcp/segment.h"
+#include "tcp/sending.h"
+#include "tcp/shared_options.h"
 
 /* ---- constants ----------------------------------------------------------- */
 
@@ -135,7 +133,7 @@ enum tcp_recovery {
 
 /* What the application read in a round trip. */
 struct tcp_round {
-	uint64_t offset; /* in the stream, where it began */
+	uint32_t offset; /* in the stream, where it began; low 32 bits */
 	uint32_t start_us;
 	uint32_t bytes; /* of the best round so far */
 };
@@ -150,7 +148,8 @@ struct tcp_sock {
 	uint32_t snd_wl1; /* seq and ... */
 	uint32_t snd_wl2; /* ... ack of the segment that set it */
 	uint32_t snd_small; /* after the last segment below a full one (Minshall's Nagle) */
-	uint32_t write_end; /* TCP_SOCK_FIN_QUEUED: sequence number of our FIN */
+	uint32_t mss_bytes; /* payload of a full segment */
+	uint32_t dupacks; /* duplicate ACKs in a row, of a peer without SACK */
 
 	/* hot: receiver */
 	uint32_t rcv_nxt; /* next expected; stream offset ring.rx_tail until the FIN */
@@ -163,83 +162,60 @@ struct tcp_sock {
 	uint16_t rcv_mss_bytes; /* largest segment received: what counts as a full one */
 	uint8_t snd_scale;
 	uint8_t rcv_scale;
-	uint8_t recovery; /* enum tcp_recovery */
-	uint8_t quick_acks; /* so many more ACKs are not delayed */
-	union {
-		struct reassembly *reassembly; /* NULL: nothing out of order */
-		LIST_HEAD(, request_sock) requests; /* of a listener */
-	};
 
-	/* timers: the wheel's entry is ics.timer, at or before the earliest deadline */
+	/* hot: timers; the wheel's entry is ics.timer, at or before the earliest deadline */
 	uint32_t deadline_ms[TCP_TIMERS];
 	uint8_t timers; /* bit per enum tcp_timer: armed */
 	uint8_t backoff; /* timeouts in a row without progress */
 	uint8_t probes; /* keepalive or zero-window probes nobody answered */
-	uint8_t keep_count;
-	uint32_t segments_in; /* for TCP_INFO */
+	uint8_t recovery; /* enum tcp_recovery */
+	uint8_t quick_acks; /* so many more ACKs are not delayed */
 
-	/* what may be in flight, and what is */
-	struct congestion congestion;
-	struct rtt rtt;
-	struct min_rtt min_rtt;
-	struct rack rack;
-	struct flight flight;
-	struct prr prr;
-	struct pacing pacing;
-	struct appointment paced; /* output goes on then */
-	uint64_t max_pacing_rate; /* SO_MAX_PACING_RATE, bytes per second; 0: none */
-	uint32_t dupacks; /* duplicate ACKs in a row, of a peer without SACK */
-	uint32_t recover; /* recovery ends when this is acknowledged */
-	uint32_t probe_end; /* TCP_SOCK_PROBE_SENT: snd_nxt when the loss probe was sent */
-	struct plpmtud plpmtud; /* how large packets may be */
-	uint32_t undo_start; /* TCP_SOCK_UNDO: snd_una when first something was sent again */
-	uint32_t
-		undo_bytes; /* TCP_SOCK_UNDO: sent again in this recovery, not known to be needless */
-	uint32_t
-		resent_ms; /* TCP_SOCK_UNDO: when first something was sent again in this recovery */
-	uint32_t syn_us; /* when the SYN was sent */
-	uint32_t sent_ms; /* when data was last sent */
-	uint32_t segments_out; /* for TCP_INFO */
-	uint32_t progress_ms; /* since when the oldest byte waits to be acknowledged or sent */
-	uint32_t snd_wnd_max; /* largest window the peer ever offered */
-	struct tcp_round read_round;
-	uint32_t dsack_start; /* TCP_SOCK_DSACK */
-	uint32_t dsack_end;
-	uint32_t snd_up; /* TCP_SOCK_URGENT: sequence number after our urgent data */
-	uint32_t resent_segments; /* for TCP_INFO */
-	uint64_t rcv_up; /* offset in the receive ring after the peer's urgent data; 0: never any */
+	/* hot: what others keep for it */
+	union {
+		struct reassembly *reassembly; /* NULL: nothing out of order */
+		LIST_HEAD(, request_sock) requests; /* of a listener */
+	};
+	struct tcp_sending *sending; /* NULL: nothing is in flight, nor was it lately */
+	const struct tcp_options *options; /* shared with others */
 	const struct congestion_ops *congestion_ops;
 
-	/* cold: for TCP_INFO */
+	/* each segment sent, each ACK */
+	uint32_t sent_ms; /* when data was last sent */
+	uint32_t progress_ms; /* since when the oldest byte waits to be acknowledged or sent */
+	struct rtt rtt;
+	struct min_rtt min_rtt;
+	struct tcp_round read_round;
+	struct plpmtud plpmtud; /* how large packets may be */
+	uint32_t snd_wnd_max; /* largest window the peer ever offered */
+	uint32_t segments_in; /* these two for TCP_INFO */
+	uint32_t segments_out;
+
+	/* cold: sender */
+	struct tcp_rest rest; /* while sending is NULL */
+	uint32_t write_end; /* TCP_SOCK_FIN_QUEUED: sequence number of our FIN */
+	uint32_t syn_us; /* when the SYN was sent */
+	uint32_t snd_up; /* TCP_SOCK_URGENT: sequence number after our urgent data */
+	uint32_t resent_segments; /* for TCP_INFO, and so is this */
 	uint64_t resent_bytes;
 
-	/* cold: options and limits */
-	uint32_t user_timeout_ms; /* RFC 5482; 0: none */
-	uint32_t window_clamp_bytes; /* TCP_WINDOW_CLAMP; 0: none */
-	uint32_t rcvlowat_bytes; /* SO_RCVLOWAT, for the application's side */
-	uint32_t notsent_lowat_bytes; /* TCP_NOTSENT_LOWAT, with SOCK_TX_LIMIT */
+	/* cold: receiver */
+	uint64_t rcv_up; /* offset in the receive ring after the peer's urgent data; 0: never any */
+	uint32_t dsack_start; /* TCP_SOCK_DSACK */
+	uint32_t dsack_end;
 	uint32_t challenge_ms; /* the interval of TCP_CHALLENGE_MS that counts ... */
 	uint8_t challenges; /* ... these */
-	uint8_t syn_retries; /* TCP_SYNCNT */
-	uint16_t user_mss_bytes; /* TCP_MAXSEG; 0: none */
-	uint16_t peer_mss_bytes;
-	uint16_t keep_idle_s;
-	uint16_t keep_interval_s;
-	int16_t linger_s; /* -1: SO_LINGER is off */
-	int16_t linger2_s; /* TCP_LINGER2: FIN-WAIT-2 without an application; 0: default; -1: none */
-	uint8_t defer_retries; /* TCP_DEFER_ACCEPT, in time-outs of the SYN-ACK */
 
-	/* cold: Fast Open */
-	uint8_t syn_data : 1; /* data came with the peer's SYN, or it took what ours brought */
-	uint8_t fastopen_fail : 7; /* Linux's enum tcp_fastopen_client_fail, for TCP_INFO */
+	/* cold: the handshake */
+	uint8_t defer_retries; /* TCP_DEFER_ACCEPT of a listener, in time-outs of the SYN-ACK */
+	uint16_t peer_mss_bytes;
 	uint16_t fastopen_limit; /* TCP_FASTOPEN, of a listener */
 	uint16_t syn_bytes; /* data that went with our SYN */
+	uint8_t syn_data : 1; /* data came with the peer's SYN, or it took what ours brought */
+	uint8_t fastopen_fail : 7; /* Linux's enum tcp_fastopen_client_fail, for TCP_INFO */
 	struct fastopen_queue *fastopen; /* a listener's own; TCP_SOCK_FASTOPEN: that counts us */
 };
-_Static_assert(sizeof(struct tcp_sock) <= 15 * RTE_CACHE_LINE_SIZE, "parents included");
-_Static_assert((offsetof(struct tcp_sock, congestion) - 1) / RTE_CACHE_LINE_SIZE ==
-		       offsetof(struct tcp_sock, snd_una) / RTE_CACHE_LINE_SIZE + 1,
-	       "sender, receiver and timers lie in two adjacent lines");
+_Static_assert(sizeof(struct tcp_sock) <= 11 * RTE_CACHE_LINE_SIZE, "parents included");
 
 /* A half-open connection: in sock_table and on its listener's list. */
 struct request_sock {
@@ -285,19 +261,24 @@ struct time_wait {
 };
 TAILQ_HEAD(time_wait_queue, time_wait);
 
+struct pool;
+
 struct tcp_worker {
-	struct rte_mempool *socks; /* struct tcp_sock, listeners too */
-	struct rte_mempool *requests;
-	struct rte_mempool *time_waits;
-	struct rte_mempool *reassemblies;
-	struct rte_mempool *many_ranges; /* for the few that have very many gaps */
-	struct rte_mempool *congestions; /* state of algorithms that keep much */
+	struct pool *socks; /* struct tcp_sock, listeners too */
+	struct pool *requests;
+	struct pool *time_waits;
+	struct pool *reassemblies;
+	struct pool *many_ranges; /* for the few that have very many gaps */
+	struct pool *sendings; /* of connections that send */
+	struct pool *congestions; /* state of algorithms that keep much */
+	struct shared_options_table options;
+	struct shared_options default_options;
 	struct flight_pool flights; /* records of what is in flight */
 	struct time_wait_queue time_wait_queue; /* oldest first */
 	struct timer time_wait_timer;
 	uint64_t cookie_us; /* when a SYN cookie was last sent; 0: never */
 	struct siphash_key fastopen_key; /* of cookies we give; all workers have the same */
-	struct rte_mempool *fastopen_queues; /* of listeners, and those whose listener is gone */
+	struct pool *fastopen_queues; /* of listeners, and those whose listener is gone */
 	struct fastopen_cache fastopen_cache; /* cookies we were given */
 };
 
@@ -326,6 +307,12 @@ static inline bool tcp_syn_is_unacked(const struct tcp_sock *tp)
 /* A set of states, for questions of the form "is it one of". */
 #define TCP_STATE(s) (1u << (s))
 
+/* States in which the peer knows the connection, so that an abort sends RST. */
+#define TCP_STATES_KNOWN                                                                   \
+	(TCP_STATE(TCP_SYN_RECV) | TCP_STATE(TCP_ESTABLISHED) | TCP_STATE(TCP_FIN_WAIT1) | \
+	 TCP_STATE(TCP_FIN_WAIT2) | TCP_STATE(TCP_CLOSE_WAIT) | TCP_STATE(TCP_CLOSING) |   \
+	 TCP_STATE(TCP_LAST_ACK))
+
 static inline bool tcp_state_in(const struct tcp_sock *tp, unsigned states)
 {
 	return (states >> tcp_state(tp) & 1) != 0;
@@ -353,8 +340,6 @@ void tcp_close(struct worker *w, struct sock *sk, bool abort);
 void tcp_established(struct worker *w, struct tcp_sock *tp);
 /* What of that the application's data needs; a Fast Open does not wait for the rest. */
 void tcp_open_stream(struct worker *w, struct tcp_sock *tp);
-/* Chooses how congestion is controlled, now or later; 0 or -ENOBUFS: no state left. */
-int tcp_set_congestion(struct worker *w, struct tcp_sock *tp, const struct congestion_ops *ops);
 /* Payload of a full segment, from the peer's MSS, the path's MTU and our options. */
 void tcp_update_mss(struct tcp_sock *tp);
 /* What is advertised to a peer behind this MTU. */
@@ -365,6 +350,23 @@ static inline bool tcp_fin_is_acked(const struct tcp_sock *tp)
 {
 	return tp->flags & TCP_SOCK_FIN_QUEUED && seq_gt(tp->snd_una, tp->write_end);
 }
+
+/* ---- sending.c ---- */
+
+/* Before something is sent: does the sock have its struct tcp_sending now?  False: there are as many
+ * as may be (counted). */
+bool tcp_sending_take(struct worker *w, struct tcp_sock *tp);
+/* The same where new data is to go: if not now, output comes by again. */
+bool tcp_sending_begin(struct worker *w, struct tcp_sock *tp);
+/* The connection is over, or begins. */
+void tcp_sending_drop(struct worker *w, struct tcp_sock *tp);
+/* proto->rest: gives it back after a pause. */
+bool tcp_rest(struct worker *w, struct sock *sk);
+/* Chooses how congestion is controlled, now or later; 0 or -ENOBUFS: no state left. */
+int tcp_set_congestion(struct worker *w, struct tcp_sock *tp, const struct congestion_ops *ops);
+/* At rest, too: what it will begin with. */
+uint32_t tcp_cwnd_bytes(const struct tcp_sock *tp);
+uint32_t tcp_ssthresh_bytes(const struct tcp_sock *tp);
 
 /* ---- isn.c ---- */
 
@@ -477,8 +479,16 @@ void tcp_measure_syn(struct worker *w, struct tcp_sock *tp, const struct tcp_seg
 
 /* ---- recovery.c: losses and what follows from them ---- */
 
-/* Bytes believed to be in the network. */
-uint32_t tcp_in_flight(const struct tcp_sock *tp);
+/* Bytes believed to be in the network, of a sock that sends. */
+static inline uint32_t tcp_in_flight(const struct tcp_sock *tp)
+{
+	uint32_t pipe = flight_pipe(&tp->sending->flight, tp->snd_una, tp->snd_nxt);
+
+	if (likely(tp->dupacks == 0))
+		return pipe;
+	/* Each duplicate ACK of a peer without SACK stands for a segment that arrived. */
+	return pipe - RTE_MIN(pipe, tp->dupacks * tp->mss_bytes);
+}
 /* An ACK was taken: finds losses, begins and ends recovery, moves the window during it. */
 void tcp_recovery_ack(struct worker *w, struct tcp_sock *tp, struct tcp_ack *a);
 /* The retransmission timer ran out; again: not for the first time in a row. */
@@ -519,8 +529,7 @@ static inline uint16_t tcp_packet_bytes(const struct tcp_sock *tp, uint32_t payl
 {
 	uint32_t option_bytes = tp->flags & TCP_SOCK_TIMESTAMPS ? TCP_TIMESTAMP_BYTES : 0;
 
-	return (uint16_t)(TCP_IPV4_HEADERS + option_bytes +
-			  RTE_MIN(payload_bytes, tp->congestion.mss_bytes));
+	return (uint16_t)(TCP_IPV4_HEADERS + option_bytes + RTE_MIN(payload_bytes, tp->mss_bytes));
 }
 /* Does plpmtud learn from an ACK?  Not in the ordinary case: nothing larger than before arrived. */
 static inline bool tcp_mtu_learns(const struct tcp_sock *tp, const struct flight_delivery *d)
@@ -539,9 +548,9 @@ void tcp_mtu_message(struct worker *w, struct tcp_sock *tp, uint16_t mtu);
 static inline uint32_t tcp_window_bound(const struct tcp_sock *tp)
 {
 	uint32_t rcvbuf_bytes = tp->ics.inet.sk.rcvbuf_bytes;
+	uint32_t clamp_bytes = tp->options->window_clamp_bytes;
 
-	return tp->window_clamp_bytes != 0 ? RTE_MIN(rcvbuf_bytes, tp->window_clamp_bytes)
-					   : rcvbuf_bytes;
+	return unlikely(clamp_bytes != 0) ? RTE_MIN(rcvbuf_bytes, clamp_bytes) : rcvbuf_bytes;
 }
 
 /* The window field of the segment about to be sent; opens the window when that is worth it. */
@@ -568,14 +577,15 @@ static inline bool tcp_is_corked(const struct tcp_sock *tp)
 }
 
 void tcp_output(struct worker *w, struct sock *sk);
-/* Bytes per second that may be sent; 0: not paced. */
+/* Bytes per second that may be sent; 0: not paced.  Of a sock that sends. */
 static inline uint64_t tcp_pacing_rate(const struct tcp_sock *tp)
 {
-	uint64_t rate = tp->congestion.pacing_rate;
+	uint64_t rate = tp->sending->congestion.pacing_rate;
+	uint64_t limit = tp->options->max_pacing_rate;
 
-	if (tp->max_pacing_rate == 0)
+	if (likely(limit == 0))
 		return rate;
-	return rate == 0 ? tp->max_pacing_rate : RTE_MIN(rate, tp->max_pacing_rate);
+	return rate == 0 ? limit : RTE_MIN(rate, limit);
 }
 /* proto->tx_limit: what is not sent yet stays below TCP_NOTSENT_LOWAT. */
 void tcp_tx_limit(const struct sock *sk, uint32_t *limit_bytes, uint32_t *mark_bytes);

@@ -39,9 +39,10 @@ static bool is_persisting(const struct tcp_sock *tp)
 static uint32_t wait_limit_ms(const struct tcp_sock *tp)
 {
 	if (!sock_is_detached(&tp->ics.inet.sk))
-		return tp->user_timeout_ms;
-	return tp->user_timeout_ms != 0 ? RTE_MIN(tp->user_timeout_ms, TCP_ORPHAN_MS)
-					: TCP_ORPHAN_MS;
+		return tp->options->user_timeout_ms;
+	return tp->options->user_timeout_ms != 0
+		       ? RTE_MIN(tp->options->user_timeout_ms, TCP_ORPHAN_MS)
+		       : TCP_ORPHAN_MS;
 }
 
 static bool wait_is_over(const struct worker *w, const struct tcp_sock *tp)
@@ -76,7 +77,7 @@ static uint8_t retry_limit(const struct tcp_sock *tp)
 {
 	switch (tcp_state(tp)) {
 	case TCP_SYN_SENT:
-		return tp->syn_retries;
+		return tp->options->syn_retries;
 	case TCP_SYN_RECV:
 		return TCP_SYNACK_RETRIES;
 	default:
@@ -113,7 +114,7 @@ static bool persist_fire(struct worker *w, struct tcp_sock *tp)
 		/* A window too small for comfort, a cork (or no mbuf last time): what fits goes now. */
 		tp->flags |= TCP_SOCK_FORCE;
 		sock_want_output(w, tcp_sock_sk(tp));
-		if (tcp_is_corked(tp))
+		if (tcp_is_corked(tp) || tp->sending == NULL)
 			return true;
 	} else {
 		tp->probes++;
@@ -184,9 +185,9 @@ static bool is_lingering(const struct tcp_sock *tp)
 /* How long to stay in FIN-WAIT-2 without an application. */
 static uint32_t fin_timeout_ms(const struct tcp_sock *tp)
 {
-	if (tp->linger2_s == 0)
+	if (tp->options->linger2_s == 0)
 		return TCP_FIN_TIMEOUT_MS;
-	return tp->linger2_s > 0 ? (uint32_t)tp->linger2_s * 1000 : 0;
+	return tp->options->linger2_s > 0 ? (uint32_t)tp->options->linger2_s * 1000 : 0;
 }
 
 void tcp_timer_set_idle(struct worker *w, struct tcp_sock *tp)
@@ -195,7 +196,7 @@ void tcp_timer_set_idle(struct worker *w, struct tcp_sock *tp)
 		tcp_timer_set(w, tp, TCP_TIMER_IDLE, fin_timeout_ms(tp));
 	} else if (wants_keepalive(tp)) {
 		uint32_t idle_ms = w->now_ms - tp->rcv_time_ms;
-		uint32_t limit_ms = tp->keep_idle_s * 1000u;
+		uint32_t limit_ms = tp->options->keep_idle_s * 1000u;
 
 		tcp_timer_set(w, tp, TCP_TIMER_IDLE, idle_ms < limit_ms ? limit_ms - idle_ms : 0);
 	} else {
@@ -207,7 +208,8 @@ static bool idle_fire(struct worker *w, struct tcp_sock *tp)
 {
 	if (is_lingering(tp)) {
 		worker_count(w, CNT_tcp_timeout);
-		if (tp->linger2_s < 0) /* as Linux: it is not worth the wait, and the peer hears */
+		if (tp->options->linger2_s <
+		    0) /* as Linux: it is not worth the wait, and the peer hears */
 			tcp_tx_reset(w, tp);
 		tcp_done(w, tp);
 		return false;
@@ -216,20 +218,20 @@ static bool idle_fire(struct worker *w, struct tcp_sock *tp)
 		return true;
 	/* While something waits to be acknowledged the retransmissions are the question. */
 	if (tp->snd_una != tp->snd_nxt || tcp_has_unsent(tp)) {
-		tcp_timer_set(w, tp, TCP_TIMER_IDLE, tp->keep_idle_s * 1000u);
+		tcp_timer_set(w, tp, TCP_TIMER_IDLE, tp->options->keep_idle_s * 1000u);
 		return true;
 	}
-	if (w->now_ms - tp->rcv_time_ms < tp->keep_idle_s * 1000u) {
+	if (w->now_ms - tp->rcv_time_ms < tp->options->keep_idle_s * 1000u) {
 		tcp_timer_set_idle(w, tp);
 		return true;
 	}
-	if (tp->probes >= tp->keep_count) {
+	if (tp->probes >= tp->options->keep_count) {
 		tcp_tx_reset(w, tp);
 		return give_up(w, tp);
 	}
 	tp->probes++;
 	tcp_tx_keepalive(w, tp);
-	tcp_timer_set(w, tp, TCP_TIMER_IDLE, tp->keep_interval_s * 1000u);
+	tcp_timer_set(w, tp, TCP_TIMER_IDLE, tp->options->keep_interval_s * 1000u);
 	return true;
 }
 

@@ -26,7 +26,7 @@ static int32_t window_gain(const struct tcp_sock *tp)
 static int32_t window_step(const struct tcp_sock *tp)
 {
 	uint32_t limit = window_limit(tp);
-	uint32_t segment = RTE_MIN(tp->congestion.mss_bytes, limit / 2);
+	uint32_t segment = RTE_MIN(tp->mss_bytes, limit / 2);
 
 	return (int32_t)RTE_MAX(limit / 4, segment);
 }
@@ -60,8 +60,7 @@ uint16_t tcp_window_field(struct worker *w, struct tcp_sock *tp)
 		(void)rx_ring_sync(w, &tcp_sock_sk(tp)->ring);
 		tcp_tune_rcvbuf(w, tp);
 		gain = window_gain(tp);
-		if (gain > 0 &&
-		    (uint32_t)gain >= RTE_MIN(tp->congestion.mss_bytes, window_limit(tp) / 2))
+		if (gain > 0 && (uint32_t)gain >= RTE_MIN(tp->mss_bytes, window_limit(tp) / 2))
 			tp->rcv_edge += (uint32_t)gain;
 	}
 	if (seq_gt(tp->rcv_nxt, tp->rcv_edge)) /* the FIN lay one beyond */

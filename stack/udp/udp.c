@@ -20,7 +20,7 @@
 #include "sock/sock_table.h"
 
 struct udp_worker {
-	struct rte_mempool *socks;
+	struct pool *socks;
 };
 
 struct udp_worker *udp_worker_create(struct worker *w)
@@ -44,7 +44,7 @@ void udp_worker_free(struct worker *w)
 {
 	if (w->udp == NULL)
 		return;
-	rte_mempool_free(w->udp->socks);
+	pool_free(w->udp->socks);
 	free(w->udp);
 	w->udp = NULL;
 }

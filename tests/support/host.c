@@ -255,7 +255,7 @@ struct pool_check {
 	int line;
 };
 
-static void check_pool(struct rte_mempool *pool, void *arg)
+static void check_pool(const struct pool *pool, void *arg)
 {
 	const struct pool_check *c = arg;
 
@@ -274,7 +274,7 @@ void host_check_quiet(struct host *h, const char *file, int line)
 		test_check_eq(sock_table_count(w->socks_by_flow), 0, "flows left", file, line);
 		test_check_eq(w->wheel.armed - standing_timers(h, w), 0, "timers left", file, line);
 		test_check_eq(rte_ring_count(w->steered), 0, "steered packets left", file, line);
-		test_check_eq(pool_used(w->mbufs), 0, "mbufs left", file, line);
+		test_check_eq(pool_mbufs_used(w->mbufs), 0, "mbufs left", file, line);
 		test_check_eq(w->tcp->flights.used, 0, "flight records left", file, line);
 	}
 	test_check_eq(memport_mbufs_in_use(), 0, "received mbufs left", file, line);
@@ -286,7 +286,8 @@ void host_check_no_leaks(struct host *h, const char *file, int line)
 	for (uint16_t id = 0; id < h->config.workers; id++) {
 		struct pool_check c = {h->worker[id]->config.name, file, line};
 
-		rte_mempool_walk(check_pool, &c);
+		pool_walk(check_pool, &c);
+		test_check_eq(pool_mbufs_used(h->worker[id]->mbufs), 0, "mbufs left", file, line);
 		test_check(LIST_EMPTY(&h->worker[id]->arenas), "no arena left", file, line);
 	}
 }

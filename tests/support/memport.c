@@ -377,5 +377,5 @@ void memport_release(struct memport *p)
 
 uint32_t memport_mbufs_in_use(void)
 {
-	return rx_pool != NULL ? pool_used(rx_pool) : 0;
+	return rx_pool != NULL ? pool_mbufs_used(rx_pool) : 0;
 }

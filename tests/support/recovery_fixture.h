@@ -23,7 +23,7 @@ static inline void begin_with(const struct host_config *config, bool sack, bool 
 	host_advance_ms(h, RTT_MS);
 	peer_send(&peer, TH_SYN | TH_ACK, NULL, 0);
 	PEER_EXPECT(&peer, TCP_FLAGS_ARE(TH_ACK));
-	mss = tcp()->congestion.mss_bytes;
+	mss = tcp()->mss_bytes;
 }
 
 static inline void begin(void)
@@ -97,12 +97,12 @@ static inline uint64_t count_of(enum counter c)
 
 static inline uint32_t cwnd(void)
 {
-	return tcp()->congestion.cwnd_bytes;
+	return tcp_cwnd_bytes(tcp());
 }
 
 static inline uint32_t ssthresh(void)
 {
-	return tcp()->congestion.ssthresh_bytes;
+	return tcp_ssthresh_bytes(tcp());
 }
 
 #endif

@@ -217,6 +217,39 @@ static void fast_recovery_leaves_the_window_to_prr(void)
 }
 
 /* Section 4.9: the curve goes on as if nothing had been. */
+/* Growth begins anew, toward where the loss was. */
+static void the_place_of_a_loss_outlasts_a_pause(void)
+{
+	struct congestion before;
+	uint32_t memory;
+
+	begin_after_loss(MSS, 100);
+	for (int i = 0; i < 3; i++)
+		round_trip();
+	memory = cubic->rest(&c);
+	CHECK_EQ(memory, 100 * MSS);
+	before = c;
+	c = (struct congestion){.mss_bytes = MSS,
+				.cwnd_bytes = before.cwnd_bytes,
+				.ssthresh_bytes = before.ssthresh_bytes};
+	cubic->init(&c, now_us, false);
+	cubic->resume(&c, memory);
+	CHECK_EQ(c.cwnd_bytes, before.cwnd_bytes);
+	CHECK_EQ(c.ssthresh_bytes, before.ssthresh_bytes);
+	for (int i = 0; i < 100 && c.cwnd_bytes < 99 * MSS; i++)
+		round_trip();
+	CHECK_RANGE(c.cwnd_bytes, 99 * MSS, 101 * MSS);
+	before = c;
+	round_trip(); /* flat there */
+	CHECK(c.cwnd_bytes - before.cwnd_bytes < MSS);
+}
+
+static void without_a_loss_there_is_nothing_to_remember(void)
+{
+	begin_with(MSS);
+	CHECK_EQ(cubic->rest(&c), 0);
+}
+
 static void undo_restores_exactly(void)
 {
 	struct congestion twin;
@@ -378,6 +411,8 @@ TEST_SUITE(congestion_cubic)
 	TEST(idleness_shifts_the_epoch);
 	TEST(timeout_begins_with_one_segment_and_a_new_curve);
 	TEST(fast_recovery_leaves_the_window_to_prr);
+	TEST(the_place_of_a_loss_outlasts_a_pause);
+	TEST(without_a_loss_there_is_nothing_to_remember);
 	TEST(undo_restores_exactly);
 	TEST(undo_in_the_first_slow_start_goes_back_to_it);
 	TEST(extremes_neither_overflow_nor_divide_by_zero);

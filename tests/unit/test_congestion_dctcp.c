@@ -141,6 +141,25 @@ static void the_queue_stays_at_the_threshold(void)
 	path_end(&p);
 }
 
+static void alpha_outlasts_a_pause(void)
+{
+	uint32_t memory;
+	unsigned before;
+
+	begin();
+	for (unsigned i = 0; i < 200; i++)
+		window_of(40);
+	before = reduction();
+	memory = dctcp->rest(&c);
+	begin();
+	dctcp->resume(&c, memory);
+	CHECK_EQ(reduction(), before);
+	begin();
+	for (unsigned i = 0; i < 400; i++)
+		window_of(0);
+	CHECK(dctcp->rest(&c) != 0); /* none is something to remember, too */
+}
+
 TEST_SUITE(congestion_dctcp)
 {
 	TEST(it_asks_for_ecn);
@@ -149,6 +168,7 @@ TEST_SUITE(congestion_dctcp)
 	TEST(alpha_follows_the_fraction_of_marked_bytes);
 	TEST(alpha_changes_once_in_a_window);
 	TEST(loss_halves_whatever_alpha_is);
+	TEST(alpha_outlasts_a_pause);
 	TEST(undo_restores_exactly);
 	TEST(extremes_do_not_overflow);
 	TEST(the_queue_stays_at_the_threshold);

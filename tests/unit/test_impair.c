@@ -54,8 +54,8 @@ static void begin(const char *text)
 static void end(void)
 {
 	impair_free(impair);
-	CHECK_EQ(pool_used(pool), 0);
-	CHECK_EQ(pool_used(copies), 0);
+	CHECK_EQ(pool_mbufs_used(pool), 0);
+	CHECK_EQ(pool_mbufs_used(copies), 0);
 	rte_mempool_free(pool);
 	rte_mempool_free(copies);
 }

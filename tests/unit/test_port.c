@@ -134,7 +134,7 @@ static void begin(const char *device, uint16_t workers)
 static void end(void)
 {
 	for (uint16_t i = 0; i < config.workers; i++) {
-		CHECK_EQ(pool_used(config.pools[i]), 0);
+		CHECK_EQ(pool_mbufs_used(config.pools[i]), 0);
 		rte_mempool_free(config.pools[i]);
 	}
 	free(port);

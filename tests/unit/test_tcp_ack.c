@@ -106,14 +106,14 @@ static void three_duplicates_start_fast_retransmit(void)
 	HOST_EXPECT_NOTHING(h);
 	CHECK_EQ(host_counter(h, CNT_tcp_fast_retransmit), 1);
 	CHECK_EQ(host_counter(h, CNT_tcp_rto), 0);
-	CHECK_EQ(tcp()->congestion.ssthresh_bytes, 7 * MSS); /* CUBIC: 0.7 of the flight */
+	CHECK_EQ(tcp_ssthresh_bytes(tcp()), 7 * MSS); /* CUBIC: 0.7 of the flight */
 	for (int i = 0; i < 8; i++)
 		ack(0); /* seven for ten that leave the network */
 	CHECK_EQ(take(&sent), 6);
 	CHECK_EQ(tcp_in_flight(tcp()), 7 * MSS);
 	ack(12 * MSS); /* all that was in flight when it began: recovery ends */
 	CHECK(tcp()->recovery == RECOVERY_NONE);
-	CHECK_RANGE(tcp()->congestion.cwnd_bytes, 7 * MSS, 8 * MSS); /* ssthresh and growth */
+	CHECK_RANGE(tcp_cwnd_bytes(tcp()), 7 * MSS, 8 * MSS); /* ssthresh and growth */
 	host_drain(h);
 	end();
 }
@@ -173,7 +173,7 @@ static void recover_follows_what_is_acknowledged(void)
 	host_settle(h);
 	take(&sent);
 	ack(sent);
-	CHECK_EQ(tcp()->recover, tcp()->snd_una - 1);
+	CHECK_EQ(tcp()->sending->recover, tcp()->snd_una - 1);
 	host_drain(h);
 	end();
 }
@@ -263,7 +263,6 @@ static void sequence_numbers_wrap_while_sending(void)
 		tcp()->snd_nxt += by;
 		tcp()->snd_wl2 += by;
 		tcp()->snd_small += by;
-		tcp()->recover += by;
 		peer.host_isn += by;
 		peer.ack += by;
 	}

@@ -298,8 +298,8 @@ static void a_scoreboard_in_pieces_is_bounded(void)
 	first = peer.ack;
 	for (uint32_t at = 1; at + 8 < 14600; at += 8)
 		sack_bytes(first + at, 2, 4);
-	CHECK_RANGE(tcp()->flight.records, FLIGHT_RECORDS_MAX / 2, FLIGHT_RECORDS_MAX);
-	CHECK_EQ(h->w->tcp->flights.used, tcp()->flight.records);
+	CHECK_RANGE(tcp()->sending->flight.records, FLIGHT_RECORDS_MAX / 2, FLIGHT_RECORDS_MAX);
+	CHECK_EQ(h->w->tcp->flights.used, tcp()->sending->flight.records);
 	peer.ack = first + 14600;
 	peer_send(&peer, TH_ACK, NULL, 0);
 	CHECK_EQ(h->w->tcp->flights.used, 0);
@@ -339,13 +339,13 @@ static void optimistic_acks_do_not_hasten_us(void)
 	app_write_pattern(&s, 100000);
 	host_settle(h);
 	host_drain(h);
-	cwnd = tcp()->congestion.cwnd_bytes;
+	cwnd = tcp_cwnd_bytes(tcp());
 	una = tcp()->snd_una;
 	for (uint32_t i = 0; i < 100; i++) {
 		peer_inject(&peer, TH_ACK, peer.seq, tcp()->snd_nxt + 1 + 1460 * i, NULL, 0);
 		host_settle(h);
 	}
-	CHECK_EQ(tcp()->congestion.cwnd_bytes, cwnd);
+	CHECK_EQ(tcp_cwnd_bytes(tcp()), cwnd);
 	CHECK_EQ(tcp()->snd_una, una);
 	CHECK_EQ(host_drain(h), TCP_CHALLENGE_LIMIT); /* and not a byte */
 	CHECK_EQ(host_counter(h, CNT_tcp_ack), 100);
@@ -368,7 +368,7 @@ static uint32_t window_after_acks(uint32_t steps)
 		host_settle(h);
 		host_drain(h);
 	}
-	cwnd = tcp()->congestion.cwnd_bytes;
+	cwnd = tcp_cwnd_bytes(tcp());
 	end();
 	return cwnd;
 }
@@ -394,13 +394,13 @@ static void forged_duplicates_do_not_open_the_window(void)
 	app_write_pattern(&s, 200000);
 	host_settle(h);
 	host_drain(h);
-	cwnd = tcp()->congestion.cwnd_bytes;
+	cwnd = tcp_cwnd_bytes(tcp());
 	for (int i = 0; i < 1000; i++) {
 		peer_send(&peer, TH_ACK, NULL, 0);
 		host_settle(h);
 		host_drain(h);
 	}
-	CHECK(tcp()->congestion.cwnd_bytes <= cwnd);
+	CHECK(tcp_cwnd_bytes(tcp()) <= cwnd);
 	end();
 }
 

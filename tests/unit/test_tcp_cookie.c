@@ -90,7 +90,7 @@ static void the_mss_is_rounded_down(void)
 		take_cookie(&peer);
 		peer_send(&peer, TH_ACK, NULL, 0);
 		REQUIRE_EQ(app_accept(&h->listener, &s), 0);
-		CHECK_EQ(tcp()->congestion.mss_bytes, kept[i]);
+		CHECK_EQ(tcp()->mss_bytes, kept[i]);
 		host_advance_ms(h, 2); /* claims are looked for once a millisecond */
 	}
 	end();
@@ -171,7 +171,7 @@ static void without_timestamps_options_are_not_agreed_to(void)
 	CHECK_EQ(tcp()->snd_scale, 0);
 	CHECK_EQ(tcp()->rcv_scale, 0);
 	CHECK(!(tcp()->flags & (TCP_SOCK_SACK | TCP_SOCK_ECN | TCP_SOCK_TIMESTAMPS)));
-	CHECK_EQ(tcp()->congestion.mss_bytes, 1460);
+	CHECK_EQ(tcp()->mss_bytes, 1460);
 	end();
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "lib/pool.h"
 #include "support/tcp_fixture.h"
 
 static void begin(void)
@@ -570,7 +571,7 @@ static void congestion_control_chosen_in_a_simultaneous_open(void)
 	peer.ack = peer.host_isn + 1;
 	peer_send(&peer, TH_ACK, NULL, 0);
 	CHECK_EQ(host_state(&s), TCP_ESTABLISHED);
-	CHECK_EQ(rte_mempool_in_use_count(h->w->tcp->congestions), 1);
+	CHECK_EQ(pool_used(h->w->tcp->congestions), 1);
 	end();
 }
 

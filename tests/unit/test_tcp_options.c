@@ -69,12 +69,12 @@ static void congestion_control_changes_on_an_open_connection(void)
 	uint32_t cwnd_bytes;
 
 	begin_connected(NULL);
-	cwnd_bytes = tcp()->congestion.cwnd_bytes;
+	cwnd_bytes = tcp_cwnd_bytes(tcp());
 	CHECK_EQ(set_congestion(&s, "bbr"), 0);
 	congestion_is(&s, "bbr");
-	CHECK_EQ(tcp()->congestion.cwnd_bytes, cwnd_bytes);
+	CHECK_EQ(tcp_cwnd_bytes(tcp()), cwnd_bytes);
 	CHECK_EQ(set_congestion(&s, "cubic"), 0);
-	CHECK_EQ(tcp()->congestion.cwnd_bytes, cwnd_bytes);
+	CHECK_EQ(tcp_cwnd_bytes(tcp()), cwnd_bytes);
 	end();
 }
 
@@ -387,7 +387,7 @@ static void a_deferred_connection_waits_for_data(void)
 	CHECK_EQ(app_read_pattern(&s, 10), 10);
 	/* The wait is no round trip, and nothing was lost. */
 	CHECK_RANGE(rtt_smoothed_us(&tcp()->rtt), 0, 100000);
-	CHECK_EQ(tcp()->congestion.cwnd_bytes, 10 * MSS);
+	CHECK_EQ(tcp_cwnd_bytes(tcp()), 10 * MSS);
 	host_drain(h);
 	end();
 }
@@ -412,7 +412,7 @@ static void deferring_ends(void)
 	HOST_EXPECT(h, TCP_FLAGS_ARE(TH_SYN | TH_ACK));
 	acknowledge();
 	CHECK_EQ(app_accept(&h->listener, &s), 0);
-	CHECK_EQ(tcp()->congestion.cwnd_bytes, 10 * MSS);
+	CHECK_EQ(tcp_cwnd_bytes(tcp()), 10 * MSS);
 	host_drain(h);
 	end();
 }
@@ -482,14 +482,14 @@ static void the_rate_has_32_bits_or_64(void)
 	open_socket();
 	CHECK_EQ(get(&s, SOL_SOCKET, SO_MAX_PACING_RATE), -1);
 	CHECK_EQ(app_setsockopt(&s, SOL_SOCKET, SO_MAX_PACING_RATE, &wide, sizeof(wide)), 0);
-	CHECK_EQ(tcp()->max_pacing_rate, wide);
+	CHECK_EQ(tcp()->options->max_pacing_rate, wide);
 	CHECK_EQ(app_getsockopt(&s, SOL_SOCKET, SO_MAX_PACING_RATE, &back, sizeof(back)), 0);
 	CHECK_EQ(back, wide);
 	CHECK_EQ(get(&s, SOL_SOCKET, SO_MAX_PACING_RATE), -1); /* cut */
 	CHECK_EQ(set(&s, SOL_SOCKET, SO_MAX_PACING_RATE, 1000), 0);
-	CHECK_EQ(tcp()->max_pacing_rate, 1000);
+	CHECK_EQ(tcp()->options->max_pacing_rate, 1000);
 	CHECK_EQ(set(&s, SOL_SOCKET, SO_MAX_PACING_RATE, -1), 0);
-	CHECK_EQ(tcp()->max_pacing_rate, 0);
+	CHECK_EQ(tcp()->options->max_pacing_rate, 0);
 	end();
 }
 

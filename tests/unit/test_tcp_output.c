@@ -224,7 +224,7 @@ static void after_a_pause_it_starts_slowly(void)
 			ack_all();
 		}
 	}
-	CHECK(tcp()->congestion.cwnd_bytes > 20 * MSS);
+	CHECK(tcp_cwnd_bytes(tcp()) > 20 * MSS);
 	host_advance_ms(h, 10000);
 	write_bytes(30 * MSS);
 	CHECK_EQ(host_drain(h), 10);

@@ -384,7 +384,7 @@ static void a_lost_probe_is_no_congestion(void)
 	CHECK_EQ(ssthresh(), SSTHRESH_INFINITE);
 	CHECK_EQ(tcp()->recovery, RECOVERY_NONE);
 	CHECK_EQ(count_of(CNT_tcp_fast_retransmit), 0);
-	CHECK_EQ(tcp()->flight.lost, 0);
+	CHECK_EQ(tcp()->sending->flight.lost, 0);
 	host_drain(h);
 	end();
 }
@@ -553,7 +553,7 @@ static void a_connection_that_makes_progress_heeds_no_forged_message(void)
 	}
 	CHECK_EQ(count_of(CNT_tcp_mtu_doubted), 9);
 	CHECK_EQ(count_of(CNT_tcp_mtu_shrank), 0);
-	CHECK_EQ(tcp()->congestion.mss_bytes, mss);
+	CHECK_EQ(tcp()->mss_bytes, mss);
 	CHECK_EQ(count_of(CNT_tcp_retransmit), 0);
 	ack(10);
 	CHECK_EQ(tcp()->plpmtud.claimed, 0);
@@ -572,7 +572,7 @@ static void a_change_of_routes_makes_nobody_credulous(void)
 	host_settle(h);
 	forge(seq_of(1), 600);
 	CHECK_EQ(count_of(CNT_tcp_mtu_doubted), 1);
-	CHECK_EQ(tcp()->congestion.mss_bytes, mss);
+	CHECK_EQ(tcp()->mss_bytes, mss);
 	host_drain(h);
 	ack(4);
 	end();
@@ -586,7 +586,7 @@ static void a_message_that_quotes_nothing_in_flight_is_ignored(void)
 	forge(seq_of(0) - 1, 600);
 	forge(seq_of(2), 600);
 	CHECK_EQ(count_of(CNT_tcp_mtu_doubted) + count_of(CNT_tcp_mtu_shrank), 0);
-	CHECK_EQ(tcp()->congestion.mss_bytes, mss);
+	CHECK_EQ(tcp()->mss_bytes, mss);
 	ack(2);
 	end();
 }
@@ -599,10 +599,10 @@ static void a_timeout_confirms_a_message(void)
 	host_advance_ms(h, RTT_MS);
 	ack(1);
 	forge(seq_of(1), 1000);
-	CHECK_EQ(tcp()->congestion.mss_bytes, mss);
+	CHECK_EQ(tcp()->mss_bytes, mss);
 	host_advance_ms(h, 1000);
 	CHECK(count_of(CNT_tcp_rto) > 0);
-	CHECK_EQ(tcp()->congestion.mss_bytes, 960);
+	CHECK_EQ(tcp()->mss_bytes, 960);
 	CHECK_EQ(tcp()->plpmtud.mtu, 1000);
 	host_drain(h);
 	ack(3);

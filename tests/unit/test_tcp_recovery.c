@@ -96,8 +96,8 @@ static void a_loss_found_by_the_timer_halves_what_was_in_flight(void)
 {
 	begin();
 	begin_ten_of(10);
-	rack_saw_dsack(&tcp()->rack, tcp()->snd_una, tcp()->snd_nxt);
-	tcp()->rack.reordering_seen = true;
+	rack_saw_dsack(&tcp()->sending->rack, tcp()->snd_una, tcp()->snd_nxt);
+	tcp()->sending->rack.reordering_seen = true;
 	for (uint32_t i = 1; i < 10; i++)
 		SACK(0, {1, i + 1});
 	HOST_EXPECT_NOTHING(h);
@@ -118,7 +118,7 @@ static void losses_beyond_recovery_begin_another_one(void)
 	SACK(0, {1, 10}); /* more new data; its first one is lost */
 	host_drain(h);
 	host_advance_ms(h, RTT_MS);
-	CHECK_EQ(tcp()->recover, seq_of(10));
+	CHECK_EQ(tcp()->sending->recover, seq_of(10));
 	CHECK_EQ(ssthresh(), 7 * mss);
 	SACK(0, {12, 16}, {1, 10}); /* found during recovery ... */
 	CHECK_EQ(count_of(CNT_tcp_fast_retransmit), 1);
@@ -144,7 +144,7 @@ static void reordering_within_a_quarter_round_trip_is_awaited(void)
 	host_advance_ms(h, 1000);
 	HOST_EXPECT_NOTHING(h);
 	CHECK_EQ(count_of(CNT_tcp_retransmit), 0);
-	CHECK(tcp()->rack.reordering_seen);
+	CHECK(tcp()->rest.reordering_seen); /* which is remembered */
 	end();
 }
 
@@ -161,7 +161,7 @@ static void more_reordering_is_learned_from_dsack(void)
 	CHECK_EQ(count_of(CNT_tcp_dsack), 1);
 	CHECK_EQ(count_of(CNT_tcp_undo), 1);
 	CHECK_EQ(cwnd(), 10 * mss);
-	CHECK_EQ(tcp()->rack.window_mult, 2);
+	CHECK_EQ(tcp()->sending->rack.window_mult, 2);
 	ack(10);
 	write_segments(10);
 	host_drain(h);

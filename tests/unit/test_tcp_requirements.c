@@ -158,7 +158,7 @@ static void every_segment_may_carry_options(void)
 	take_all();
 	send_with_options(TH_ACK, 0);
 	CHECK_EQ(tcp()->snd_una, tcp()->snd_nxt);
-	CHECK_EQ(tcp()->congestion.mss_bytes, MSS); /* only a SYN tells */
+	CHECK_EQ(tcp()->mss_bytes, MSS); /* only a SYN tells */
 	send_with_options(TH_ACK | TH_FIN, 0);
 	CHECK_EQ(host_state(&s), TCP_CLOSE_WAIT);
 	send_with_options(TH_RST, 20); /* text beside it (SHLD-2) says nothing */
@@ -597,9 +597,9 @@ static void a_source_quench_changes_nothing(void)
 	uint32_t cwnd_bytes;
 
 	begin_in_flight();
-	cwnd_bytes = tcp()->congestion.cwnd_bytes;
+	cwnd_bytes = tcp_cwnd_bytes(tcp());
 	icmp_about_us(ICMP_SOURCE_QUENCH, 0);
-	CHECK_EQ(tcp()->congestion.cwnd_bytes, cwnd_bytes);
+	CHECK_EQ(tcp_cwnd_bytes(tcp()), cwnd_bytes);
 	CHECK_EQ(tcp()->ics.inet.soft_error, 0);
 	CHECK_EQ(s.slot->error, 0);
 	CHECK_EQ(host_counter(h, CNT_icmp_type), 1);
@@ -642,17 +642,17 @@ static void an_echoed_mark_reduces_the_window_once(void)
 	host_settle(h);
 	for (int i = 0; i < 5; i++)
 		PEER_EXPECT(&peer, TCP_FLAGS_ARE(TH_ACK), IP_TRAFFIC_CLASS_IS(ECT0));
-	cwnd_bytes = tcp()->congestion.cwnd_bytes;
+	cwnd_bytes = tcp_cwnd_bytes(tcp());
 	peer.ack -= 4 * MSS;
 	peer_send(&peer, TH_ACK | TCP_FLAG_ECE, NULL, 0);
-	ssthresh_bytes = tcp()->congestion.ssthresh_bytes;
+	ssthresh_bytes = tcp_ssthresh_bytes(tcp());
 	CHECK(ssthresh_bytes < cwnd_bytes);
 	peer.ack += MSS;
 	peer_send(&peer, TH_ACK | TCP_FLAG_ECE, NULL, 0);
 	peer.ack += 3 * MSS;
 	peer_send(&peer, TH_ACK, NULL, 0);
-	CHECK_EQ(tcp()->congestion.ssthresh_bytes, ssthresh_bytes);
-	CHECK(tcp()->congestion.cwnd_bytes < cwnd_bytes);
+	CHECK_EQ(tcp_ssthresh_bytes(tcp()), ssthresh_bytes);
+	CHECK(tcp_cwnd_bytes(tcp()) < cwnd_bytes);
 	CHECK_EQ(host_counter(h, CNT_tcp_retransmit), 0);
 	app_write_pattern(&s, 2 * MSS);
 	host_settle(h);

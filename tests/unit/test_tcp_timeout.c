@@ -136,7 +136,7 @@ static void a_spurious_timeout_is_undone(void)
 	ack(2);
 	CHECK_EQ(count_of(CNT_tcp_undo), 1);
 	CHECK(cwnd() >= 10 * mss);
-	CHECK_EQ(tcp()->flight.lost_bytes, 0);
+	CHECK_EQ(tcp()->sending->flight.lost_bytes, 0);
 	CHECK_EQ(count_of(CNT_tcp_retransmit), 1);
 	host_drain(h);
 	end();
@@ -224,7 +224,7 @@ static void a_peer_that_threw_away_gets_all_again(void)
 	ack(1);
 	time_out();
 	SENT(1);
-	CHECK_EQ(tcp()->flight.sacked_bytes, 0);
+	CHECK_EQ(tcp()->sending->flight.sacked_bytes, 0);
 	for (uint32_t i = 2; i <= 10; i++)
 		ack(i);
 	CHECK_EQ(tcp()->snd_una, seq_of(10));
@@ -263,7 +263,7 @@ static void without_sack_what_is_delivered_counts_once(void)
 		ack(0);
 	SENT(0);
 	ack(10);
-	CHECK_EQ(tcp()->flight.delivered, 10 * mss);
+	CHECK_EQ(tcp()->sending->flight.delivered, 10 * mss);
 	end();
 }
 
@@ -285,8 +285,8 @@ static void what_a_shut_window_refused_goes_again_when_it_opens(void)
 	host_drain(h);
 	peer.window = 65535;
 	ack(2);
-	CHECK_EQ(tcp()->flight.lost_bytes, 8 * mss);
-	CHECK_EQ(tcp()->flight.resent_bytes, 8 * mss);
+	CHECK_EQ(tcp()->sending->flight.lost_bytes, 8 * mss);
+	CHECK_EQ(tcp()->sending->flight.resent_bytes, 8 * mss);
 	host_drain(h);
 	ack(10);
 	CHECK(cwnd() >= before);

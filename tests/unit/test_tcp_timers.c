@@ -59,8 +59,8 @@ static void a_timeout_collapses_the_window(void)
 	CHECK_EQ(host_drain(h), 10);
 	wait_for_frame_ms(1000);
 	CHECK_EQ(host_tx_count(h), 1);
-	CHECK_EQ(tcp()->congestion.cwnd_bytes, MSS);
-	CHECK_EQ(tcp()->congestion.ssthresh_bytes, 7 * MSS);
+	CHECK_EQ(tcp_cwnd_bytes(tcp()), MSS);
+	CHECK_EQ(tcp_ssthresh_bytes(tcp()), 7 * MSS);
 	PEER_EXPECT(&peer, PAYLOAD_IS_PATTERN(0, MSS));
 	peer_send(&peer, TH_ACK, NULL, 0); /* then slowly: the next ones again, too */
 	CHECK_EQ(host_tx_count(h), 2);
@@ -197,7 +197,7 @@ static void with_one_mbuf_sending_waits_too(void)
 	app_write_pattern(&s, MSS);
 	host_settle(h);
 	HOST_EXPECT_NOTHING(h);
-	CHECK_EQ(pool_used(h->w->mbufs), count);
+	CHECK_EQ(pool_mbufs_used(h->w->mbufs), count);
 	rte_pktmbuf_free_bulk(m, count);
 	host_advance_ms(h, 1000);
 	PEER_EXPECT(&peer, PAYLOAD_IS_PATTERN(0, MSS));

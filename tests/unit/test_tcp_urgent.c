@@ -409,7 +409,7 @@ static void old_text_far_before_the_mark_does_not_point(void)
 	host_connected(h, &peer, &s);
 	CHECK_EQ(app_setsockopt(&s, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer)), 0);
 	peer_send(&peer, TH_ACK, NULL, 0); /* its window, scaled */
-	tcp()->congestion.cwnd_bytes = 200000;
+	tcp()->rest.cwnd_bytes = 200000;
 	CHECK_EQ(app_write_pattern(&s, 150000), 150000);
 	host_settle(h);
 	first = peer.ack;
@@ -502,8 +502,7 @@ static void sequence_numbers_wrap_while_sending_urgent_data(void)
 {
 	begin();
 	/* As if 4 GiB, less a little, had been sent. */
-	tcp()->snd_una = tcp()->snd_nxt = tcp()->snd_wl2 = tcp()->rack.fack = 0xffffffc0;
-	tcp()->snd_small = tcp()->recover = 0xffffffc0;
+	tcp()->snd_una = tcp()->snd_nxt = tcp()->snd_wl2 = tcp()->snd_small = 0xffffffc0;
 	peer.ack = 0xffffffc0;
 	write_urgent(100);
 	PEER_EXPECT(&peer, TCP_SEQ_IS(0xffffffc0), TCP_URGENT_IS(100), PAYLOAD_IS(100));
