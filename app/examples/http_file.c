@@ -13,13 +13,12 @@
 #include <unistd.h>
 
 #define CACHE_ENTRIES    256u /* a power of two */
-#define CACHE_VALID_MS   1000 /* then it is opened anew, so a replaced file is seen */
 #define SMALL_FILE_BYTES 65536
 
 struct cache_entry {
 	struct http_file *file; /* NULL: empty */
-	uint64_t opened_ms;
 	char *path;
+	size_t length;
 };
 
 struct http_files {
@@ -105,23 +104,18 @@ static int status_of_errno(int error)
 	}
 }
 
-/* Reads a small file whole; 0 or an HTTP status. */
-static int load(struct http_file *file)
+/* Reads a small file whole, to bytes; 0 or an HTTP status. */
+static int load(struct http_file *file, char *bytes)
 {
-	char *bytes = malloc(file->size > 0 ? file->size : 1);
 	uint64_t done = 0;
 
-	if (bytes == NULL)
-		return 503;
 	while (done < file->size) {
 		ssize_t got = pread(file->fd, bytes + done, file->size - done, (off_t)done);
 
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got < 0) {
-			free(bytes);
+		if (got < 0)
 			return 500;
-		}
 		if (got == 0)
 			file->size = done; /* it shrank meanwhile */
 		done += (uint64_t)got;
@@ -130,51 +124,95 @@ static int load(struct http_file *file)
 	return 0;
 }
 
-static int open_file(struct http_files *files, const char *path, struct http_file **out)
+/* The heads of a whole file's response.  That of a connection that stays open goes right before
+ * the bytes. */
+static void format_heads(struct http_file *file, const struct http_date *now, char *bytes)
 {
-	struct http_file *file = calloc(1, sizeof(*file));
-	char index[PATH_MAX];
-	struct stat st;
-	size_t length = strlen(path);
-	int status;
+	struct http_head head = {.status = 200,
+				 .close = true,
+				 .date = now,
+				 .length = file->size,
+				 .type = file->type,
+				 .modified = file->modified};
+	char text[HTTP_RESPONSE_HEAD_MAX];
 
-	if (file == NULL)
+	file->head[true].length = http_head_format(file->closing, &head);
+	file->head[true].text = file->closing;
+	head.close = false;
+	file->head[false].length = http_head_format(text, &head);
+	file->head[false].text = bytes - file->head[false].length;
+	memcpy(bytes - file->head[false].length, text, file->head[false].length);
+}
+
+/* All that a response needs, where it can be sent from; 0 or an HTTP status. */
+static int prepare(struct http_file *file, const struct http_date *now)
+{
+	bool small = file->size <= SMALL_FILE_BYTES;
+	char *bytes;
+
+	file->memory = malloc(HTTP_RESPONSE_HEAD_MAX + (small ? file->size : 0));
+	if (file->memory == NULL)
 		return 503;
-	if (length == 0 || path[length - 1] == '/') {
-		snprintf(index, sizeof(index), "%sindex.html", path);
-		path = index;
+	bytes = file->memory + HTTP_RESPONSE_HEAD_MAX;
+	if (small) {
+		int status = load(file, bytes);
+
+		if (status != 0)
+			return status;
 	}
-	file->references = 1;
+	format_heads(file, now, bytes);
+	return 0;
+}
+
+/* Opens what path names, and looks at it; 0 or an HTTP status. */
+static int open_file(struct http_files *files, const char *path, struct http_file *file)
+{
+	struct stat st;
+
 	file->fd = open_beneath(files->root, path);
-	if (file->fd < 0 || fstat(file->fd, &st) != 0) {
-		status = status_of_errno(errno);
-		goto fail;
-	}
-	if (!S_ISREG(st.st_mode)) {
-		status = 404;
-		goto fail;
-	}
+	if (file->fd < 0 || fstat(file->fd, &st) != 0)
+		return status_of_errno(errno);
+	if (!S_ISREG(st.st_mode))
+		return 404;
 	file->size = (uint64_t)st.st_size;
 	file->modified = st.st_mtime;
 	file->type = type_of(path);
-	if (file->size <= SMALL_FILE_BYTES) {
-		status = load(file);
-		if (status != 0)
-			goto fail;
+	return 0;
+}
+
+static int file_create(struct http_files *files, const char *path, size_t length,
+		       const struct http_date *now, struct http_file **out)
+{
+	bool directory = length == 0 || path[length - 1] == '/';
+	char name[PATH_MAX];
+	struct http_file *file;
+	int status;
+
+	if ((size_t)snprintf(name, sizeof(name), "%.*s%s", (int)length, path,
+			     directory ? "index.html" : "") >= sizeof(name))
+		return 404;
+	file = calloc(1, sizeof(*file));
+	if (file == NULL)
+		return 503;
+	file->references = 1;
+	file->second = now->second;
+	status = open_file(files, name, file);
+	if (status == 0)
+		status = prepare(file, now);
+	if (status != 0) {
+		http_file_put(file);
+		return status;
 	}
 	*out = file;
 	return 200;
-fail:
-	http_file_put(file);
-	return status;
 }
 
-static struct cache_entry *cache_entry_of(struct http_files *files, const char *path)
+static struct cache_entry *cache_entry_of(struct http_files *files, const char *path, size_t length)
 {
 	uint32_t hash = 2166136261u; /* FNV-1a */
 
-	for (const char *c = path; *c != '\0'; c++)
-		hash = (hash ^ (uint8_t)*c) * 16777619u;
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ (uint8_t)path[i]) * 16777619u;
 	return &files->cache[hash & (CACHE_ENTRIES - 1)];
 }
 
@@ -188,27 +226,27 @@ static void cache_entry_clear(struct cache_entry *e)
 	e->path = NULL;
 }
 
-int http_file_get(struct http_files *files, const char *path, uint64_t now_ms,
-		  struct http_file **file)
+int http_file_get(struct http_files *files, const char *path, size_t length,
+		  const struct http_date *now, struct http_file **file)
 {
-	struct cache_entry *e = cache_entry_of(files, path);
+	struct cache_entry *e = cache_entry_of(files, path, length);
 	int status;
 
-	if (e->file != NULL && now_ms - e->opened_ms < CACHE_VALID_MS &&
-	    strcmp(e->path, path) == 0) {
+	if (e->file != NULL && http_file_is_fresh(e->file, now) && e->length == length &&
+	    memcmp(e->path, path, length) == 0) {
 		e->file->references++;
 		*file = e->file;
 		return 200;
 	}
-	status = open_file(files, path, file);
+	status = file_create(files, path, length, now, file);
 	if (status != 200)
 		return status;
 	cache_entry_clear(e);
-	e->path = strdup(path);
+	e->path = strndup(path, length);
 	if (e->path != NULL) {
+		e->length = length;
 		e->file = *file;
 		e->file->references++;
-		e->opened_ms = now_ms;
 	}
 	return 200;
 }
@@ -219,7 +257,7 @@ void http_file_put(struct http_file *file)
 		return;
 	if (file->fd >= 0)
 		close(file->fd);
-	free((char *)file->bytes);
+	free(file->memory);
 	free(file);
 }
 
