@@ -14,12 +14,8 @@
 
 /* ---- Lists -------------------------------------------------------------- */
 
-/* As the timeout is the same for all, the list stays sorted; seconds are exact enough, and spare
- * the neighbours in the list from being touched with each request. */
-void connection_touch(struct server *s, struct connection *c)
+void connection_move(struct server *s, struct connection *c)
 {
-	if (c->touched_s == s->now_s)
-		return;
 	c->touched_s = s->now_s;
 	TAILQ_REMOVE(&s->by_deadline, c, deadline_link);
 	TAILQ_INSERT_TAIL(&s->by_deadline, c, deadline_link);
@@ -88,7 +84,6 @@ static bool answer_remembered(struct server *s, struct connection *c, struct tex
 	    memcmp(r->head, in.start, in.length) != 0)
 		return false;
 	c->close_after = r->close;
-	r->file->references++;
 	respond_whole(s, c, r->file);
 	return true;
 }
@@ -100,10 +95,10 @@ static void remember(struct server *s, const struct connection *c, struct text i
 
 	if (in.length > sizeof(r->head))
 		return;
+	http_file_hold(file);
 	if (r->file != NULL)
 		http_file_put(r->file);
 	r->file = file;
-	r->file->references++;
 	r->length = (uint32_t)in.length;
 	r->close = c->close_after;
 	memcpy(r->head, in.start, in.length);
@@ -117,8 +112,6 @@ static size_t answer_plain(struct server *s, struct connection *c, struct text i
 	size_t used;
 	int status;
 
-	if (answer_remembered(s, c, in))
-		return in.length;
 	used = http_request_parse_plain(&plain, in.start, in.length);
 	if (used == 0)
 		return 0;
@@ -153,7 +146,6 @@ static void answer_parsed(struct server *s, struct connection *c, struct http_re
 	head.type = file->type;
 	head.modified = file->modified;
 	if (head.status == 416) {
-		http_file_put(file);
 		respond_error(s, c, 416, head.size, true);
 	} else if (head.status == 200 && get) {
 		respond_whole(s, c, file);
@@ -239,7 +231,7 @@ static enum progress receive_request(struct server *s, struct connection *c)
 	if (c->skip_bytes > 0)
 		return skip_body(s, c, (size_t)received);
 	in = (struct text){piece[0].iov_base, piece[0].iov_len};
-	used = answer(s, c, in);
+	used = answer_remembered(s, c, in) ? in.length : answer(s, c, in);
 	if (used == 0 && count > 1) {
 		in = gather(s, piece, count);
 		used = answer(s, c, in);
@@ -296,7 +288,7 @@ static enum progress connection_step(struct server *s, struct connection *c)
 		return linger(s, c);
 	case CLOSED:
 	case CLOSING:
-		break;
+		return ENDED;
 	}
 	return ENDED;
 }

@@ -15,15 +15,9 @@
 #define CACHE_ENTRIES    256u /* a power of two */
 #define SMALL_FILE_BYTES 65536
 
-struct cache_entry {
-	struct http_file *file; /* NULL: empty */
-	char *path;
-	size_t length;
-};
-
 struct http_files {
 	int root;
-	struct cache_entry cache[CACHE_ENTRIES];
+	struct http_file *cache[CACHE_ENTRIES]; /* by a hash of the path */
 };
 
 static const struct {
@@ -120,48 +114,54 @@ static int load(struct http_file *file, char *bytes)
 			file->size = done; /* it shrank meanwhile */
 		done += (uint64_t)got;
 	}
-	file->bytes = bytes;
 	return 0;
 }
 
-/* The heads of a whole file's response.  That of a connection that stays open goes right before
- * the bytes. */
-static void format_heads(struct http_file *file, const struct http_date *now, char *bytes)
+/* A response with the whole file, or with its head alone when bytes is NULL; its length, 0: no
+ * memory. */
+static size_t compose(const struct http_file *file, const struct http_date *now, bool close,
+		      const char *bytes, char **out)
 {
-	struct http_head head = {.status = 200,
-				 .close = true,
-				 .date = now,
-				 .length = file->size,
-				 .type = file->type,
-				 .modified = file->modified};
+	const struct http_head head = {.status = 200,
+				       .close = close,
+				       .date = now,
+				       .length = file->size,
+				       .type = file->type,
+				       .modified = file->modified};
 	char text[HTTP_RESPONSE_HEAD_MAX];
+	size_t length = http_head_format(text, &head);
+	size_t size = bytes != NULL ? file->size : 0;
 
-	file->head[true].length = http_head_format(file->closing, &head);
-	file->head[true].text = file->closing;
-	head.close = false;
-	file->head[false].length = http_head_format(text, &head);
-	file->head[false].text = bytes - file->head[false].length;
-	memcpy(bytes - file->head[false].length, text, file->head[false].length);
+	*out = malloc(length + size);
+	if (*out == NULL)
+		return 0;
+	memcpy(*out, text, length);
+	if (size > 0)
+		memcpy(*out + length, bytes, size);
+	return length + size;
 }
 
 /* All that a response needs, where it can be sent from; 0 or an HTTP status. */
 static int prepare(struct http_file *file, const struct http_date *now)
 {
 	bool small = file->size <= SMALL_FILE_BYTES;
-	char *bytes;
+	char *bytes = small ? malloc(file->size + 1) : NULL;
+	int status = 0;
 
-	file->memory = malloc(HTTP_RESPONSE_HEAD_MAX + (small ? file->size : 0));
-	if (file->memory == NULL)
+	if (small && bytes == NULL)
 		return 503;
-	bytes = file->memory + HTTP_RESPONSE_HEAD_MAX;
-	if (small) {
-		int status = load(file, bytes);
+	if (small)
+		status = load(file, bytes);
+	for (int close = 0; close < 2 && status == 0; close++) {
+		struct http_whole *whole = &file->whole[close];
 
-		if (status != 0)
-			return status;
+		whole->length = compose(file, now, close, bytes, &whole->text);
+		status = whole->length == 0 ? 503 : 0;
 	}
-	format_heads(file, now, bytes);
-	return 0;
+	if (small && status == 0)
+		file->bytes = file->whole[false].text + (file->whole[false].length - file->size);
+	free(bytes);
+	return status;
 }
 
 /* Opens what path names, and looks at it; 0 or an HTTP status. */
@@ -191,9 +191,11 @@ static int file_create(struct http_files *files, const char *path, size_t length
 	if ((size_t)snprintf(name, sizeof(name), "%.*s%s", (int)length, path,
 			     directory ? "index.html" : "") >= sizeof(name))
 		return 404;
-	file = calloc(1, sizeof(*file));
+	file = calloc(1, sizeof(*file) + length);
 	if (file == NULL)
 		return 503;
+	memcpy(file->path, path, length);
+	file->path_length = length;
 	file->references = 1;
 	file->second = now->second;
 	status = open_file(files, name, file);
@@ -207,7 +209,7 @@ static int file_create(struct http_files *files, const char *path, size_t length
 	return 200;
 }
 
-static struct cache_entry *cache_entry_of(struct http_files *files, const char *path, size_t length)
+static struct http_file **cache_place(struct http_files *files, const char *path, size_t length)
 {
 	uint32_t hash = 2166136261u; /* FNV-1a */
 
@@ -216,38 +218,23 @@ static struct cache_entry *cache_entry_of(struct http_files *files, const char *
 	return &files->cache[hash & (CACHE_ENTRIES - 1)];
 }
 
-static void cache_entry_clear(struct cache_entry *e)
-{
-	if (e->file == NULL)
-		return;
-	http_file_put(e->file);
-	free(e->path);
-	e->file = NULL;
-	e->path = NULL;
-}
-
 int http_file_get(struct http_files *files, const char *path, size_t length,
-		  const struct http_date *now, struct http_file **file)
+		  const struct http_date *now, struct http_file **out)
 {
-	struct cache_entry *e = cache_entry_of(files, path, length);
+	struct http_file **place = cache_place(files, path, length);
+	struct http_file *file = *place;
 	int status;
 
-	if (e->file != NULL && http_file_is_fresh(e->file, now) && e->length == length &&
-	    memcmp(e->path, path, length) == 0) {
-		e->file->references++;
-		*file = e->file;
-		return 200;
+	if (file == NULL || !http_file_is_fresh(file, now) || file->path_length != length ||
+	    memcmp(file->path, path, length) != 0) {
+		status = file_create(files, path, length, now, &file);
+		if (status != 200)
+			return status;
+		if (*place != NULL)
+			http_file_put(*place);
+		*place = file;
 	}
-	status = file_create(files, path, length, now, file);
-	if (status != 200)
-		return status;
-	cache_entry_clear(e);
-	e->path = strndup(path, length);
-	if (e->path != NULL) {
-		e->length = length;
-		e->file = *file;
-		e->file->references++;
-	}
+	*out = file;
 	return 200;
 }
 
@@ -257,14 +244,16 @@ void http_file_put(struct http_file *file)
 		return;
 	if (file->fd >= 0)
 		close(file->fd);
-	free(file->memory);
+	free(file->whole[0].text);
+	free(file->whole[1].text);
 	free(file);
 }
 
 void http_files_close(struct http_files *files)
 {
 	for (size_t i = 0; i < CACHE_ENTRIES; i++)
-		cache_entry_clear(&files->cache[i]);
+		if (files->cache[i] != NULL)
+			http_file_put(files->cache[i]);
 	close(files->root);
 	free(files);
 }

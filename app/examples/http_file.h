@@ -16,22 +16,23 @@
 
 #include "http_head.h"
 
+/* A response with the file: its head, and after it all the bytes of a small one. */
+struct http_whole {
+	char *text;
+	size_t length;
+};
+
 struct http_file {
 	time_t second; /* when it was opened */
 	unsigned references;
-	/* Of the response with the whole file: [0] keeps the connection, [1] closes it.  After
-	 * head[0].text come the bytes of a small file, so that both are sent as one. */
-	struct {
-		const char *text;
-		size_t length;
-	} head[2];
+	int fd;
+	struct http_whole whole[2]; /* [0] keeps the connection, [1] closes it */
 	const char *bytes; /* all of a small file; NULL: read from fd */
 	uint64_t size;
-	int fd;
 	time_t modified;
 	const char *type; /* for Content-Type */
-	char *memory; /* of the bytes and the head before them */
-	char closing[HTTP_RESPONSE_HEAD_MAX];
+	size_t path_length;
+	char path[]; /* as it was asked for */
 };
 
 struct http_files;
@@ -48,11 +49,18 @@ static inline bool http_file_is_fresh(const struct http_file *file, const struct
 
 /*
  * The regular file at path (length bytes), relative to the root ("" or a name that ends in '/': its
- * index.html).  Returns 200 and a reference, or 403, 404, 500, 503.
+ * index.html).  Returns 200, or 403, 404, 500, 503.  The file may be gone after the next call; who
+ * needs it for longer holds it.
  */
 int http_file_get(struct http_files *files, const char *path, size_t length,
 		  const struct http_date *now, struct http_file **file);
-/* Gives the reference back. */
+
+static inline void http_file_hold(struct http_file *file)
+{
+	file->references++;
+}
+
+/* Lets go of what was held. */
 void http_file_put(struct http_file *file);
 
 #endif

@@ -49,7 +49,7 @@ static void room_put(struct room *room, const char *bytes, size_t length)
 	}
 }
 
-static void room_commit(struct server *s, struct connection *c, size_t bytes)
+static void send_commit(struct server *s, struct connection *c, size_t bytes)
 {
 	if (leat_cq_send_commit(s->cq, c->handle, bytes) == -EAGAIN)
 		c->untold = true;
@@ -64,7 +64,8 @@ static void response_done(struct server *s, struct connection *c)
 }
 
 /* NULL: no memory, and the connection ends. */
-static struct response *response_begin(struct server *s, struct connection *c)
+static struct response *response_begin(struct server *s, struct connection *c,
+				       struct http_file *file)
 {
 	struct response *r = SLIST_FIRST(&s->free_responses);
 
@@ -76,7 +77,9 @@ static struct response *response_begin(struct server *s, struct connection *c)
 	if (r == NULL)
 		return NULL;
 	c->response = r;
-	r->file = NULL;
+	r->file = file;
+	if (file != NULL)
+		http_file_hold(file);
 	r->offset = r->end = 0;
 	return r;
 }
@@ -95,53 +98,47 @@ void response_drop(struct server *s, struct connection *c)
 
 /* ---- Making one --------------------------------------------------------- */
 
-/* A small file, sent as one with its head; false: it does not fit now. */
-static bool send_at_once(struct server *s, struct connection *c, const struct http_file *file)
+/* false: all of it does not fit now, or lies in more pieces. */
+static bool send_at_once(struct server *s, struct connection *c, const struct http_whole *whole)
 {
-	bool close = c->close_after;
-	size_t head = file->head[close].length;
-	size_t bytes = head + file->size;
-	struct room room;
+	struct iovec piece[2];
+	int count = 2;
 
-	if (file->bytes == NULL || !room_take(s, c, &room, bytes) || (size_t)room.bytes != bytes)
+	if (leat_cq_send_reserve(s->cq, c->handle, whole->length, piece, &count) !=
+	    (ssize_t)whole->length)
 		return false;
-	room_put(&room, file->head[close].text, close ? head : bytes);
-	if (close)
-		room_put(&room, file->bytes, file->size);
-	room_commit(s, c, bytes);
+	memcpy(piece[0].iov_base, whole->text, piece[0].iov_len);
+	if (count > 1)
+		memcpy(piece[1].iov_base, whole->text + piece[0].iov_len, piece[1].iov_len);
+	send_commit(s, c, whole->length);
 	return true;
 }
 
 void respond_whole(struct server *s, struct connection *c, struct http_file *file)
 {
+	const struct http_whole *whole = &file->whole[c->close_after];
 	struct response *r;
 
-	if (send_at_once(s, c, file)) {
-		http_file_put(file);
+	if (file->bytes != NULL && send_at_once(s, c, whole)) {
 		response_done(s, c);
 		return;
 	}
-	r = response_begin(s, c);
-	if (r == NULL) {
-		http_file_put(file);
+	r = response_begin(s, c, file);
+	if (r == NULL)
 		return;
-	}
-	r->file = file;
-	r->head = file->head[c->close_after].text;
-	r->head_left = file->head[c->close_after].length;
+	r->head = whole->text;
+	r->head_left = whole->length;
+	r->offset = file->bytes != NULL ? file->size : 0; /* a small one is part of the head */
 	r->end = file->size;
 }
 
 void respond_part(struct server *s, struct connection *c, struct http_file *file,
 		  const struct http_head *head, bool with_body)
 {
-	struct response *r = response_begin(s, c);
+	struct response *r = response_begin(s, c, file);
 
-	if (r == NULL) {
-		http_file_put(file);
+	if (r == NULL)
 		return;
-	}
-	r->file = file;
 	r->head = r->own;
 	r->head_left = http_head_format(r->own, head);
 	r->offset = head->first;
@@ -153,7 +150,7 @@ void respond_error(struct server *s, struct connection *c, int status, uint64_t 
 {
 	struct http_head head = {
 		.status = status, .close = c->close_after, .date = &s->now, .size = size};
-	struct response *r = response_begin(s, c);
+	struct response *r = response_begin(s, c, NULL);
 	char body[64];
 
 	if (r == NULL)
@@ -212,7 +209,7 @@ enum progress response_send(struct server *s, struct connection *c)
 	head = r->head_left < (size_t)room.bytes ? r->head_left : (size_t)room.bytes;
 	room_put(&room, r->head, head);
 	body = send_body(r, &room, (size_t)room.bytes - head);
-	room_commit(s, c, head + (body > 0 ? (size_t)body : 0));
+	send_commit(s, c, head + (body > 0 ? (size_t)body : 0));
 	if (body < 0)
 		return ENDED; /* cut short: closing is how the client learns of it */
 	r->head += head;

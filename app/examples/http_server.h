@@ -140,14 +140,22 @@ void connection_run(struct server *s, struct connection *c);
 /* There was no progress for too long. */
 void connection_expire(struct server *s, struct connection *c);
 void connection_close(struct server *s, struct connection *c);
-/* There was progress. */
-void connection_touch(struct server *s, struct connection *c);
+/* To the end of server.by_deadline. */
+void connection_move(struct server *s, struct connection *c);
 /* Puts c on a list, if it is not there. */
 void connection_wait(struct server *s, struct connection *c, enum waiting where);
 
+/* There was progress.  As the timeout is the same for all, the list stays sorted; seconds are exact
+ * enough, and spare the neighbours in it from being written to with each request. */
+static inline void connection_touch(struct server *s, struct connection *c)
+{
+	if (c->touched_s != s->now_s)
+		connection_move(s, c);
+}
+
 /*
  * http_response.c.  A response is sent as far as there is room, and c->phase says what comes next;
- * c->close_after is set before.  Those of a file take over the caller's reference.
+ * c->close_after is set before.
  */
 void respond_whole(struct server *s, struct connection *c, struct http_file *file);
 void respond_part(struct server *s, struct connection *c, struct http_file *file,
