@@ -459,7 +459,7 @@ size_t http_request_parse_plain(struct http_plain *p, const char *data, size_t l
 	p->path = data + 5;
 	at = skip_characters(p->path, end, IN_PATH);
 	p->path_length = (size_t)(at - p->path);
-	if ((size_t)(at - data) > HTTP_LINE_MAX - version_length ||
+	if ((size_t)(at - data) >= HTTP_LINE_MAX - version_length ||
 	    (size_t)(end - at) < version_length || memcmp(at, version, version_length) != 0)
 		return 0;
 	p->keep_alive = true;

@@ -84,7 +84,7 @@ TAILQ_HEAD(connection_list, connection);
 /* ---- Requests seen before ----------------------------------------------- */
 
 #define REMEMBERED_HEADS 16 /* a power of two */
-#define REMEMBERED_BYTES 488 /* so that sizeof(struct remembered) is one */
+#define REMEMBERED_BYTES 499 /* so that the size of all is one, too */
 
 /* A plain request, byte by byte, and the file it gets: clients repeat themselves. */
 struct remembered {
@@ -93,6 +93,7 @@ struct remembered {
 	bool close;
 	char head[REMEMBERED_BYTES];
 };
+_Static_assert(sizeof(struct remembered) == 512, "found by a shift");
 
 /* ---- The server --------------------------------------------------------- */
 
