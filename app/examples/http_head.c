@@ -72,9 +72,11 @@ static void add(struct writer *w, const char *format, ...)
 
 size_t http_head_format(char *out, const struct http_head *h)
 {
-	struct writer w = {.out = out};
 	struct http_date modified;
+	struct writer w;
 
+	w.out = out;
+	w.length = 0;
 	add(&w, "HTTP/1.1 %d %s\r\nServer: leat-http\r\nDate: %s\r\nConnection: %s\r\n", h->status,
 	    http_status_text(h->status), h->date->text, h->close ? "close" : "keep-alive");
 	if (h->status == 405)
