@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "http_request.h"
 
-#include <endian.h>
 #include <string.h>
 #include <strings.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 /* A piece of the request, not terminated by NUL. */
 struct text {
@@ -357,31 +359,38 @@ static const char *skip_characters(const char *at, const char *end, uint8_t clas
 	return at;
 }
 
-/* In a word of eight characters, the high bit of each that is below 0x20 or 0x7f.  (Borrows make
- * more of them wrong, but only above the first.) */
-static uint64_t controls_of(uint64_t word)
+#ifdef __SSE2__
+/* Which of 16 characters are controls: a bit each. */
+static unsigned controls_of(const char *text)
 {
-	const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
-	uint64_t no_delete = word ^ ones * 0x7f;
+	__m128i all = _mm_loadu_si128((const __m128i *)(const void *)text);
+	__m128i low = _mm_cmpeq_epi8(_mm_min_epu8(all, _mm_set1_epi8(' ' - 1)), all);
+	__m128i delete = _mm_cmpeq_epi8(all, _mm_set1_epi8(0x7f));
 
-	return (((word - ones * 0x20) & ~word) | ((no_delete - ones) & ~no_delete)) & high;
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(low, delete));
 }
 
-/* The first control character. */
+/* The first control character; at least 16 characters lie before end. */
 static const char *skip_text(const char *at, const char *end)
 {
-	for (; end - at >= 8; at += 8) {
-		uint64_t word, controls;
+	unsigned controls;
 
-		memcpy(&word, at, sizeof(word));
-		controls = controls_of(le64toh(word));
+	for (; end - at >= 16; at += 16) {
+		controls = controls_of(at);
 		if (controls != 0)
-			return at + __builtin_ctzll(controls) / 8;
+			return at + __builtin_ctz(controls);
 	}
+	controls = controls_of(end - 16) >> (16 - (end - at));
+	return controls != 0 ? at + __builtin_ctz(controls) : end;
+}
+#else
+static const char *skip_text(const char *at, const char *end)
+{
 	while (at < end && (uint8_t)*at >= ' ' && *at != 0x7f)
 		at++;
 	return at;
 }
+#endif
 
 static bool same_nocase(const char *a, const char *lower, size_t length)
 {
