@@ -21,7 +21,7 @@
 
 /* ---- The clock ---------------------------------------------------------- */
 
-/* Coarse is exact enough, and costs a third. */
+/* Seconds count here, and the coarse clock tells them without reading the hardware. */
 static void clock_read(struct server *s)
 {
 	struct timespec now;
