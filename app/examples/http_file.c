@@ -13,18 +13,11 @@
 #include <unistd.h>
 
 #define CACHE_ENTRIES    256u /* a power of two */
-#define CACHE_VALID_MS   1000 /* then it is opened anew, so a replaced file is seen */
 #define SMALL_FILE_BYTES 65536
-
-struct cache_entry {
-	struct http_file *file; /* NULL: empty */
-	uint64_t opened_ms;
-	char *path;
-};
 
 struct http_files {
 	int root;
-	struct cache_entry cache[CACHE_ENTRIES];
+	struct http_file *cache[CACHE_ENTRIES]; /* by a hash of the path */
 };
 
 static const struct {
@@ -105,111 +98,143 @@ static int status_of_errno(int error)
 	}
 }
 
-/* Reads a small file whole; 0 or an HTTP status. */
-static int load(struct http_file *file)
+/* Reads a small file whole, to bytes; 0 or an HTTP status. */
+static int load(struct http_file *file, char *bytes)
 {
-	char *bytes = malloc(file->size > 0 ? file->size : 1);
 	uint64_t done = 0;
 
-	if (bytes == NULL)
-		return 503;
 	while (done < file->size) {
 		ssize_t got = pread(file->fd, bytes + done, file->size - done, (off_t)done);
 
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got < 0) {
-			free(bytes);
+		if (got < 0)
 			return 500;
-		}
 		if (got == 0)
 			file->size = done; /* it shrank meanwhile */
 		done += (uint64_t)got;
 	}
-	file->bytes = bytes;
 	return 0;
 }
 
-static int open_file(struct http_files *files, const char *path, struct http_file **out)
+/* A response with the whole file, or with its head alone when bytes is NULL; its length, 0: no
+ * memory. */
+static size_t compose(const struct http_file *file, const struct http_date *now, bool close,
+		      const char *bytes, char **out)
 {
-	struct http_file *file = calloc(1, sizeof(*file));
-	char index[PATH_MAX];
-	struct stat st;
-	size_t length = strlen(path);
-	int status;
+	const struct http_head head = {.status = 200,
+				       .close = close,
+				       .date = now,
+				       .length = file->size,
+				       .type = file->type,
+				       .modified = file->modified};
+	char text[HTTP_RESPONSE_HEAD_MAX];
+	size_t length = http_head_format(text, &head);
+	size_t size = bytes != NULL ? file->size : 0;
 
-	if (file == NULL)
+	*out = malloc(length + size);
+	if (*out == NULL)
+		return 0;
+	memcpy(*out, text, length);
+	if (size > 0)
+		memcpy(*out + length, bytes, size);
+	return length + size;
+}
+
+/* All that a response needs, where it can be sent from; 0 or an HTTP status. */
+static int prepare(struct http_file *file, const struct http_date *now)
+{
+	bool small = file->size <= SMALL_FILE_BYTES;
+	char *bytes = small ? malloc(file->size + 1) : NULL;
+	int status = 0;
+
+	if (small && bytes == NULL)
 		return 503;
-	if (length == 0 || path[length - 1] == '/') {
-		snprintf(index, sizeof(index), "%sindex.html", path);
-		path = index;
+	if (small)
+		status = load(file, bytes);
+	for (int close = 0; close < 2 && status == 0; close++) {
+		struct http_whole *whole = &file->whole[close];
+
+		whole->length = compose(file, now, close, bytes, &whole->text);
+		status = whole->length == 0 ? 503 : 0;
 	}
-	file->references = 1;
-	file->fd = open_beneath(files->root, path);
-	if (file->fd < 0 || fstat(file->fd, &st) != 0) {
-		status = status_of_errno(errno);
-		goto fail;
-	}
-	if (!S_ISREG(st.st_mode)) {
-		status = 404;
-		goto fail;
-	}
-	file->size = (uint64_t)st.st_size;
-	file->modified = st.st_mtime;
-	file->type = type_of(path);
-	if (file->size <= SMALL_FILE_BYTES) {
-		status = load(file);
-		if (status != 0)
-			goto fail;
-	}
-	*out = file;
-	return 200;
-fail:
-	http_file_put(file);
+	if (small && status == 0)
+		file->bytes = file->whole[false].text + (file->whole[false].length - file->size);
+	free(bytes);
 	return status;
 }
 
-static struct cache_entry *cache_entry_of(struct http_files *files, const char *path)
+/* Opens what path names, and looks at it; 0 or an HTTP status. */
+static int open_file(struct http_files *files, const char *path, struct http_file *file)
+{
+	struct stat st;
+
+	file->fd = open_beneath(files->root, path);
+	if (file->fd < 0 || fstat(file->fd, &st) != 0)
+		return status_of_errno(errno);
+	if (!S_ISREG(st.st_mode))
+		return 404;
+	file->size = (uint64_t)st.st_size;
+	file->modified = st.st_mtime;
+	file->type = type_of(path);
+	return 0;
+}
+
+static int file_create(struct http_files *files, const char *path, size_t length,
+		       const struct http_date *now, struct http_file **out)
+{
+	bool directory = length == 0 || path[length - 1] == '/';
+	char name[PATH_MAX];
+	struct http_file *file;
+	int status;
+
+	if ((size_t)snprintf(name, sizeof(name), "%.*s%s", (int)length, path,
+			     directory ? "index.html" : "") >= sizeof(name))
+		return 404;
+	file = calloc(1, sizeof(*file) + length);
+	if (file == NULL)
+		return 503;
+	memcpy(file->path, path, length);
+	file->path_length = length;
+	file->references = 1;
+	file->second = now->second;
+	status = open_file(files, name, file);
+	if (status == 0)
+		status = prepare(file, now);
+	if (status != 0) {
+		http_file_put(file);
+		return status;
+	}
+	*out = file;
+	return 200;
+}
+
+static struct http_file **cache_place(struct http_files *files, const char *path, size_t length)
 {
 	uint32_t hash = 2166136261u; /* FNV-1a */
 
-	for (const char *c = path; *c != '\0'; c++)
-		hash = (hash ^ (uint8_t)*c) * 16777619u;
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ (uint8_t)path[i]) * 16777619u;
 	return &files->cache[hash & (CACHE_ENTRIES - 1)];
 }
 
-static void cache_entry_clear(struct cache_entry *e)
+int http_file_get(struct http_files *files, const char *path, size_t length,
+		  const struct http_date *now, struct http_file **out)
 {
-	if (e->file == NULL)
-		return;
-	http_file_put(e->file);
-	free(e->path);
-	e->file = NULL;
-	e->path = NULL;
-}
-
-int http_file_get(struct http_files *files, const char *path, uint64_t now_ms,
-		  struct http_file **file)
-{
-	struct cache_entry *e = cache_entry_of(files, path);
+	struct http_file **place = cache_place(files, path, length);
+	struct http_file *file = *place;
 	int status;
 
-	if (e->file != NULL && now_ms - e->opened_ms < CACHE_VALID_MS &&
-	    strcmp(e->path, path) == 0) {
-		e->file->references++;
-		*file = e->file;
-		return 200;
+	if (file == NULL || !http_file_is_fresh(file, now) || file->path_length != length ||
+	    memcmp(file->path, path, length) != 0) {
+		status = file_create(files, path, length, now, &file);
+		if (status != 200)
+			return status;
+		if (*place != NULL)
+			http_file_put(*place);
+		*place = file;
 	}
-	status = open_file(files, path, file);
-	if (status != 200)
-		return status;
-	cache_entry_clear(e);
-	e->path = strdup(path);
-	if (e->path != NULL) {
-		e->file = *file;
-		e->file->references++;
-		e->opened_ms = now_ms;
-	}
+	*out = file;
 	return 200;
 }
 
@@ -219,14 +244,16 @@ void http_file_put(struct http_file *file)
 		return;
 	if (file->fd >= 0)
 		close(file->fd);
-	free((char *)file->bytes);
+	free(file->whole[0].text);
+	free(file->whole[1].text);
 	free(file);
 }
 
 void http_files_close(struct http_files *files)
 {
 	for (size_t i = 0; i < CACHE_ENTRIES; i++)
-		cache_entry_clear(&files->cache[i]);
+		if (files->cache[i] != NULL)
+			http_file_put(files->cache[i]);
 	close(files->root);
 	free(files);
 }

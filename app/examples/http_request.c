@@ -3,6 +3,9 @@
 
 #include <string.h>
 #include <strings.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 /* A piece of the request, not terminated by NUL. */
 struct text {
@@ -331,6 +334,149 @@ int http_request_parse(struct http_request *r, const char *data, size_t length)
 		status = check_fields(r, &f);
 	return status < 0 ? status : (int)(blank + head);
 }
+
+/* ---- The ordinary request ----------------------------------------------- */
+
+#define IN_NAME 1u /* a token's characters (RFC 9110, section 5.6.2) */
+#define IN_PATH 2u /* what stands for itself in a path */
+
+/* clang-format off */
+static const uint8_t character[256] = {
+	['!'] = IN_NAME | IN_PATH, ['"'] = IN_PATH, ['#' ... '$'] = IN_NAME | IN_PATH,
+	['%'] = IN_NAME, ['&' ... '\''] = IN_NAME | IN_PATH, ['(' ... ')'] = IN_PATH,
+	['*' ... '+'] = IN_NAME | IN_PATH, [','] = IN_PATH, ['-' ... '.'] = IN_NAME | IN_PATH,
+	['/'] = IN_PATH, ['0' ... '9'] = IN_NAME | IN_PATH, [':' ... '>'] = IN_PATH,
+	['@'] = IN_PATH, ['A' ... 'Z'] = IN_NAME | IN_PATH, ['[' ... ']'] = IN_PATH,
+	['^' ... 'z'] = IN_NAME | IN_PATH, ['{'] = IN_PATH, ['|'] = IN_NAME | IN_PATH,
+	['}'] = IN_PATH, ['~'] = IN_NAME | IN_PATH, [0x80 ... 0xff] = IN_PATH,
+};
+/* clang-format on */
+
+static const char *skip_characters(const char *at, const char *end, uint8_t class)
+{
+	while (at < end && character[(uint8_t)*at] & class)
+		at++;
+	return at;
+}
+
+#ifdef __SSE2__
+/* Which of 16 characters are controls: a bit each. */
+static unsigned controls_of(const char *text)
+{
+	__m128i all = _mm_loadu_si128((const __m128i *)(const void *)text);
+	__m128i low = _mm_cmpeq_epi8(_mm_min_epu8(all, _mm_set1_epi8(' ' - 1)), all);
+	__m128i delete = _mm_cmpeq_epi8(all, _mm_set1_epi8(0x7f));
+
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(low, delete));
+}
+
+/* The first control character; at least 16 characters lie before end. */
+static const char *skip_text(const char *at, const char *end)
+{
+	unsigned controls;
+
+	for (; end - at >= 16; at += 16) {
+		controls = controls_of(at);
+		if (controls != 0)
+			return at + __builtin_ctz(controls);
+	}
+	controls = controls_of(end - 16) >> (16 - (end - at));
+	return controls != 0 ? at + __builtin_ctz(controls) : end;
+}
+#else
+static const char *skip_text(const char *at, const char *end)
+{
+	while (at < end && (uint8_t)*at >= ' ' && *at != 0x7f)
+		at++;
+	return at;
+}
+#endif
+
+static bool same_nocase(const char *a, const char *lower, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if ((a[i] | 0x20) != lower[i])
+			return false;
+	return true;
+}
+
+/* Is it a field, by name, whose meaning is not understood here?  (Or one that looks like it.) */
+static bool asks_for_more(const char *name, size_t length)
+{
+	char first = (char)(name[0] | 0x20);
+
+	switch (length) {
+	case 5:
+		return first == 'r'; /* Range */
+	case 8:
+		return first == 'i'; /* If-Range */
+	case 14:
+		return first == 'c'; /* Content-Length */
+	case 17:
+		return first == 't'; /* Transfer-Encoding */
+	default:
+		return false;
+	}
+}
+
+/* The field at the start of a line; false: the whole parser has to look at it. */
+static bool plain_field(struct http_plain *p, unsigned *hosts, struct text name, struct text value)
+{
+	if (name.length == 0 || asks_for_more(name.start, name.length))
+		return false;
+	if (name.length == 4 && same_nocase(name.start, "host", 4))
+		++*hosts;
+	if (name.length != 10 || !same_nocase(name.start, "connection", 10))
+		return true;
+	if (text_is_nocase(value, "close"))
+		p->keep_alive = false;
+	return !p->keep_alive || text_is_nocase(value, "keep-alive");
+}
+
+/* From after the request line to after the empty one; NULL: not plain, or not all there. */
+static const char *plain_fields(struct http_plain *p, const char *at, const char *end)
+{
+	unsigned hosts = 0;
+
+	while (end - at >= 2 && !(at[0] == '\r' && at[1] == '\n')) {
+		const char *colon = skip_characters(at, end, IN_NAME), *value, *last;
+
+		if (colon == end || *colon != ':')
+			return NULL;
+		value = colon + 1;
+		if (value < end && *value == ' ')
+			value++;
+		last = skip_text(value, end);
+		if (end - last < 2 || last[0] != '\r' || last[1] != '\n')
+			return NULL;
+		if (!plain_field(p, &hosts, (struct text){at, (size_t)(colon - at)},
+				 (struct text){value, (size_t)(last - value)}))
+			return NULL;
+		at = last + 2;
+	}
+	return end - at >= 2 && hosts == 1 ? at + 2 : NULL;
+}
+
+size_t http_request_parse_plain(struct http_plain *p, const char *data, size_t length)
+{
+	static const char version[] = " HTTP/1.1\r\n";
+	const size_t version_length = sizeof(version) - 1;
+	const char *end = data + (length < HTTP_HEAD_MAX ? length : HTTP_HEAD_MAX), *at;
+
+	if (length < 5 + version_length || memcmp(data, "GET /", 5) != 0 || data[5] == '/')
+		return 0;
+	p->path = data + 5;
+	at = skip_characters(p->path, end, IN_PATH);
+	p->path_length = (size_t)(at - p->path);
+	if ((size_t)(at - data) >= HTTP_LINE_MAX - version_length ||
+	    (size_t)(end - at) < version_length || memcmp(at, version, version_length) != 0)
+		return 0;
+	p->keep_alive = true;
+	at = plain_fields(p, at + version_length, end);
+	return at == NULL ? 0 : (size_t)(at - data);
+}
+
+/* ---- Ranges ------------------------------------------------------------- */
 
 int http_request_range(const struct http_request *r, uint64_t size, uint64_t *first,
 		       uint64_t *count)

@@ -40,6 +40,20 @@ struct http_request {
  */
 int http_request_parse(struct http_request *r, const char *data, size_t length);
 
+/* What an ordinary request comes to; path lies in the request's bytes. */
+struct http_plain {
+	const char *path; /* without the leading slash and the query; nothing in it was encoded */
+	size_t path_length;
+	bool keep_alive;
+};
+
+/*
+ * The same in one pass for the requests there are most of: GET, HTTP/1.1, and no field that says
+ * more than Host and Connection do.  Returns the head's length, or 0: incomplete, wrong or not one
+ * of them, which is for http_request_parse to tell.
+ */
+size_t http_request_parse_plain(struct http_plain *p, const char *data, size_t length);
+
 /*
  * What a request wants of a file of size bytes: 200 and the whole file, 206
  * and a part of it, or 416.

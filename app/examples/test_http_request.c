@@ -228,6 +228,126 @@ static void long_requests_get_414_or_431(void)
 	CU_ASSERT_EQUAL(parse_bytes(text, HTTP_HEAD_MAX), -431);
 }
 
+/* ---- The ordinary request ---- */
+
+static struct http_plain plain;
+
+/* Parses a copy, to which plain.path then points; 0: it is for the other parser. */
+static int parse_plain(const char *text, size_t length)
+{
+	static char *exact;
+
+	free(exact);
+	exact = malloc(length > 0 ? length : 1);
+	if (exact == NULL)
+		abort();
+	memcpy(exact, text, length);
+	return (int)http_request_parse_plain(&plain, exact, length);
+}
+
+/* What the one pass understands, both parsers understand the same way. */
+static void check_plain_agrees(const char *text, size_t length)
+{
+	int used = parse_plain(text, length);
+
+	if (used == 0)
+		return;
+	CU_ASSERT_EQUAL(parse_bytes(text, length), used);
+	CU_ASSERT_EQUAL(request.method, HTTP_GET);
+	CU_ASSERT_EQUAL(request.keep_alive, plain.keep_alive);
+	CU_ASSERT_EQUAL(request.range, HTTP_RANGE_NONE);
+	CU_ASSERT_EQUAL(request.body_bytes, 0);
+	CU_ASSERT_EQUAL(strlen(request.path), plain.path_length);
+	CU_ASSERT_EQUAL(memcmp(request.path, plain.path, plain.path_length), 0);
+}
+
+static void ordinary_requests_take_one_pass(void)
+{
+	static const char *const texts[] = {
+		"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET /dir/file.txt HTTP/1.1\r\nhost:a\r\nAccept: */*\r\n\r\n",
+		"GET /a HTTP/1.1\r\nUser-Agent: x (y; z) \xe4\r\nHOST: a\r\n"
+		"Connection: Keep-Alive\r\n\r\n",
+		"GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+		"GET /a HTTP/1.1\r\nHost: a\r\nX-Empty:\r\n\r\n",
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		size_t length = strlen(texts[i]);
+
+		CU_ASSERT_EQUAL(parse_plain(texts[i], length), (int)length);
+		check_plain_agrees(texts[i], length);
+		for (size_t part = 0; part < length; part++)
+			CU_ASSERT_EQUAL(parse_plain(texts[i], part), 0);
+	}
+	CU_ASSERT_EQUAL(plain.path_length, 1);
+}
+
+/* Each of them means more, or is wrong: the other parser tells. */
+static void other_requests_are_left_to_the_whole_parser(void)
+{
+	static const char *const texts[] = {
+		"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET / HTTP/1.0\r\nHost: a\r\n\r\n",
+		"GET //a HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET /a%20b HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET /a?b HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET /a HTTP/1.1\nHost: a\r\n\r\n",
+		"GET /a HTTP/1.1\r\nHost: a\n\r\n",
+		"GET /a HTTP/1.1\r\n\r\n",
+		"GET /a HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+		"GET /a HTTP/1.1\r\nHost: a\r\nrange: bytes=0-1\r\n\r\n",
+		"GET /a HTTP/1.1\r\nHost: a\r\nIf-Range: x\r\n\r\n",
+		"GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n",
+		"GET /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"GET /a HTTP/1.1\r\nHost: a\r\nConnection: x, close\r\n\r\n",
+		"GET /a HTTP/1.1\r\nHost: a\r\nX : b\r\n\r\n",
+		"GET /a HTTP/1.1\r\nHost: a\r\n folded: b\r\n\r\n",
+		"GET /a HTTP/1.1\r\nHost: a\r\nX: \x7f\r\n\r\n",
+		"GET /a HTTP/1.1\r\nHost: a\r\nX: long value with \x01 in it\r\n\r\n",
+		"GET /a HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n",
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		CU_ASSERT_EQUAL(parse_plain(texts[i], strlen(texts[i])), 0);
+}
+
+static void long_requests_are_left_to_the_whole_parser(void)
+{
+	static char text[HTTP_HEAD_MAX + 64];
+	int path;
+
+	for (path = HTTP_LINE_MAX - 64; path < HTTP_LINE_MAX + 64; path++) {
+		int length = snprintf(text, sizeof(text), "GET /%0*d HTTP/1.1\r\nHost: a\r\n\r\n",
+				      path, 0);
+
+		check_plain_agrees(text, (size_t)length);
+	}
+	for (int field = HTTP_HEAD_MAX - 64; field < HTTP_HEAD_MAX; field++) {
+		int length = snprintf(text, sizeof(text),
+				      "GET /a HTTP/1.1\r\nHost: a\r\nX: %0*d\r\n\r\n", field, 0);
+
+		check_plain_agrees(text, (size_t)length);
+	}
+}
+
+static void corrupted_requests_are_understood_alike(void)
+{
+	const char *text = "GET /ab HTTP/1.1\r\nHost: a\r\nX-Some-Field: with a longer value\r\n"
+			   "Connection: keep-alive\r\n\r\n";
+	size_t length = strlen(text);
+	char copy[256];
+
+	for (size_t at = 0; at < length; at++) {
+		for (int byte = 0; byte < 256; byte++) {
+			memcpy(copy, text, length);
+			copy[at] = (char)byte;
+			check_plain_agrees(copy, length);
+		}
+	}
+}
+
 /* Whatever the bytes are, parsing stays within them and says something sensible. */
 static void corrupted_requests_do_no_harm(void)
 {
@@ -272,6 +392,10 @@ int main(void)
 	CU_ADD_TEST(suite, what_we_do_not_do_gets_its_status);
 	CU_ADD_TEST(suite, long_requests_get_414_or_431);
 	CU_ADD_TEST(suite, corrupted_requests_do_no_harm);
+	CU_ADD_TEST(suite, ordinary_requests_take_one_pass);
+	CU_ADD_TEST(suite, other_requests_are_left_to_the_whole_parser);
+	CU_ADD_TEST(suite, long_requests_are_left_to_the_whole_parser);
+	CU_ADD_TEST(suite, corrupted_requests_are_understood_alike);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();
 	failed = CU_get_number_of_tests_failed();

@@ -234,3 +234,30 @@ def test_replaced_file_is_seen():
         check_equal(client.response()[0], 200, "the last request")
         check_equal(receive_all(client.socket), b"", "the end")
         client.close()
+
+
+def test_repeated_requests_get_what_is_there_now():
+    """What the server remembers of a request is one file's, and only while that is fresh."""
+    with http_lab() as (lab, _):
+        root = os.path.join(lab.directory, "root")
+        client, closing = Client(), 0
+        for name in ("one", "two"):
+            with open(os.path.join(root, name), "wb") as out:
+                out.write(name.encode())
+        for _ in range(20):  # requests of one length, in turn
+            check_equal(client.get("/one")[2], b"one", "the first")
+            check_equal(client.get("/two")[2], b"two", "the second")
+        for _ in range(3):  # the same bytes on connections of their own, which end
+            closing += status_of("GET /one HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") == 200
+        check_equal(closing, 3, "connections that the client wants closed")
+        check_equal(client.get("/one")[1]["connection"], "keep-alive", "and one that stays")
+        os.unlink(os.path.join(root, "one"))
+        wait_for(lambda: client.get("/one")[0] == 404, 5, "the file is gone")
+        dates = {client.get("/two")[1]["date"]}
+        wait_for(lambda: dates.add(client.get("/two")[1]["date"]) or len(dates) > 1, 5,
+                 "Date goes on")
+        # Long enough to lie in several pieces.
+        padding = "X: " + "x" * 3000
+        for _ in range(8):
+            check_equal(client.get("/two", padding, padding)[2], b"two", "a long head")
+        client.close()
