@@ -6,6 +6,7 @@
 #include <rte_memcpy.h>
 
 #include "core/worker.h"
+#include "lib/seq.h"
 #include "shm/session.h"
 
 void ring_init(struct ring_pair *r)
@@ -131,8 +132,8 @@ static int rx_ring_reserve(struct worker *w, struct ring_pair *r, uint64_t end)
 			return -ENOBUFS;
 	}
 	rx_ring_seek(r);
-	if (end > r->rx_placed)
-		r->rx_placed = end;
+	if (seq_gt((uint32_t)end, r->rx_placed))
+		r->rx_placed = (uint32_t)end;
 	return 0;
 }
 
@@ -223,7 +224,7 @@ void rx_ring_release(struct worker *w, struct ring_pair *r)
 {
 	if (r->rx_first == LEAT_NO_CHUNK || rx_ring_sync(w, r) != 0)
 		return;
-	if (r->rx_head != r->rx_tail || r->rx_placed > r->rx_tail)
+	if (r->rx_head != r->rx_tail || seq_gt(r->rx_placed, (uint32_t)r->rx_tail))
 		return;
 	ring_put_list(w, r->arena, r->rx_first);
 	r->rx_first = r->rx_chunk = r->rx_last = LEAT_NO_CHUNK;

@@ -26,30 +26,36 @@ struct arena;
 struct ring_pair {
 	struct leat_slot *shared; /* NULL: no application holds the sock */
 	struct arena *arena; /* whose chunks; outlives shared until all is sent */
-	TAILQ_ENTRY(ring_pair) holding_link;
-	bool holding; /* on worker.holding: it has (or had) chunks, or what proto->rest gives back */
-	bool active; /* bytes moved since the last look for idle rings */
-	uint16_t looked_ms; /* when it was put at the end of worker.holding, low 16 bits */
 	/* receive: the worker produces */
 	uint64_t rx_tail; /* bytes handed to the application */
 	uint64_t rx_head; /* bytes it consumed, as last believed */
 	uint64_t rx_end; /* chunks are linked up to here */
-	uint64_t rx_placed; /* no byte was placed at or beyond this: > rx_tail when some wait */
-	uint64_t rx_first_base;
 	uint64_t rx_chunk_base;
-	uint32_t rx_first; /* oldest chunk not freed; LEAT_NO_CHUNK: none at all */
 	uint32_t rx_chunk; /* the chunk where byte rx_tail goes, or ends */
 	uint32_t rx_last; /* the chunk that ends at rx_end */
+	uint32_t
+		rx_placed; /* low 32 bits; no byte was placed at or beyond this: > rx_tail when some
+	                       wait */
+	bool holding; /* on worker.holding: it has (or had) chunks, or what proto->rest gives back */
+	bool active; /* bytes moved since the last look for idle rings */
+	uint16_t looked_ms; /* when it was put at the end of worker.holding, low 16 bits */
 	/* send: the worker consumes */
-	uint32_t tx_first; /* oldest chunk not freed; LEAT_NO_CHUNK: none at all */
-	uint32_t tx_last; /* the chunk that ends at tx_end */
-	uint32_t tx_cursor; /* a chunk recently looked up */
 	uint64_t tx_tail; /* bytes the application wrote, as last believed */
 	uint64_t tx_head; /* bytes done with */
 	uint64_t tx_end; /* chunks are known up to here */
-	uint64_t tx_first_base;
 	uint64_t tx_cursor_base;
+	uint64_t tx_first_base;
+	uint32_t tx_cursor; /* a chunk recently looked up */
+	uint32_t tx_first; /* oldest chunk not freed; LEAT_NO_CHUNK: none at all */
+	uint32_t tx_last; /* the chunk that ends at tx_end */
+	/* receive: what becomes free */
+	uint32_t rx_first; /* oldest chunk not freed; LEAT_NO_CHUNK: none at all */
+	uint64_t rx_first_base;
+	TAILQ_ENTRY(ring_pair) holding_link;
 };
+_Static_assert(offsetof(struct ring_pair, tx_tail) == LEAT_CACHE_LINE &&
+		       offsetof(struct ring_pair, holding_link) == 2 * LEAT_CACHE_LINE,
+	       "a line to receive, a line to send");
 
 TAILQ_HEAD(ring_queue, ring_pair);
 

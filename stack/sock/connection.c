@@ -63,8 +63,8 @@ static bool offer_revoke(struct worker *w, struct listener *l, struct inet_conne
 					 false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		return false;
 	worker_count(w, CNT_offers_revoked);
-	TAILQ_REMOVE(&l->offered, child, accept_link);
-	TAILQ_INSERT_HEAD(&l->queue, child, accept_link);
+	TAILQ_REMOVE(&l->offered, child, inet.accept_link);
+	TAILQ_INSERT_HEAD(&l->queue, child, inet.accept_link);
 	sk->flags &= ~(uint32_t)SOCK_OFFERED;
 	sk->holders = 0;
 	sock_set_channel(w, sk, NULL);
@@ -76,7 +76,7 @@ static bool offer_revoke(struct worker *w, struct listener *l, struct inet_conne
 /* The application has it: from now on a connection like any other. */
 static void offer_taken(struct listener *l, struct inet_connection_sock *child)
 {
-	TAILQ_REMOVE(&l->offered, child, accept_link);
+	TAILQ_REMOVE(&l->offered, child, inet.accept_link);
 	ics_sock(child)->flags &= ~(uint32_t)SOCK_OFFERED;
 	child->parent = NULL;
 	l->queue_count--;
@@ -92,7 +92,7 @@ static void listener_reap(struct worker *w, struct listener *l)
 	if (l->reaped_us != 0 && w->now_us - l->reaped_us < LISTENER_REAP_US)
 		return;
 	for (child = TAILQ_FIRST(&l->offered); child != NULL; child = next) {
-		next = TAILQ_NEXT(child, accept_link);
+		next = TAILQ_NEXT(child, inet.accept_link);
 		if (claim_state(ics_sock(child)) == ics_sock(child)->offer)
 			continue;
 		offer_taken(l, child);
@@ -123,8 +123,8 @@ static void offer_make(struct worker *w, struct listener *l, struct inet_connect
 	credit->credits--;
 	TAILQ_REMOVE(&l->credits, credit, link);
 	TAILQ_INSERT_TAIL(&l->credits, credit, link);
-	TAILQ_REMOVE(&l->queue, child, accept_link);
-	TAILQ_INSERT_TAIL(&l->offered, child, accept_link);
+	TAILQ_REMOVE(&l->queue, child, inet.accept_link);
+	TAILQ_INSERT_TAIL(&l->offered, child, inet.accept_link);
 	/* Numbered per arena: a word read late fits no later offer, whatever slot that has. */
 	sk->offer = ++sk->ring.arena->offers << 2 | LEAT_CLAIM_OFFERED;
 	sk->flags |= SOCK_OFFERED;
@@ -154,7 +154,7 @@ static void listener_fire(void *context, struct timer *timer)
 
 	listener_reap(w, l);
 	for (child = TAILQ_FIRST(&l->offered); child != NULL; child = next) {
-		next = TAILQ_NEXT(child, accept_link);
+		next = TAILQ_NEXT(child, inet.accept_link);
 		if (w->now_ms - child->offered_ms < OFFER_TIMEOUT_MS ||
 		    listener_next_credit(w, l) == NULL)
 			break;
@@ -198,7 +198,7 @@ int listener_add(struct worker *w, struct inet_connection_sock *listener,
 		return -ENOBUFS;
 	child->parent = listener;
 	l->queue_count++;
-	TAILQ_INSERT_TAIL(&l->queue, child, accept_link);
+	TAILQ_INSERT_TAIL(&l->queue, child, inet.accept_link);
 	listener_offer(w, l);
 	return 0;
 }
@@ -220,7 +220,7 @@ void listener_remove(struct worker *w, struct inet_connection_sock *child)
 		offer_taken(l, child);
 		return;
 	}
-	TAILQ_REMOVE(&l->queue, child, accept_link);
+	TAILQ_REMOVE(&l->queue, child, inet.accept_link);
 	child->parent = NULL;
 	l->queue_count--;
 	sock_detach(w, ics_sock(child));
@@ -294,7 +294,7 @@ void listener_uncredit(struct worker *w, struct inet_connection_sock *listener, 
 		pool_put(w->credits, credit);
 	}
 	for (child = TAILQ_FIRST(&l->offered); child != NULL; child = next) {
-		next = TAILQ_NEXT(child, accept_link);
+		next = TAILQ_NEXT(child, inet.accept_link);
 		if (child->offered_to == ch->context && !offer_revoke(w, l, child))
 			offer_taken(l, child);
 	}

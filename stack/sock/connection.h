@@ -34,9 +34,9 @@ struct inet_connection_sock {
 		struct listener *listener; /* SOCK_LISTENER: from the worker's pool */
 		struct inet_connection_sock *parent; /* while in parent's accept queue; else NULL */
 	};
-	TAILQ_ENTRY(inet_connection_sock) accept_link;
 	uint32_t offered_ms; /* when, and ... */
 	uint16_t offered_to; /* ... to which context, while SOCK_OFFERED */
+	uint16_t fastopen_limit; /* TCP_FASTOPEN, of a listener */
 };
 
 #define OFFER_TIMEOUT_MS 50 /* an offer not claimed for so long may go to another context */

@@ -25,6 +25,7 @@
 struct worker;
 struct sock_info;
 struct sock_option;
+struct inet_connection_sock;
 
 struct proto {
 	const char *name;
@@ -89,27 +90,29 @@ struct sock {
 	const struct proto *proto;
 	struct channel *channel; /* who gets its events; NULL: nobody yet */
 	uint32_t flags; /* enum sock_flag */
-	uint32_t raised; /* LEAT_EV_* not yet published */
-	uint32_t state_events; /* sticky part, as in shared->events */
+	uint16_t raised; /* LEAT_EV_* not yet published */
+	uint16_t state_events; /* sticky part, as in shared->events */
 	uint8_t state; /* the protocol's, TCP_* values for all */
 	uint8_t family;
-	uint16_t reserved;
-	struct ring_pair ring;
-	uint32_t rcvbuf_bytes; /* receive buffer limit */
-	uint32_t sndbuf_bytes;
-	uint64_t tx_more; /* more is to come (MSG_MORE) while this is where the stream ends */
-	TAILQ_ENTRY(sock) output_link;
-	TAILQ_ENTRY(sock) raised_link;
-
-	/* cold: identity on the application's side */
+	uint16_t error; /* last error raised, an errno value */
+	uint32_t error_seq;
 	uint32_t slot; /* in the session */
 	uint32_t generation;
+	uint32_t rcvbuf_bytes; /* receive buffer limit */
+	uint32_t sndbuf_bytes;
+	TAILQ_ENTRY(sock) raised_link;
+	struct ring_pair ring;
+	TAILQ_ENTRY(sock) output_link;
+	uint64_t tx_more; /* more is to come (MSG_MORE) while this is where the stream ends */
+
+	/* cold */
 	uint32_t holders; /* one bit per process of the session */
-	int32_t error; /* last error raised */
-	uint32_t error_seq;
 	uint32_t offer; /* the last offer word */
 	LIST_ENTRY(sock) worker_link; /* on worker.socks, for `leat ss` and counting */
 };
+_Static_assert((LEAT_EV_CONNECTED | LEAT_EV_RDHUP | LEAT_EV_HUP) <= UINT16_MAX, "events fit");
+_Static_assert(sizeof(struct sock) == 4 * LEAT_CACHE_LINE, "whole lines");
+_Static_assert(offsetof(struct sock, ring) == LEAT_CACHE_LINE, "what is published is one line");
 
 LIST_HEAD(sock_list, sock);
 
@@ -122,8 +125,15 @@ struct inet_sock {
 	uint8_t mtu_discover; /* IP_PMTUDISC_* */
 	bool recverr; /* IP_RECVERR, of a stream */
 	uint8_t soft_error; /* last ICMP error that may pass, an errno value */
-	LIST_ENTRY(inet_sock) port_link; /* in port_table */
+	/* A sock in an accept queue has its listener's port, and no place in port_table. */
+	union {
+		LIST_ENTRY(inet_sock) port_link; /* SOCK_BOUND: in port_table */
+		TAILQ_ENTRY(inet_connection_sock) accept_link;
+	};
 };
+_Static_assert(offsetof(struct inet_sock, flow) == sizeof(struct sock) &&
+		       offsetof(struct inet_sock, port_link) == 5 * LEAT_CACHE_LINE,
+	       "what headers are made of is one line");
 
 /* A row of `leat ss`. */
 struct sock_info {

@@ -43,7 +43,7 @@ static bool queue_has_room(struct worker *w, struct tcp_sock *listener)
 			return false;
 		*listener->fastopen = (struct fastopen_queue){.listening = true};
 	}
-	return fastopen_queue_has_room(listener->fastopen, listener->fastopen_limit, w->now_ms);
+	return fastopen_queue_has_room(listener->fastopen, listener->ics.fastopen_limit, w->now_ms);
 }
 
 static void queue_release(struct worker *w, struct fastopen_queue *q)
@@ -59,7 +59,7 @@ enum tcp_fastopen_verdict tcp_fastopen_listen(struct worker *w, struct tcp_sock 
 	const struct tcp_segment *syn = &p->tcp;
 
 	if (likely(!syn->has_fastopen) || !(w->config.fast_open & FAST_OPEN_SERVER) ||
-	    listener->fastopen_limit == 0)
+	    listener->ics.fastopen_limit == 0)
 		return FASTOPEN_ORDINARY;
 	if (!queue_has_room(w, listener)) {
 		worker_count(w, CNT_tcp_fastopen_overflow);

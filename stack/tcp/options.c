@@ -293,7 +293,7 @@ static int set_fastopen(struct tcp_sock *tp, int limit)
 {
 	if (limit < 0 || !tcp_state_in(tp, TCP_STATE(TCP_CLOSE) | TCP_STATE(TCP_LISTEN)))
 		return -EINVAL;
-	tp->fastopen_limit = (uint16_t)RTE_MIN(limit, SOMAXCONN);
+	tp->ics.fastopen_limit = (uint16_t)RTE_MIN(limit, SOMAXCONN);
 	return 0;
 }
 
@@ -387,7 +387,7 @@ static int get_tcp(struct worker *w, struct tcp_sock *tp, struct sock_option *op
 	case TCP_MAXSEG:
 		return get_maxseg(tp, option);
 	case TCP_FASTOPEN:
-		return option_write_int(option, tp->fastopen_limit);
+		return option_write_int(option, tp->ics.fastopen_limit);
 	case TCP_FASTOPEN_CONNECT:
 		return option_write_int(option, (tp->flags & TCP_SOCK_FASTOPEN_CONNECT) != 0);
 	case TCP_INFO:

@@ -170,6 +170,10 @@ struct tcp_sock {
 	uint8_t probes; /* keepalive or zero-window probes nobody answered */
 	uint8_t recovery; /* enum tcp_recovery */
 	uint8_t quick_acks; /* so many more ACKs are not delayed */
+	uint8_t challenges; /* challenge ACKs since challenge_ms */
+	uint8_t defer_retries; /* TCP_DEFER_ACCEPT of a listener, in time-outs of the SYN-ACK */
+	uint8_t syn_data : 1; /* data came with the peer's SYN, or it took what ours brought */
+	uint8_t fastopen_fail : 7; /* Linux's enum tcp_fastopen_client_fail, for TCP_INFO */
 
 	/* hot: what others keep for it */
 	union {
@@ -203,19 +207,19 @@ struct tcp_sock {
 	uint64_t rcv_up; /* offset in the receive ring after the peer's urgent data; 0: never any */
 	uint32_t dsack_start; /* TCP_SOCK_DSACK */
 	uint32_t dsack_end;
-	uint32_t challenge_ms; /* the interval of TCP_CHALLENGE_MS that counts ... */
-	uint8_t challenges; /* ... these */
+	uint32_t challenge_ms; /* the interval of TCP_CHALLENGE_MS in which challenges count */
 
 	/* cold: the handshake */
-	uint8_t defer_retries; /* TCP_DEFER_ACCEPT of a listener, in time-outs of the SYN-ACK */
 	uint16_t peer_mss_bytes;
-	uint16_t fastopen_limit; /* TCP_FASTOPEN, of a listener */
 	uint16_t syn_bytes; /* data that went with our SYN */
-	uint8_t syn_data : 1; /* data came with the peer's SYN, or it took what ours brought */
-	uint8_t fastopen_fail : 7; /* Linux's enum tcp_fastopen_client_fail, for TCP_INFO */
 	struct fastopen_queue *fastopen; /* a listener's own; TCP_SOCK_FASTOPEN: that counts us */
 };
-_Static_assert(sizeof(struct tcp_sock) <= 11 * RTE_CACHE_LINE_SIZE, "parents included");
+_Static_assert(sizeof(struct tcp_sock) == 10 * RTE_CACHE_LINE_SIZE, "parents included");
+_Static_assert(offsetof(struct tcp_sock, snd_una) == 6 * RTE_CACHE_LINE_SIZE &&
+		       offsetof(struct tcp_sock, deadline_ms) == 7 * RTE_CACHE_LINE_SIZE &&
+		       offsetof(struct tcp_sock, rtt) == 8 * RTE_CACHE_LINE_SIZE &&
+		       offsetof(struct tcp_sock, rest) <= 9 * RTE_CACHE_LINE_SIZE,
+	       "sequence numbers; timers and pointers; measurements: adjacent lines");
 
 /* A half-open connection: in sock_table and on its listener's list. */
 struct request_sock {
