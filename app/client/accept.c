@@ -58,6 +58,16 @@ int listener_open(struct socket *so)
 	return 0;
 }
 
+static void listener_lock(struct socket *so)
+{
+	context_lock(socket_context(so), &so->listener->lock);
+}
+
+static void listener_unlock(struct socket *so)
+{
+	context_unlock(socket_context(so), &so->listener->lock);
+}
+
 /* ---- Offers ------------------------------------------------------------- */
 
 void accept_offered(struct sock *listener, struct leat_cq *cq, const struct leat_cqe *cqe)
@@ -68,7 +78,7 @@ void accept_offered(struct sock *listener, struct leat_cq *cq, const struct leat
 
 	if (l == NULL)
 		return;
-	pthread_mutex_lock(&l->lock);
+	listener_lock(so);
 	if (l->credits[cq->index][worker] > 0)
 		l->credits[cq->index][worker]--;
 	if (l->tail - l->head < OFFERS_MAX)
@@ -76,8 +86,7 @@ void accept_offered(struct sock *listener, struct leat_cq *cq, const struct leat
 								   .claim = cqe->claim,
 								   .context = cq->index,
 								   .peer = cqe->addr};
-	pthread_mutex_unlock(&l->lock);
-	sock_event(listener, LEAT_EV_IN);
+	listener_unlock(so);
 }
 
 static bool offer_stands(const struct session *s, const struct offer *offer)
@@ -93,11 +102,11 @@ bool listener_has_offer(struct socket *so)
 
 	if (load_relaxed(&l->head) == load_relaxed(&l->tail))
 		return false;
-	pthread_mutex_lock(&l->lock);
+	listener_lock(so);
 	while (l->head != l->tail && !offer_stands(so->session, &l->offers[l->head % OFFERS_MAX]))
 		l->head++;
 	has = l->head != l->tail;
-	pthread_mutex_unlock(&l->lock);
+	listener_unlock(so);
 	return has;
 }
 
@@ -109,13 +118,13 @@ static bool listener_claim(struct socket *so, struct offer *out)
 	for (;;) {
 		struct leat_cqe accept = {0};
 
-		pthread_mutex_lock(&l->lock);
+		listener_lock(so);
 		if (l->head == l->tail) {
-			pthread_mutex_unlock(&l->lock);
+			listener_unlock(so);
 			return false;
 		}
 		*out = l->offers[l->head++ % OFFERS_MAX];
-		pthread_mutex_unlock(&l->lock);
+		listener_unlock(so);
 		accept.handle = out->handle;
 		accept.claim = out->claim;
 		if (leat_cq_claim(socket_context(so), &accept) == 0)
@@ -125,25 +134,41 @@ static bool listener_claim(struct socket *so, struct offer *out)
 
 /* ---- Credits ------------------------------------------------------------ */
 
+/* Topped up when half are used. */
+static bool credits_suffice(unsigned credits, unsigned count)
+{
+	return credits >= count || (credits > 0 && credits > count / 2);
+}
+
+bool listener_has_credit(struct socket *so, const struct leat_cq *cq, unsigned count)
+{
+	const uint8_t *credits = so->listener->credits[cq->index];
+
+	for (unsigned i = 0; i < socket_count(so); i++) {
+		if (!credits_suffice(credits[sock_worker(&so->socks[i])], count))
+			return false;
+	}
+	return true;
+}
+
 void listener_credit(struct socket *so, struct leat_cq *cq, unsigned count)
 {
 	struct listener *l = so->listener;
 
-	pthread_mutex_lock(&l->lock);
+	listener_lock(so);
 	__atomic_or_fetch(&l->contexts, context_bit(cq), __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < socket_count(so); i++) {
 		uint8_t *credits = &l->credits[cq->index][sock_worker(&so->socks[i])];
 		struct leat_sqe sqe = {.op = LEAT_OP_CREDIT, .handle = so->socks[i].handle};
 
-		/* Topped up when half are used. */
-		if (*credits >= count || (*credits > 0 && *credits > count / 2))
+		if (credits_suffice(*credits, count))
 			continue;
 		sqe.value = (int32_t)(count - *credits);
 		/* Else the caller comes by again. */
 		if (context_try_submit(cq, sock_worker(&so->socks[i]), &sqe))
 			*credits = (uint8_t)count;
 	}
-	pthread_mutex_unlock(&l->lock);
+	listener_unlock(so);
 }
 
 void listener_uncredit(struct socket *so, struct leat_cq *cq)
@@ -152,7 +177,7 @@ void listener_uncredit(struct socket *so, struct leat_cq *cq)
 
 	if (__libc_single_threaded && !socket_has(so, SOCKET_SHARED))
 		return;
-	pthread_mutex_lock(&l->lock);
+	listener_lock(so);
 	for (unsigned i = 0; i < socket_count(so); i++) {
 		uint8_t *credits = &l->credits[cq->index][sock_worker(&so->socks[i])];
 		struct leat_sqe sqe = {.op = LEAT_OP_UNCREDIT, .handle = so->socks[i].handle};
@@ -160,7 +185,7 @@ void listener_uncredit(struct socket *so, struct leat_cq *cq)
 		if (*credits > 0 && context_try_submit(cq, sock_worker(&so->socks[i]), &sqe))
 			*credits = 0;
 	}
-	pthread_mutex_unlock(&l->lock);
+	listener_unlock(so);
 }
 
 uint64_t listener_contexts(struct socket *so)

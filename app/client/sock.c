@@ -83,6 +83,7 @@ int leat_close(int fd)
 
 	if (r == 0) {
 		if (f->kind == FILE_SOCKET) {
+			context_touch(socket_context((struct socket *)f));
 			epoll_forget((struct socket *)f);
 			socket_linger((struct socket *)f);
 		}
@@ -248,18 +249,23 @@ ssize_t leat_sendto(int fd, const void *buf, size_t len, int flags, const struct
 
 ssize_t leat_send(int fd, const void *buf, size_t len, int flags)
 {
-	return leat_sendto(fd, buf, len, flags, NULL, 0);
+	ssize_t n = quick_send(fd, buf, len, flags);
+
+	return n != QUICK_NOT ? n : leat_sendto(fd, buf, len, flags, NULL, 0);
 }
 
 ssize_t leat_write(int fd, const void *buf, size_t len)
 {
-	return leat_sendto(fd, buf, len, 0, NULL, 0);
+	return leat_send(fd, buf, len, 0);
 }
 
 ssize_t leat_writev(int fd, const struct iovec *iov, int iovcnt)
 {
 	struct msghdr msg = {.msg_iov = (void *)(uintptr_t)iov, .msg_iovlen = (size_t)iovcnt};
+	ssize_t n = quick_send_pieces(fd, iov, iovcnt);
 
+	if (n != QUICK_NOT)
+		return n;
 	return iovcnt < 0 ? posix_result(-EINVAL) : socket_send(fd, &msg, 0);
 }
 
@@ -310,12 +316,14 @@ ssize_t leat_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr 
 
 ssize_t leat_recv(int fd, void *buf, size_t len, int flags)
 {
-	return leat_recvfrom(fd, buf, len, flags, NULL, NULL);
+	ssize_t n = quick_receive(fd, buf, len, flags);
+
+	return n != QUICK_NOT ? n : leat_recvfrom(fd, buf, len, flags, NULL, NULL);
 }
 
 ssize_t leat_read(int fd, void *buf, size_t len)
 {
-	return leat_recvfrom(fd, buf, len, 0, NULL, NULL);
+	return leat_recv(fd, buf, len, 0);
 }
 
 ssize_t leat_readv(int fd, const struct iovec *iov, int iovcnt)

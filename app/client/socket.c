@@ -32,6 +32,7 @@ void sock_enter(struct sock *sk, struct socket *so, struct leat_handle h)
 	sk->handle = h;
 	sk->shared = &so->session->slots[h.slot];
 	sk->socket = so;
+	sk->worker = session_worker(so->session, h);
 	sk->error_seen = 0;
 	store_release(&so->session->socks[h.slot], sk);
 }
@@ -71,8 +72,10 @@ int socket_get_any(int fd, struct socket **out)
 	if (r != 0)
 		return r;
 	*out = (struct socket *)f;
-	if (f->kind == FILE_SOCKET)
+	if (f->kind == FILE_SOCKET) {
+		context_touch(socket_context(*out));
 		return 0;
+	}
 	file_put(f);
 	return -ENOTSOCK;
 }
@@ -88,11 +91,6 @@ int socket_get(int fd, struct socket **out)
 }
 
 /* ---- Errors ------------------------------------------------------------- */
-
-bool sock_has_error(const struct sock *sk)
-{
-	return load_acquire(&sk->shared->error_seq) != load_relaxed(&sk->error_seen);
-}
 
 int sock_take_error(struct sock *sk)
 {
@@ -199,6 +197,7 @@ static void socket_move(struct socket *so, struct leat_cq *to)
 		if (!context_try_submit(to, sock_worker(&so->socks[i]), &sqe))
 			return; /* another time; events that moved already come to both */
 	}
+	socket_set(so, SOCKET_MOVED);
 	store_release(&so->context, to);
 	epoll_moved(so, to);
 	/* Whoever waits for it has to wait elsewhere. */

@@ -11,6 +11,7 @@
 #define LEAT_CLIENT_SOCKET_H
 
 #include <errno.h>
+#include <leat/leat.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -46,6 +47,37 @@ void fd_publish(int fd, struct file *f);
 void fd_unreserve(int fd);
 /* A reference to what fd names; 0, -EBADF. */
 int fd_get(int fd, struct file **out);
+
+#define FDS_PER_BLOCK 1024
+#define FD_BLOCKS     16384 /* 2^24 descriptors */
+
+struct fd_block {
+	struct file *file[FDS_PER_BLOCK]; /* atomic */
+	uint64_t used[FDS_PER_BLOCK / 64];
+	uint32_t count;
+};
+extern struct fd_block *fd_blocks[FD_BLOCKS]; /* atomic; never freed */
+
+/* Where fd is entered; NULL: nowhere. */
+static inline struct file **fd_place(int fd)
+{
+	uint32_t number = (uint32_t)fd - LEAT_FD_BASE; /* lower ones become very high */
+	struct fd_block *block;
+
+	if (number / FDS_PER_BLOCK >= FD_BLOCKS)
+		return NULL;
+	block = load_acquire(&fd_blocks[number / FDS_PER_BLOCK]);
+	return block == NULL ? NULL : &block->file[number % FDS_PER_BLOCK];
+}
+
+/* What fd names, without a reference: inside a context, if it belongs to it.  NULL: nothing. */
+static inline struct file *fd_look(int fd)
+{
+	struct file **place = fd_place(fd);
+
+	return place == NULL ? NULL : load_acquire(place);
+}
+
 /* fd is free again; its reference is the caller's. 0 or -EBADF. */
 int fd_remove(int fd, struct file **out);
 /* Calls visit for each open file, with the table locked. */
@@ -62,6 +94,7 @@ struct sock {
 	struct leat_slot *shared;
 	struct socket *socket;
 	uint32_t error_seen; /* atomic; of error_seq, what was reported */
+	uint32_t worker; /* whose it is */
 };
 
 enum socket_flag {
@@ -77,6 +110,8 @@ enum socket_flag {
 	SOCKET_OOBINLINE = 1u << 9, /* SO_OOBINLINE */
 	SOCKET_TX_URGENT = 1u << 10, /* leatd looks at what it sends as urgent (LEAT_OP_URGENT) */
 	SOCKET_CORK = 1u << 11, /* datagram: UDP_CORK */
+	SOCKET_MOVED =
+		1u << 12, /* had another context, with whose threads it may still be in use */
 };
 
 struct socket {
@@ -143,7 +178,21 @@ static inline bool socket_is_dead(const struct socket *so)
 
 static inline unsigned sock_worker(const struct sock *sk)
 {
-	return session_worker(sk->socket->session, sk->handle);
+	return sk->worker;
+}
+
+/* Does so belong to cq alone?  Then who is inside cq may use it. */
+static inline bool socket_is_own(const struct socket *so, const struct leat_cq *cq)
+{
+	return socket_context(so) == cq && !socket_has(so, SOCKET_SHARED | SOCKET_MOVED);
+}
+
+/* The sock with handle h; NULL: there is none. */
+static inline struct sock *session_sock(const struct session *s, struct leat_handle h)
+{
+	struct sock *sk = h.slot < s->slot_count ? load_acquire(&s->socks[h.slot]) : NULL;
+
+	return sk != NULL && load_relaxed(&sk->handle.generation) == h.generation ? sk : NULL;
 }
 
 /* A reference to fd's socket; 0, -EBADF, -ENOTSOCK, and only the first -ENETDOWN. */
@@ -191,7 +240,10 @@ void socket_inherit(struct socket *so, const struct socket *listener);
 void socket_linger(struct socket *so);
 /* -errno of the sock's error if it was not reported yet, which it is now; else 0. */
 int sock_take_error(struct sock *sk);
-bool sock_has_error(const struct sock *sk);
+static inline bool sock_has_error(const struct sock *sk)
+{
+	return load_acquire(&sk->shared->error_seq) != load_relaxed(&sk->error_seen);
+}
 int socket_take_error(struct socket *so);
 /* The calling thread works with so; if it is the only one for a while, its context gets the
  * events. */
@@ -293,6 +345,16 @@ int transfer_init(struct transfer *t, const struct iovec *iov, size_t iov_count,
 /* Copies the next bytes, as many as both have, between the caller and the ring. */
 size_t transfer_in(struct transfer *t, void *ring, size_t bytes);
 size_t transfer_out(struct transfer *t, const void *ring, size_t bytes);
+/* What most calls are, for a stream that is the calling thread's own: QUICK_NOT, and nothing was
+ * done, when it is not that simple. */
+#define QUICK_NOT (-2)
+ssize_t quick_receive(int fd, void *data, size_t length, int flags);
+ssize_t quick_send(int fd, const void *data, size_t length, int flags);
+ssize_t quick_send_pieces(int fd, const struct iovec *iov, int iov_count);
+/* As socket_poll, inside the context that so belongs to. */
+uint32_t quick_poll(struct socket *so, uint32_t want);
+/* A call the quick way may say that there is nothing; else it is time to look whether leatd lives. */
+bool quick_may_find_nothing(struct leat_cq *cq);
 ssize_t stream_send(struct socket *so, struct transfer *t);
 ssize_t stream_receive(struct socket *so, struct transfer *t);
 ssize_t datagram_send(struct socket *so, struct transfer *t);
@@ -329,9 +391,12 @@ void cork_drop(struct socket *so);
 int socket_accept(struct socket *so, int flags, struct leat_addr *peer);
 int listener_open(struct socket *so);
 void listener_free(struct socket *so);
+/* A connection is offered; inside cq, if the listener belongs to it. */
 void accept_offered(struct sock *listener, struct leat_cq *cq, const struct leat_cqe *cqe);
 /* Is a connection there to be claimed? */
 bool listener_has_offer(struct socket *so);
+/* Has cq so many credits that it is not yet to post more? */
+bool listener_has_credit(struct socket *so, const struct leat_cq *cq, unsigned count);
 /* Lets up to count connections of each worker be offered to cq. */
 void listener_credit(struct socket *so, struct leat_cq *cq, unsigned count);
 /* cq does not wait any more, and somebody else may. */
