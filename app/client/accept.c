@@ -38,7 +38,7 @@ struct listener {
 int listener_open(struct socket *so)
 {
 	/* Kept with the file: completions under way may still look at it. */
-	struct listener *l = so->file.kept[1];
+	struct listener *l = so->memory.kept[1];
 
 	if (so->listener != NULL)
 		return 0;
@@ -47,7 +47,7 @@ int listener_open(struct socket *so)
 		if (l == NULL)
 			return -ENOMEM;
 		pthread_mutex_init(&l->lock, NULL);
-		so->file.kept[1] = l;
+		so->memory.kept[1] = l;
 	}
 	pthread_mutex_lock(&l->lock);
 	l->contexts = 0;

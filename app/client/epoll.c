@@ -130,7 +130,21 @@ static void watch_unlink(struct watch *watch)
 		LIST_REMOVE(watch, listener_link);
 	if (watch->is_ready)
 		TAILQ_REMOVE(&watch->epoll->ready, watch, ready_link);
-	free(watch);
+	if (watch == &watch->socket->first_watch)
+		watch->epoll = NULL;
+	else
+		free(watch);
+}
+
+/* For one more of so's; NULL: no memory. */
+static struct watch *watch_alloc(struct socket *so)
+{
+	struct watch *watch = &so->first_watch;
+
+	if (watch->epoll != NULL)
+		return calloc(1, sizeof(*watch));
+	*watch = (struct watch){0};
+	return watch;
 }
 
 /* Under epoll.lock. */
@@ -172,7 +186,7 @@ static int epoll_add(struct epoll *ep, struct socket *so, const struct epoll_eve
 		return -EBADF;
 	if (watch_find(ep, so) != NULL)
 		return -EEXIST;
-	watch = calloc(1, sizeof(*watch));
+	watch = watch_alloc(so);
 	if (watch == NULL)
 		return -ENOMEM;
 	watch->epoll = ep;

@@ -3,29 +3,7 @@
 #ifndef LEAT_CLIENT_EPOLL_H
 #define LEAT_CLIENT_EPOLL_H
 
-#include <sys/epoll.h>
-
 #include "socket.h"
-
-/*
- * One socket in one epoll.  It is on the ready list when an event came since
- * it was last found not ready; level-triggered ones stay there while they are
- * ready.
- */
-struct watch {
-	struct epoll *epoll;
-	struct socket *socket;
-	struct watch *next; /* of the socket; under its watch lock */
-	/* under epoll.lock */
-	LIST_ENTRY(watch) link;
-	LIST_ENTRY(watch) listener_link;
-	TAILQ_ENTRY(watch) ready_link;
-	epoll_data_t data;
-	uint32_t events; /* EPOLL* asked for */
-	bool is_ready;
-	bool is_listener;
-	bool disarmed; /* EPOLLONESHOT, and it was told */
-};
 
 TAILQ_HEAD(ready_list, watch);
 
@@ -44,6 +22,7 @@ struct epoll {
 	bool has_kernel; /* atomic; kernel_fd watches something */
 	uint32_t sleepers; /* atomic; threads in leat_epoll_wait */
 	int kernel_fd; /* for kernel descriptors; -1: none yet */
+	struct file_memory memory;
 };
 
 /* Are these LEAT_EV_* a reason to look at it? */

@@ -18,6 +18,25 @@ static size_t file_size(enum file_kind kind)
 	return kind == FILE_SOCKET ? sizeof(struct socket) : sizeof(struct epoll);
 }
 
+static struct file_memory *file_memory(struct file *f)
+{
+	return f->kind == FILE_SOCKET ? &((struct socket *)f)->memory
+				      : &((struct epoll *)f)->memory;
+}
+
+/* A new one, on cache lines of its own; NULL: no memory. */
+static struct file *file_make(enum file_kind kind)
+{
+	size_t size = (file_size(kind) + LEAT_CACHE_LINE - 1) & ~(size_t)(LEAT_CACHE_LINE - 1);
+	struct file *f = aligned_alloc(LEAT_CACHE_LINE, size);
+
+	if (f == NULL)
+		return NULL;
+	memset(f, 0, size);
+	f->kind = (uint8_t)kind;
+	return f;
+}
+
 /* ---- Files -------------------------------------------------------------- */
 
 struct file *file_alloc(enum file_kind kind)
@@ -27,14 +46,13 @@ struct file *file_alloc(enum file_kind kind)
 	pthread_mutex_lock(&table_lock);
 	f = free_files[kind];
 	if (f != NULL)
-		free_files[kind] = f->next_free;
+		free_files[kind] = file_memory(f)->next_free;
 	pthread_mutex_unlock(&table_lock);
 	if (f == NULL)
-		f = calloc(1, file_size(kind));
+		f = file_make(kind);
 	if (f == NULL)
 		return NULL;
-	memset(f + 1, 0, file_size(kind) - sizeof(*f));
-	f->kind = (uint8_t)kind;
+	memset(f + 1, 0, (size_t)((char *)file_memory(f) - (char *)(f + 1)));
 	store_release(&f->refs, 1u);
 	return f;
 }
@@ -60,7 +78,7 @@ void file_put(struct file *f)
 	else
 		epoll_destroy((struct epoll *)f);
 	pthread_mutex_lock(&table_lock);
-	f->next_free = free_files[f->kind];
+	file_memory(f)->next_free = free_files[f->kind];
 	free_files[f->kind] = f;
 	pthread_mutex_unlock(&table_lock);
 }

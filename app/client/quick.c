@@ -275,9 +275,23 @@ static bool is_writable(const struct sock *sk)
 		channel_chunks(&cq->channel[sk->worker]) != 0);
 }
 
+/* What is told to be readable will be read, and answered. */
+static inline void prefetch_rings(const struct session *s, const struct leat_slot *slot)
+{
+	const uint8_t *to;
+
+	__builtin_prefetch(chunk_byte(s, rx_chunk(s, slot, slot->rx_head), slot->rx_head));
+	if (slot->tx_chunk == LEAT_NO_CHUNK)
+		return;
+	to = chunk_byte(s, slot->tx_chunk, slot->tx_tail);
+	__builtin_prefetch(to, 1);
+	__builtin_prefetch(to + LEAT_CACHE_LINE, 1);
+}
+
 uint32_t quick_poll(struct socket *so, uint32_t want)
 {
 	const struct sock *sk = socket_home(so);
+	const struct leat_cq *cq = socket_context(so);
 	const struct leat_slot *slot = sk->shared;
 	uint32_t flags = load_relaxed(&so->flags);
 	uint64_t there = load_acquire(&slot->rx_tail) - slot->rx_head;
@@ -287,10 +301,12 @@ uint32_t quick_poll(struct socket *so, uint32_t want)
 	if ((events & (LEAT_EV_CONNECTED | LEAT_EV_PRI | LEAT_EV_RDHUP | LEAT_EV_HUP)) !=
 		    LEAT_EV_CONNECTED ||
 	    !(flags & (SOCKET_CONNECTING | SOCKET_CONNECTED)) || so->type != SOCK_STREAM ||
-	    flags & (SOCKET_RX_SHUT | SOCKET_TX_SHUT) || sock_has_error(sk))
+	    flags & (SOCKET_RX_SHUT | SOCKET_TX_SHUT | SOCKET_LOWAT) || sock_has_error(sk))
 		return socket_poll(so, want);
-	if (there != 0 && there >= so->receive_lowat)
+	if (there != 0) {
 		mask = POLLIN | POLLRDNORM;
+		prefetch_rings(cq->session, slot);
+	}
 	if (!(want & POLLOUT))
 		return mask;
 	/* If it is not, an event is asked for. */
@@ -310,6 +326,7 @@ static void dispatch_prefetch(const struct session *s, const struct leat_cqe *cq
 		return;
 	sk = load_relaxed(&s->socks[cqe->handle.slot]);
 	__builtin_prefetch(sk);
+	__builtin_prefetch((const char *)sk + LEAT_CACHE_LINE); /* its socket's watch */
 	__builtin_prefetch(&s->slots[cqe->handle.slot]);
 	__builtin_prefetch(&s->slots[cqe->handle.slot].rx_tail);
 }

@@ -299,10 +299,19 @@ int socket_wait(struct socket *so, bool (*ready)(struct socket *so, uint64_t arg
 
 /* ---- Closing ------------------------------------------------------------- */
 
+void socket_set_lowat(struct socket *so, uint32_t bytes)
+{
+	so->receive_lowat = bytes;
+	if (bytes > 1)
+		socket_set(so, SOCKET_LOWAT);
+	else if (socket_has(so, SOCKET_LOWAT))
+		socket_clear(so, SOCKET_LOWAT);
+}
+
 void socket_inherit(struct socket *so, const struct socket *listener)
 {
 	so->family = listener->family;
-	so->receive_lowat = listener->receive_lowat;
+	socket_set_lowat(so, listener->receive_lowat);
 	so->linger_s = listener->linger_s;
 	so->receive_timeout_us = listener->receive_timeout_us;
 	so->send_timeout_us = listener->send_timeout_us;

@@ -13,6 +13,8 @@
 #include <errno.h>
 #include <leat/leat.h>
 #include <netinet/in.h>
+#include <stddef.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "session.h"
@@ -32,6 +34,10 @@ enum file_kind { FILE_SOCKET, FILE_EPOLL };
 struct file {
 	uint32_t refs; /* atomic; 0: free */
 	uint8_t kind; /* enum file_kind */
+};
+
+/* What a file keeps when it is used again: the end of its struct. */
+struct file_memory {
 	struct file *next_free;
 	void *kept[2]; /* more memory for whoever uses it next, for the same reason */
 };
@@ -110,21 +116,48 @@ enum socket_flag {
 	SOCKET_OOBINLINE = 1u << 9, /* SO_OOBINLINE */
 	SOCKET_TX_URGENT = 1u << 10, /* leatd looks at what it sends as urgent (LEAT_OP_URGENT) */
 	SOCKET_CORK = 1u << 11, /* datagram: UDP_CORK */
-	SOCKET_MOVED =
-		1u << 12, /* had another context, with whose threads it may still be in use */
+	SOCKET_MOVED = 1u << 12, /* had another context, whose threads may still use it */
+	SOCKET_LOWAT = 1u << 13, /* receive_lowat says more than one byte */
+};
+
+/*
+ * One socket in one epoll.  It is on the ready list when an event came since
+ * it was last found not ready; level-triggered ones stay there while they are
+ * ready.
+ */
+struct watch {
+	struct epoll *epoll; /* NULL: not in use */
+	/* under epoll.lock */
+	TAILQ_ENTRY(watch) ready_link;
+	epoll_data_t data;
+	uint32_t events; /* EPOLL* asked for */
+	bool is_ready;
+	bool is_listener;
+	bool disarmed; /* EPOLLONESHOT, and it was told */
+	struct socket *socket;
+	struct watch *next; /* of the socket; under its watch lock */
+	LIST_ENTRY(watch) link;
+	LIST_ENTRY(watch) listener_link;
 };
 
 struct socket {
+	/* hot: to receive and send */
 	struct file file;
 	uint32_t flags; /* atomic; enum socket_flag */
-	struct session *session;
-	struct leat_cq *context; /* atomic; where events of its socks arrive */
-	struct sock *home; /* atomic; the one that sends and answers */
-	struct sock *socks; /* atomic; [sock_count]: &one, or one per worker in their order */
 	uint8_t sock_count; /* atomic */
 	uint8_t next_rx; /* index of the sock to receive from first */
 	uint8_t type; /* SOCK_STREAM, SOCK_DGRAM */
 	uint8_t family;
+	struct leat_cq *context; /* atomic; where events of its socks arrive */
+	struct sock *home; /* atomic; the one that sends and answers */
+	struct sock one;
+
+	/* hot: to hear of events */
+	struct watch *watches; /* epoll entries; under watch_lock */
+	struct watch first_watch; /* the first of them; most have no other */
+
+	struct session *session;
+	struct sock *socks; /* atomic; [sock_count]: &one, or one per worker in their order */
 	uint8_t protocol;
 	uint8_t user; /* index of the foreign context that used it last, and ... */
 	uint8_t user_count; /* ... how often in a row */
@@ -133,12 +166,14 @@ struct socket {
 	uint32_t receive_lowat; /* SO_RCVLOWAT; 0: 1 */
 	uint32_t linger_s; /* how long close waits; 0: not at all */
 	uint64_t urgent_read; /* atomic; offset after the last byte MSG_OOB read; 0: none */
-	struct watch *watches; /* epoll entries; under watch_lock */
 	struct listener *listener;
 	struct cork *cork; /* atomic; a datagram in the making; under the send ring's lock */
 	struct option_log *options; /* set before there was a sock on each worker */
-	struct sock one;
+	struct file_memory memory;
 };
+_Static_assert(offsetof(struct socket, watches) == LEAT_CACHE_LINE, "receiving takes one line");
+_Static_assert(offsetof(struct socket, first_watch.socket) <= 2 * LEAT_CACHE_LINE,
+	       "hearing of events takes one more");
 
 static inline struct sock *socket_home(const struct socket *so)
 {
@@ -234,6 +269,8 @@ static inline uint64_t sock_readable_bytes(const struct sock *sk)
 	return load_acquire(&sk->shared->rx_tail) - head;
 }
 
+/* SO_RCVLOWAT. */
+void socket_set_lowat(struct socket *so, uint32_t bytes);
 /* An accepted socket has what was set on its listener and is the library's. */
 void socket_inherit(struct socket *so, const struct socket *listener);
 /* SO_LINGER: the descriptor is closed; waits until all is delivered, or the time is over. */
