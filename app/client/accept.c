@@ -19,13 +19,6 @@
 
 #define OFFERS_MAX 1024 /* a power of two; more than that go back to the worker by themselves */
 
-struct offer {
-	struct leat_handle handle;
-	uint32_t claim;
-	uint32_t context; /* index of the one it was made to */
-	struct leat_addr peer;
-};
-
 struct listener {
 	pthread_mutex_t lock;
 	uint64_t contexts; /* atomic; that have or had credits */
@@ -110,13 +103,25 @@ bool listener_has_offer(struct socket *so)
 	return has;
 }
 
-/* Claims the oldest offer that stands; false: there is none. */
-static bool listener_claim(struct socket *so, struct offer *out)
+static bool offer_take(const struct session *s, const struct offer *offer)
+{
+	const struct leat_cqe accept = {.handle = offer->handle, .claim = offer->claim};
+	uint32_t taken = (offer->claim & ~LEAT_CLAIM_STATE) | LEAT_CLAIM_TAKEN;
+
+	if (!slot_is_own(offer->handle.slot))
+		return leat_cq_claim(s->contexts[offer->context], &accept) == 0;
+	/* Its worker, who could take it back, is this thread. */
+	if (!offer_stands(s, offer))
+		return false;
+	store_relaxed(&s->slots[offer->handle.slot].claim, taken);
+	return true;
+}
+
+bool listener_claim(struct socket *so, struct offer *out)
 {
 	struct listener *l = so->listener;
 
 	for (;;) {
-		struct leat_cqe accept = {0};
 
 		listener_lock(so);
 		if (l->head == l->tail) {
@@ -125,9 +130,7 @@ static bool listener_claim(struct socket *so, struct offer *out)
 		}
 		*out = l->offers[l->head++ % OFFERS_MAX];
 		listener_unlock(so);
-		accept.handle = out->handle;
-		accept.claim = out->claim;
-		if (leat_cq_claim(socket_context(so), &accept) == 0)
+		if (offer_take(so->session, out))
 			return true;
 	}
 }
@@ -193,8 +196,7 @@ uint64_t listener_contexts(struct socket *so)
 	return load_relaxed(&so->listener->contexts);
 }
 
-/* Has cq no credit at some worker?  Then a connection may be there that nobody was told of. */
-static bool listener_lacks_credit(struct socket *so, const struct leat_cq *cq)
+bool listener_lacks_credit(struct socket *so, const struct leat_cq *cq)
 {
 	for (unsigned i = 0; i < socket_count(so); i++) {
 		if (load_relaxed(&so->listener->credits[cq->index][sock_worker(&so->socks[i])]) ==
@@ -277,12 +279,24 @@ static int accept_find(struct socket *so, struct leat_cq *cq, int64_t deadline_u
 	return context_is_alive(cq) ? -EAGAIN : -ENETDOWN;
 }
 
+void accept_enter(struct socket *so, struct socket *child, const struct offer *offer)
+{
+	/* Its events go where it was offered. */
+	struct leat_cq *cq = load_acquire(&so->session->contexts[offer->context]);
+
+	if (cq != NULL)
+		store_release(&child->context, cq);
+	socket_inherit(child, so);
+	store_relaxed(&child->flags, load_relaxed(&child->flags) | SOCKET_CONNECTED);
+	sock_enter(&child->one, child, offer->handle);
+	child->sock_count = 1;
+}
+
 /* A descriptor for the connection; *out says which. */
 static int accept_take(struct socket *so, int flags, struct offer *out)
 {
 	/* Made first: a connection that was claimed cannot be given back. */
 	struct socket *child = socket_alloc(so->session, socket_context(so), SOCK_STREAM, flags);
-	struct leat_cq *cq;
 	int fd;
 
 	if (child == NULL)
@@ -297,14 +311,7 @@ static int accept_take(struct socket *so, int flags, struct offer *out)
 		socket_put(child);
 		return -EAGAIN;
 	}
-	/* Its events go where it was offered. */
-	cq = load_acquire(&so->session->contexts[out->context]);
-	if (cq != NULL)
-		store_release(&child->context, cq);
-	socket_inherit(child, so);
-	socket_set(child, SOCKET_CONNECTED);
-	sock_enter(&child->one, child, out->handle);
-	child->sock_count = 1;
+	accept_enter(so, child, out);
 	fd_publish(fd, &child->file);
 	return fd;
 }

@@ -49,6 +49,10 @@ struct leat_cq *context_create(struct session *s, uint32_t index, int wake_fd)
 
 void context_free(struct leat_cq *cq)
 {
+	for (uint32_t i = 0; i < cq->spare_count; i++) {
+		fd_unreserve(cq->spare[i].fd);
+		file_free(&cq->spare[i].socket->file);
+	}
 	close(cq->wake_fd);
 	pthread_mutex_destroy(&cq->sq_lock);
 	pthread_mutex_destroy(&cq->cq_lock);

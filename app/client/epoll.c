@@ -237,8 +237,6 @@ static int epoll_control(struct epoll *ep, int op, struct socket *so,
 	else if (op == EPOLL_CTL_DEL)
 		r = epoll_change(ep, so, NULL);
 	watches_unlock(so);
-	if (r == 0 && op != EPOLL_CTL_DEL)
-		epoll_wake(ep, so->session);
 	return r;
 }
 
@@ -523,6 +521,34 @@ static struct epoll *quick_epoll(const struct leat_cq *cq, int epfd)
 	return ep;
 }
 
+/* leat_epoll_ctl of a set and a socket that both belong to the calling thread. */
+static int quick_control(int epfd, int op, int fd, const struct epoll_event *event)
+{
+	struct leat_cq *cq = context_enter();
+	struct epoll *ep = (struct epoll *)fd_look(epfd);
+	struct socket *so = (struct socket *)fd_look(fd);
+	int r = QUICK_NOT;
+
+	if (cq == NULL)
+		return QUICK_NOT;
+	if (ep != NULL && ep->file.kind == FILE_EPOLL && load_relaxed(&ep->owner) == cq &&
+	    so != NULL && so->file.kind == FILE_SOCKET && socket_is_own(so, cq))
+		r = epoll_control(ep, op, so, event); /* nobody else sleeps on the set */
+	context_leave(cq);
+	return r;
+}
+
+bool quick_forget(struct socket *so, const struct leat_cq *cq)
+{
+	for (struct watch *watch = so->watches; watch != NULL; watch = watch->next) {
+		if (load_relaxed(&watch->epoll->owner) != cq)
+			return false;
+	}
+	while (so->watches != NULL)
+		watch_unlink(so->watches);
+	return true;
+}
+
 /* As epoll_credit, inside cq; false: not done, one of the listeners does not belong to it. */
 static bool quick_credit(struct epoll *ep, struct leat_cq *cq)
 {
@@ -609,8 +635,11 @@ int leat_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
 	struct epoll *ep;
 	struct socket *so;
-	int r = epoll_get(epfd, &ep);
+	int r = quick_control(epfd, op, fd, event);
 
+	if (r != QUICK_NOT)
+		return (int)posix_result(r);
+	r = epoll_get(epfd, &ep);
 	if (r != 0)
 		return (int)posix_result(r);
 	if (!leat_is_fd(fd)) {
@@ -619,6 +648,8 @@ int leat_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 		r = socket_get_any(fd, &so);
 		if (r == 0) {
 			r = epoll_control(ep, op, so, event);
+			if (r == 0 && op != EPOLL_CTL_DEL)
+				epoll_wake(ep, so->session);
 			socket_put(so);
 		} else if (r == -ENOTSOCK) {
 			r = -EINVAL;

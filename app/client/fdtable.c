@@ -52,9 +52,22 @@ struct file *file_alloc(enum file_kind kind)
 		f = file_make(kind);
 	if (f == NULL)
 		return NULL;
+	file_reset(f);
+	return f;
+}
+
+void file_reset(struct file *f)
+{
 	memset(f + 1, 0, (size_t)((char *)file_memory(f) - (char *)(f + 1)));
 	store_release(&f->refs, 1u);
-	return f;
+}
+
+void file_free(struct file *f)
+{
+	pthread_mutex_lock(&table_lock);
+	file_memory(f)->next_free = free_files[f->kind];
+	free_files[f->kind] = f;
+	pthread_mutex_unlock(&table_lock);
 }
 
 static bool file_get(struct file *f)
@@ -77,10 +90,7 @@ void file_put(struct file *f)
 		socket_destroy((struct socket *)f);
 	else
 		epoll_destroy((struct epoll *)f);
-	pthread_mutex_lock(&table_lock);
-	file_memory(f)->next_free = free_files[f->kind];
-	free_files[f->kind] = f;
-	pthread_mutex_unlock(&table_lock);
+	file_free(f);
 }
 
 /* ---- Descriptors -------------------------------------------------------- */

@@ -159,16 +159,35 @@ static inline bool may_send(const struct sock *sk, size_t length)
 	return used + length <= load_relaxed(&slot->tx_limit_bytes);
 }
 
-/* Does it fit into the chunk that is being written?  Then the place. */
-static inline uint8_t *place_in_chunk(const struct session *s, const struct leat_slot *slot,
-				      size_t length)
+/* Does it fit into the chunk that is being written? */
+static inline bool fits_in_chunk(const struct session *s, const struct leat_slot *slot,
+				 size_t length)
 {
 	uint64_t tail = slot->tx_tail;
 
-	if (slot->tx_chunk == LEAT_NO_CHUNK || (tail & s->chunk_mask) == 0 ||
+	return slot->tx_chunk != LEAT_NO_CHUNK && (tail & s->chunk_mask) != 0 &&
+	       length <= chunk_end(s, tail) - tail;
+}
+
+/* Does it fit into one that begins the ring anew?  Then there is one now. */
+static bool begins_anew(struct leat_cq *cq, const struct sock *sk, size_t length)
+{
+	const struct session *s = cq->session;
+	struct leat_slot *slot = sk->shared;
+	uint64_t tail = slot->tx_tail;
+	uint32_t chunk;
+
+	if (slot->tx_chunk != LEAT_NO_CHUNK || (int64_t)(slot->tx_end - tail) > 0 ||
 	    length > chunk_end(s, tail) - tail)
-		return NULL;
-	return chunk_byte(s, slot->tx_chunk, tail);
+		return false;
+	chunk = channel_take_chunk(cq, &cq->channel[sk->worker]);
+	if (chunk == LEAT_NO_CHUNK)
+		return false;
+	/* The worker looks at these once tx_tail has moved. */
+	slot->tx_restart_chunk = chunk;
+	slot->tx_restart = tail;
+	slot->tx_chunk = chunk;
+	return true;
 }
 
 static inline void copy_in(uint8_t *to, const struct iovec *iov, int iov_count)
@@ -202,14 +221,12 @@ static inline ssize_t send_all(struct leat_cq *cq, struct sock *sk, const struct
 			       int iov_count, size_t length)
 {
 	struct leat_slot *slot = sk->shared;
-	uint8_t *to;
 
 	if (!may_send(sk, length))
 		return QUICK_NOT;
-	to = place_in_chunk(cq->session, slot, length);
-	if (to == NULL)
+	if (!fits_in_chunk(cq->session, slot, length) && !begins_anew(cq, sk, length))
 		return send_pieces(cq, sk, iov, iov_count, length);
-	copy_in(to, iov, iov_count);
+	copy_in(chunk_byte(cq->session, slot->tx_chunk, slot->tx_tail), iov, iov_count);
 	/* release: pairs with the worker's acquire; the bytes come first */
 	store_release(&slot->tx_tail, slot->tx_tail + length);
 	quick_kick(cq, sk);
@@ -271,7 +288,7 @@ static bool is_writable(const struct sock *sk)
 	uint64_t used = slot->tx_tail - load_acquire(&slot->tx_head);
 
 	return used + load_relaxed(&slot->tx_mark_bytes) <= load_relaxed(&slot->tx_limit_bytes) &&
-	       (place_in_chunk(cq->session, slot, 1) != NULL ||
+	       (fits_in_chunk(cq->session, slot, 1) ||
 		channel_chunks(&cq->channel[sk->worker]) != 0);
 }
 
@@ -401,4 +418,88 @@ bool context_drain_own(struct leat_cq *cq)
 	for (uint32_t i = 0; i < cq->workers && all; i++)
 		all = channel_drain_own(cq, &cq->channel[i]);
 	return all;
+}
+
+/* ---- Connections come and go -------------------------------------------- */
+
+/* Is a connection there, or known not to be there? */
+static int find_offer(struct leat_cq *cq, struct socket *so)
+{
+	if (listener_has_offer(so))
+		return 0;
+	if (!context_drain_own(cq))
+		return QUICK_NOT;
+	if (listener_has_offer(so))
+		return 0;
+	if (listener_lacks_credit(so, cq) || !quick_may_find_nothing(cq))
+		return QUICK_NOT;
+	listener_credit(so, cq, LISTENER_CREDITS);
+	return -EAGAIN;
+}
+
+static int accept_own(struct leat_cq *cq, struct socket *so, int flags, struct leat_addr *peer)
+{
+	struct spare *spare;
+	struct offer offer;
+	int r = find_offer(cq, so);
+
+	if (r != 0)
+		return r;
+	if (cq->spare_count == 0 || !listener_claim(so, &offer))
+		return QUICK_NOT;
+	spare = &cq->spare[--cq->spare_count];
+	file_reset(&spare->socket->file);
+	socket_begin(spare->socket, cq->session, cq, SOCK_STREAM, flags);
+	accept_enter(so, spare->socket, &offer);
+	fd_publish(spare->fd, &spare->socket->file);
+	*peer = offer.peer;
+	return spare->fd;
+}
+
+int quick_accept(int fd, int flags, struct leat_addr *peer)
+{
+	struct leat_cq *cq = context_enter();
+	struct socket *so = (struct socket *)fd_look(fd);
+	int r = QUICK_NOT;
+
+	if (cq == NULL)
+		return QUICK_NOT;
+	if (so != NULL && so->file.kind == FILE_SOCKET && so->type == SOCK_STREAM &&
+	    socket_is_own(so, cq) && socket_has(so, SOCKET_LISTENING) &&
+	    socket_has(so, SOCKET_NONBLOCK))
+		r = accept_own(cq, so, flags, peer);
+	context_leave(cq);
+	return r;
+}
+
+/* Is there no more to its end than to tell the worker? */
+static bool closes_quickly(const struct leat_cq *cq, const struct socket *so)
+{
+	return so->linger_s == 0 && so->listener == NULL && so->options == NULL &&
+	       load_relaxed(&so->cork) == NULL && socket_count(so) == 1 &&
+	       socket_home(so) == &so->one && cq->spare_count < SPARES_MAX;
+}
+
+int quick_close(int fd)
+{
+	struct leat_cq *cq = context_enter();
+	struct socket *so = (struct socket *)fd_look(fd);
+	struct leat_sqe *sqe = NULL;
+	int r = QUICK_NOT;
+
+	if (cq == NULL)
+		return QUICK_NOT;
+	if (so != NULL && so->file.kind == FILE_SOCKET && socket_is_own(so, cq) &&
+	    closes_quickly(cq, so))
+		sqe = channel_entry(cq, &cq->channel[so->one.worker]);
+	/* The table's reference is the last, unless another thread just looked it up. */
+	if (sqe != NULL && quick_forget(so, cq) && compare_and_swap(&so->file.refs, 1u, 0u)) {
+		fd_publish(fd, NULL);
+		sock_leave(&so->one);
+		cq->spare[cq->spare_count++] = (struct spare){fd, so};
+		session_put(cq->session); /* the thread has another reference */
+		r = 0;
+	}
+	context_leave(cq);
+	return r;
 }

@@ -185,25 +185,6 @@ bool channel_has_chunks(struct leat_cq *cq, struct leat_handle h, size_t bytes)
 	return false;
 }
 
-/* LEAT_NO_CHUNK: none granted. */
-static uint32_t channel_take_chunk(struct leat_cq *cq, struct channel *ch)
-{
-	struct session *s = cq->session;
-	uint32_t chunk = ch->spare;
-
-	if (channel_chunks(ch) == 0)
-		return LEAT_NO_CHUNK;
-	if (ch->spare_count > 0) {
-		ch->spare = s->tx_link[chunk];
-		ch->spare_count--;
-		return chunk;
-	}
-	chunk = ch->grants[ch->grant_head & (s->layout.grant_entries - 1)];
-	ch->grant_head++;
-	store_release(&ch->shared->grant_head, ch->grant_head);
-	return chunk;
-}
-
 static void channel_keep_chunk(struct session *s, struct channel *ch, uint32_t chunk)
 {
 	s->tx_link[chunk] = ch->spare;

@@ -93,4 +93,23 @@ static inline uint32_t channel_chunks(const struct channel *ch)
 	return ch->spare_count + (load_acquire(&ch->shared->grant_tail) - ch->grant_head);
 }
 
+/* LEAT_NO_CHUNK: none granted. */
+static inline uint32_t channel_take_chunk(struct leat_cq *cq, struct channel *ch)
+{
+	struct session *s = cq->session;
+	uint32_t chunk = ch->spare;
+
+	if (channel_chunks(ch) == 0)
+		return LEAT_NO_CHUNK;
+	if (ch->spare_count > 0) {
+		ch->spare = s->tx_link[chunk];
+		ch->spare_count--;
+		return chunk;
+	}
+	chunk = ch->grants[ch->grant_head & (s->layout.grant_entries - 1)];
+	ch->grant_head++;
+	store_release(&ch->shared->grant_head, ch->grant_head);
+	return chunk;
+}
+
 #endif

@@ -31,6 +31,7 @@
 #include "inside.h"
 
 struct sock;
+struct socket;
 struct waiter;
 
 #define LIVENESS_CHECK_US 50000 /* who does not sleep looks this often whether leatd lives */
@@ -98,6 +99,13 @@ struct call {
 	struct leat_cqe cqe;
 };
 
+/* A socket with a reserved descriptor that nobody has. */
+struct spare {
+	int fd;
+	struct socket *socket;
+};
+
+#define SPARES_MAX  64
 #define STARVED_MAX 32
 #define IDLE_MAX    32
 
@@ -139,6 +147,8 @@ struct leat_cq {
 	bool inside; /* atomic; its thread is, see own.c */
 	uint8_t use; /* atomic, enum context_use */
 	uint8_t fruitless; /* calls the quick way that found nothing */
+	uint32_t spare_count; /* of what the quick way closed and will use again */
+	struct spare spare[SPARES_MAX];
 
 	/* for the socket API, where threads may share a context */
 	pthread_mutex_t sq_lock; /* submissions and chunks */

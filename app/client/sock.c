@@ -79,8 +79,11 @@ int leat_socket(int domain, int type, int protocol)
 int leat_close(int fd)
 {
 	struct file *f;
-	int r = fd_remove(fd, &f);
+	int r = quick_close(fd);
 
+	if (r == 0)
+		return 0;
+	r = fd_remove(fd, &f);
 	if (r == 0) {
 		if (f->kind == FILE_SOCKET) {
 			context_touch(socket_context((struct socket *)f));
@@ -126,13 +129,17 @@ int leat_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)
 
 	if (flags & ~SOCKET_TYPE_FLAGS)
 		return (int)posix_result(-EINVAL);
-	so = socket_of(fd);
-	if (so == NULL)
-		return -1;
-	r = socket_accept(so, flags, &peer);
+	r = quick_accept(fd, flags, &peer);
+	if (r == QUICK_NOT) {
+		so = socket_of(fd);
+		if (so == NULL)
+			return -1;
+		r = socket_accept(so, flags, &peer);
+		socket_put(so);
+	}
 	if (r >= 0)
 		addr_to_sockaddr(&peer, addr, addrlen);
-	return (int)socket_result(so, r);
+	return (int)posix_result(r);
 }
 
 int leat_accept(int fd, struct sockaddr *addr, socklen_t *addrlen)

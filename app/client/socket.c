@@ -16,6 +16,12 @@ struct socket *socket_alloc(struct session *s, struct leat_cq *cq, int type, int
 
 	if (so == NULL)
 		return NULL;
+	socket_begin(so, s, cq, type, flags);
+	return so;
+}
+
+void socket_begin(struct socket *so, struct session *s, struct leat_cq *cq, int type, int flags)
+{
 	session_get(s);
 	so->session = s;
 	so->context = cq;
@@ -24,7 +30,6 @@ struct socket *socket_alloc(struct session *s, struct leat_cq *cq, int type, int
 	so->protocol = type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
 	so->flags = flags & SOCK_NONBLOCK ? SOCKET_NONBLOCK : 0;
 	so->home = so->socks = &so->one;
-	return so;
 }
 
 void sock_enter(struct sock *sk, struct socket *so, struct leat_handle h)

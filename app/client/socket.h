@@ -45,6 +45,9 @@ struct file_memory {
 /* A file with one reference, zeroed beyond its struct file; NULL: no memory. */
 struct file *file_alloc(enum file_kind kind);
 void file_put(struct file *f);
+/* One that nobody has a reference to is used again: zeroed, with one; or is free. */
+void file_reset(struct file *f);
+void file_free(struct file *f);
 /* Enters f (whose reference the table takes); the descriptor or -errno. */
 int fd_install(struct file *f);
 /* The same in two steps: a descriptor that names nothing yet, or -errno; then one of the others. */
@@ -253,6 +256,8 @@ static inline ssize_t posix_result(ssize_t r)
 void sock_enter(struct sock *sk, struct socket *so, struct leat_handle h);
 /* This process lets go of it. */
 void sock_leave(struct sock *sk);
+/* so, zeroed beyond its file, is a socket of cq's from now on. */
+void socket_begin(struct socket *so, struct session *s, struct leat_cq *cq, int type, int flags);
 /* The last reference is gone: closes the socks, never blocks. */
 void socket_destroy(struct socket *so);
 /* A socket without socks yet; NULL: no memory. */
@@ -384,10 +389,12 @@ size_t transfer_in(struct transfer *t, void *ring, size_t bytes);
 size_t transfer_out(struct transfer *t, const void *ring, size_t bytes);
 /* What most calls are, for a stream that is the calling thread's own: QUICK_NOT, and nothing was
  * done, when it is not that simple. */
-#define QUICK_NOT (-2)
+#define QUICK_NOT (-65536) /* no -errno */
 ssize_t quick_receive(int fd, void *data, size_t length, int flags);
 ssize_t quick_send(int fd, const void *data, size_t length, int flags);
 ssize_t quick_send_pieces(int fd, const struct iovec *iov, int iov_count);
+int quick_accept(int fd, int flags, struct leat_addr *peer);
+int quick_close(int fd);
 /* As socket_poll, inside the context that so belongs to. */
 uint32_t quick_poll(struct socket *so, uint32_t want);
 /* A call the quick way may say that there is nothing; else it is time to look whether leatd lives. */
@@ -424,6 +431,16 @@ void cork_drop(struct socket *so);
 
 /* ---- accept.c ---- */
 
+/* The connection of an offer that was claimed becomes child. */
+struct offer {
+	struct leat_handle handle;
+	uint32_t claim;
+	uint32_t context; /* index of the one it was made to */
+	struct leat_addr peer;
+};
+void accept_enter(struct socket *so, struct socket *child, const struct offer *offer);
+/* Claims the oldest offer that stands; false: there is none. */
+bool listener_claim(struct socket *so, struct offer *out);
 /* The next connection's descriptor, or -errno. */
 int socket_accept(struct socket *so, int flags, struct leat_addr *peer);
 int listener_open(struct socket *so);
@@ -432,6 +449,8 @@ void listener_free(struct socket *so);
 void accept_offered(struct sock *listener, struct leat_cq *cq, const struct leat_cqe *cqe);
 /* Is a connection there to be claimed? */
 bool listener_has_offer(struct socket *so);
+/* Has cq no credit at some worker?  Then a connection may be there that nobody was told of. */
+bool listener_lacks_credit(struct socket *so, const struct leat_cq *cq);
 /* Has cq so many credits that it is not yet to post more? */
 bool listener_has_credit(struct socket *so, const struct leat_cq *cq, unsigned count);
 /* Lets up to count connections of each worker be offered to cq. */
@@ -455,6 +474,8 @@ void sock_event(struct sock *sk, uint32_t events);
 void epoll_forget(struct socket *so);
 /* so's events arrive at cq from now on. */
 void epoll_moved(struct socket *so, struct leat_cq *cq);
+/* As epoll_forget, inside cq, to which so belongs; false: not done, a set of others watches it. */
+bool quick_forget(struct socket *so, const struct leat_cq *cq);
 /* so listens: who watches it posts credits. */
 void epoll_listening(struct socket *so);
 void epoll_destroy(struct epoll *ep);
