@@ -282,7 +282,8 @@ static void submissions_see_kicks(struct channel *ch, const struct leat_sqe *sqe
 				 __ATOMIC_RELAXED);
 		any = true;
 	}
-	/* Pairs with the fence between the application's tx_tail and its look at kick_seen. */
+	/* Pairs with the fence between the application's tx_tail and its look at kick_seen.  (When it
+	 * finds its last kick seen it submits another, which needs no fence.) */
 	if (any)
 		rte_smp_mb();
 }
