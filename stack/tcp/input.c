@@ -497,7 +497,7 @@ enum counter tcp_rx_segment(struct worker *w, struct tcp_sock *tp, struct packet
 	tp->probes = 0;
 	tcp_update_window(w, tp, seg);
 	if (seg->ack != tp->snd_una)
-		tcp_ack_take(w, tp, seg, false);
+		tcp_ack_take_plain(w, tp, seg);
 	if (seg->length > 0) {
 		enum counter verdict = text_in_order(w, tp, p, 0, seg->length);
 

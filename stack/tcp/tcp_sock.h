@@ -473,11 +473,28 @@ struct tcp_ack {
 
 /* Step 5: the ACK field. */
 enum counter tcp_rx_ack(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
+/* The peer offers another window than before. */
+void tcp_change_window(struct worker *w, struct tcp_sock *tp, uint32_t window);
 /* Takes the window a segment offers, when it is newer than the one we have. */
-void tcp_update_window(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
+static inline void tcp_update_window(struct worker *w, struct tcp_sock *tp,
+				     const struct tcp_segment *seg)
+{
+	uint32_t window = (uint32_t)seg->window << tp->snd_scale;
+
+	if (!(seq_lt(tp->snd_wl1, seg->seq) ||
+	      (tp->snd_wl1 == seg->seq && seq_le(tp->snd_wl2, seg->ack))))
+		return;
+	tp->snd_wl1 = seg->seq;
+	tp->snd_wl2 = seg->ack;
+	if (window != tp->snd_wnd)
+		tcp_change_window(w, tp, window);
+}
 /* seg acknowledges something new, or selectively. */
 void tcp_ack_take(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg,
 		  bool duplicate);
+/* The same of a plain segment of an established connection: seg acknowledges something new and says
+ * nothing else, and nothing is being recovered. */
+void tcp_ack_take_plain(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
 /* The SYN's round trip ended. */
 void tcp_measure_syn(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
 
@@ -630,7 +647,20 @@ static inline bool tcp_is_urgent(const struct tcp_sock *tp)
 
 /* ---- timers.c ---- */
 
-void tcp_timer_set(struct worker *w, struct tcp_sock *tp, enum tcp_timer which, uint32_t delay_ms);
+/* The wheel's entry is to fire at deadline_ms. */
+void tcp_timers_arm(struct worker *w, struct tcp_sock *tp, uint32_t deadline_ms);
+
+static inline void tcp_timer_set(struct worker *w, struct tcp_sock *tp, enum tcp_timer which,
+				 uint32_t delay_ms)
+{
+	uint32_t deadline_ms = w->now_ms + delay_ms;
+
+	tp->deadline_ms[which] = deadline_ms;
+	tp->timers |= (uint8_t)(1u << which);
+	if (!tp->ics.timer.armed || (int32_t)(deadline_ms - tp->ics.timer.expiry_ms) < 0)
+		tcp_timers_arm(w, tp, deadline_ms);
+}
+
 void tcp_timers_stop(struct worker *w, struct tcp_sock *tp);
 /* RTO with the back-off there is, no later than the user timeout. */
 void tcp_timer_set_retransmit(struct worker *w, struct tcp_sock *tp);
