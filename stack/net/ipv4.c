@@ -230,6 +230,7 @@ static void ip_find_burst(struct worker *w, struct packet *const own[], uint32_t
 	for (uint32_t i = 0; i < count; i++) {
 		if (!w->protocols[own[i]->flow.protocol]->lookup)
 			continue;
+		own[i]->asked = (uint16_t)n;
 		flows[n] = &own[i]->flow;
 		asked[n++] = own[i];
 	}
@@ -254,18 +255,18 @@ static inline void ip_prefetch(const struct packet *p)
 /* Each packet to its protocol, with the sock of a later one being fetched meanwhile. */
 static void ip_rx_burst(struct worker *w, struct packet *own[], uint32_t count)
 {
-	uint32_t changes = sock_table_changes(w->socks_by_flow);
-
 	ip_find_burst(w, own, count);
 	for (uint32_t i = 0; i < count; i++) {
-		const struct ip_protocol *protocol = w->protocols[own[i]->flow.protocol];
+		struct packet *p = own[i];
+		const struct ip_protocol *protocol = w->protocols[p->flow.protocol];
 
 		if (i + SOCK_PREFETCH < count)
 			ip_prefetch(own[i + SOCK_PREFETCH]);
 		/* What an earlier packet of the burst opened or closed was looked up too soon. */
-		if (unlikely(sock_table_changes(w->socks_by_flow) != changes) && protocol->lookup)
-			own[i]->entry = sock_table_find(w->socks_by_flow, &own[i]->flow);
-		protocol->rx(w, own[i]);
+		if (protocol->lookup)
+			p->entry = sock_table_find_again(w->socks_by_flow, p->asked, &p->flow,
+							 p->entry);
+		protocol->rx(w, p);
 	}
 }
 

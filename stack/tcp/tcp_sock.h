@@ -619,7 +619,7 @@ void tcp_challenge_ack(struct worker *w, struct tcp_sock *tp);
 void tcp_tx_reset(struct worker *w, struct tcp_sock *tp);
 /* RFC 8985 section 7.3: a segment of new data, else the last one sent once more. */
 void tcp_tx_loss_probe(struct worker *w, struct tcp_sock *tp);
-/* A keepalive probe, or one byte (or the FIN) into a closed window. */
+/* A keepalive probe; of a sock that sends, one byte (or the FIN) into a closed window. */
 void tcp_tx_keepalive(struct worker *w, struct tcp_sock *tp);
 void tcp_tx_window_probe(struct worker *w, struct tcp_sock *tp);
 /* RFC 9293 section 3.10.7.1: RST in answer to p, which belongs to no connection. */

@@ -120,7 +120,7 @@ static bool persist_fire(struct worker *w, struct tcp_sock *tp)
 		sock_want_output(w, tcp_sock_sk(tp));
 		if (tcp_is_corked(tp) || tp->sending == NULL)
 			return true;
-	} else {
+	} else if (tcp_sending_take(w, tp)) { /* else no probe went that could be answered */
 		tp->probes++;
 		tcp_tx_window_probe(w, tp);
 	}
