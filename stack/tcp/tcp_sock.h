@@ -559,8 +559,19 @@ static inline uint32_t tcp_window_bound(const struct tcp_sock *tp)
 
 /* The window field of the segment about to be sent; opens the window when that is worth it. */
 uint16_t tcp_window_field(struct worker *w, struct tcp_sock *tp);
-/* Asks the application to tell when it has read, while the window offered is small. */
-void tcp_window_watch(struct worker *w, struct tcp_sock *tp);
+/* The largest window we could offer. */
+static inline uint32_t tcp_window_limit(const struct tcp_sock *tp)
+{
+	return RTE_MIN(tcp_window_bound(tp), TCP_WINDOW_MAX << tp->rcv_scale);
+}
+
+/* The window offered is small: asks the application to tell when it has read. */
+void tcp_window_watch_small(struct worker *w, struct tcp_sock *tp);
+static inline void tcp_window_watch(struct worker *w, struct tcp_sock *tp)
+{
+	if (unlikely(tp->rcv_edge - tp->rcv_nxt < tcp_window_limit(tp) / 2))
+		tcp_window_watch_small(w, tp);
+}
 /* The application has read: tells the peer, when the window grew by enough. */
 void tcp_window_reopen(struct worker *w, struct tcp_sock *tp);
 uint8_t tcp_window_scale(const struct worker *w, const struct sock *sk);

@@ -6,12 +6,6 @@
 #include "shm/ring.h"
 #include "tcp/tcp_sock.h"
 
-/* The largest window we could offer. */
-static uint32_t window_limit(const struct tcp_sock *tp)
-{
-	return RTE_MIN(tcp_window_bound(tp), TCP_WINDOW_MAX << tp->rcv_scale);
-}
-
 /* By how much the window would grow if it were offered anew; <= 0: not at all. */
 static int32_t window_gain(const struct tcp_sock *tp)
 {
@@ -19,13 +13,13 @@ static int32_t window_gain(const struct tcp_sock *tp)
 	uint64_t used = rx_ring_used(&sk->ring);
 	uint32_t space = used < sk->rcvbuf_bytes ? sk->rcvbuf_bytes - (uint32_t)used : 0;
 
-	return (int32_t)(RTE_MIN(space, window_limit(tp)) - (tp->rcv_edge - tp->rcv_nxt));
+	return (int32_t)(RTE_MIN(space, tcp_window_limit(tp)) - (tp->rcv_edge - tp->rcv_nxt));
 }
 
 /* Growth worth an ACK of its own. */
 static int32_t window_step(const struct tcp_sock *tp)
 {
-	uint32_t limit = window_limit(tp);
+	uint32_t limit = tcp_window_limit(tp);
 	uint32_t segment = RTE_MIN(tp->mss_bytes, limit / 2);
 
 	return (int32_t)RTE_MAX(limit / 4, segment);
@@ -60,7 +54,7 @@ uint16_t tcp_window_field(struct worker *w, struct tcp_sock *tp)
 		(void)rx_ring_sync(w, &tcp_sock_sk(tp)->ring);
 		tcp_tune_rcvbuf(w, tp);
 		gain = window_gain(tp);
-		if (gain > 0 && (uint32_t)gain >= RTE_MIN(tp->mss_bytes, window_limit(tp) / 2))
+		if (gain > 0 && (uint32_t)gain >= RTE_MIN(tp->mss_bytes, tcp_window_limit(tp) / 2))
 			tp->rcv_edge += (uint32_t)gain;
 	}
 	if (seq_gt(tp->rcv_nxt, tp->rcv_edge)) /* the FIN lay one beyond */
@@ -75,14 +69,13 @@ static void window_stop_watch(struct worker *w, struct tcp_sock *tp)
 	rx_ring_ask(w, &tcp_sock_sk(tp)->ring, LEAT_NO_OFFSET);
 }
 
-void tcp_window_watch(struct worker *w, struct tcp_sock *tp)
+void tcp_window_watch_small(struct worker *w, struct tcp_sock *tp)
 {
 	struct sock *sk = tcp_sock_sk(tp);
 	uint32_t offered = tp->rcv_edge - tp->rcv_nxt;
 	uint64_t wake;
 
-	if (tp->flags & TCP_SOCK_WINDOW_ASKED || offered >= window_limit(tp) / 2 ||
-	    !window_is_live(tp))
+	if (tp->flags & TCP_SOCK_WINDOW_ASKED || !window_is_live(tp))
 		return;
 	/* Where the reader is when the window may grow by a step; at the latest with all read. */
 	wake = sk->ring.rx_tail + offered + (uint32_t)window_step(tp) - sk->rcvbuf_bytes;
