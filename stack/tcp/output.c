@@ -24,7 +24,7 @@ static uint32_t stream_end(const struct tcp_sock *tp)
 }
 
 /* Bytes of the stream from snd_nxt on. */
-static uint32_t unsent_bytes(const struct tcp_sock *tp)
+static inline uint32_t unsent_bytes(const struct tcp_sock *tp)
 {
 	uint32_t end = stream_end(tp);
 
@@ -36,9 +36,14 @@ static bool fin_is_unsent(const struct tcp_sock *tp)
 	return tp->flags & TCP_SOCK_FIN_QUEUED && seq_le(tp->snd_nxt, tp->write_end);
 }
 
+static inline bool has_unsent(const struct tcp_sock *tp)
+{
+	return unsent_bytes(tp) > 0 || fin_is_unsent(tp);
+}
+
 bool tcp_has_unsent(const struct tcp_sock *tp)
 {
-	return fin_is_unsent(tp) || unsent_bytes(tp) > 0;
+	return has_unsent(tp);
 }
 
 /* The most one call of tx_segment takes: whole segments if the port cuts them. */
@@ -162,7 +167,8 @@ static void pace_sent(struct worker *w, struct tcp_sock *tp, uint32_t bytes)
 /* [snd_nxt, end) left, and tp->sending->flight knows. */
 static void new_data_sent(struct worker *w, struct tcp_sock *tp, uint32_t end)
 {
-	prr_sent(&tp->sending->prr, end - tp->snd_nxt);
+	if (tp->recovery != RECOVERY_NONE)
+		prr_sent(&tp->sending->prr, end - tp->snd_nxt);
 	pace_sent(w, tp, end - tp->snd_nxt);
 	tp->snd_nxt = end;
 	tp->flags &= ~(uint32_t)TCP_SOCK_FORCE;
@@ -247,26 +253,38 @@ static void send_all_new(struct worker *w, struct tcp_sock *tp)
 		tcp_probe_schedule(w, tp);
 }
 
-static void send_new(struct worker *w, struct tcp_sock *tp)
+/* New data is about to go, for the first time or after all was acknowledged: does the window still
+ * hold? */
+static void begin_sending(struct worker *w, struct tcp_sock *tp)
 {
-	if (tp->snd_una == tp->snd_nxt && tcp_has_unsent(tp)) {
-		uint32_t idle_ms = RTE_MIN(w->now_ms - tp->sent_ms, TCP_IDLE_MAX_MS);
+	uint32_t idle_ms = RTE_MIN(w->now_ms - tp->sent_ms, TCP_IDLE_MAX_MS);
 
+	if (tp->snd_una == tp->snd_nxt)
 		tp->congestion_ops->restart(&tp->sending->congestion, idle_ms * 1000,
 					    rtt_rto_ms(&tp->rtt) * 1000, w->now_us);
-	}
+}
+
+/* What is left waits for an ACK, for the window or for an mbuf; the timer sees to it that the wait
+ * ends. */
+static void watch_unsent(struct worker *w, struct tcp_sock *tp)
+{
+	if (likely(tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT)) ||
+	    (tp->snd_una == tp->snd_nxt && !has_unsent(tp)))
+		return;
+	if (tp->snd_una == tp->snd_nxt)
+		tp->progress_ms = w->now_ms;
+	if (tp->snd_una == tp->snd_nxt && tp->snd_wnd > 0 && tcp_is_corked(tp))
+		tcp_timer_set(w, tp, TCP_TIMER_RETRANSMIT, TCP_CORK_MS);
+	else
+		tcp_timer_set_retransmit(w, tp);
+}
+
+static void send_new(struct worker *w, struct tcp_sock *tp)
+{
+	if (has_unsent(tp))
+		begin_sending(w, tp);
 	send_all_new(w, tp);
-	/* What is left waits for an ACK, for the window or for an mbuf; the timer sees to it that
-	 * the wait ends. */
-	if (!tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT) &&
-	    (tp->snd_una != tp->snd_nxt || tcp_has_unsent(tp))) {
-		if (tp->snd_una == tp->snd_nxt)
-			tp->progress_ms = w->now_ms;
-		if (tp->snd_una == tp->snd_nxt && tp->snd_wnd > 0 && tcp_is_corked(tp))
-			tcp_timer_set(w, tp, TCP_TIMER_RETRANSMIT, TCP_CORK_MS);
-		else
-			tcp_timer_set_retransmit(w, tp);
-	}
+	watch_unsent(w, tp);
 }
 
 /* The first length sequence numbers of what this record holds, once more.  False: no mbuf. */
@@ -315,8 +333,7 @@ static void note_app_limited(struct tcp_sock *tp)
 {
 	struct flight *f = &tp->sending->flight;
 
-	if (tp->flags & TCP_SOCK_CWND_LIMITED || tcp_has_unsent(tp) ||
-	    f->lost_bytes > f->resent_bytes)
+	if (tp->flags & TCP_SOCK_CWND_LIMITED || has_unsent(tp) || f->lost_bytes > f->resent_bytes)
 		return;
 	f->app_limited = RTE_MAX(f->delivered + tcp_in_flight(tp), UINT64_C(1));
 }
@@ -334,7 +351,7 @@ static bool send_new_first(struct worker *w, struct tcp_sock *tp)
 
 static void send_data(struct worker *w, struct tcp_sock *tp)
 {
-	if (tp->sending == NULL && !(tcp_has_unsent(tp) && tcp_sending_begin(w, tp)))
+	if (tp->sending == NULL && !(has_unsent(tp) && tcp_sending_begin(w, tp)))
 		return;
 	tp->flags &= ~(uint32_t)TCP_SOCK_CWND_LIMITED;
 	if (unlikely(tp->flags & TCP_SOCK_PREFER_NEW) && send_new_first(w, tp))
@@ -370,6 +387,67 @@ void tcp_tx_loss_probe(struct worker *w, struct tcp_sock *tp)
 	tp->flags &= ~(uint32_t)TCP_SOCK_RTT_TAKEN;
 }
 
+/* ---- the ordinary case --------------------------------------------------------- */
+
+/* What output does not do when it sends all there is in one segment. */
+#define OUTPUT_FLAGS                                                                      \
+	(TCP_SOCK_SEND_SYN | TCP_SOCK_FORCE | TCP_SOCK_FIN_QUEUED | TCP_SOCK_PREFER_NEW | \
+	 TCP_SOCK_URGENT)
+
+static inline bool nothing_special(const struct worker *w, const struct tcp_sock *tp)
+{
+	const struct sock *sk = &tp->ics.inet.sk;
+
+	return sk->state == TCP_ESTABLISHED && !(tp->flags & OUTPUT_FLAGS) &&
+	       !(sk->flags & (SOCK_TX_LIMIT | SOCK_TX_URGENT)) &&
+	       tp->ics.inet.dst.generation == w->route_generation &&
+	       tp->plpmtud.state < PLPMTUD_SEARCH && tp->sending != NULL &&
+	       tp->sending->flight.lost_bytes == 0 && tcp_pacing_rate(tp) == 0;
+}
+
+/* May all that is unsent go, in one segment? */
+static inline bool goes_at_once(const struct worker *w, const struct tcp_sock *tp, uint32_t length)
+{
+	uint32_t mss = tcp_payload_limit(tp);
+
+	return length <= mss && length <= window_room(tp) && length <= cwnd_room(tp) &&
+	       (length == mss || small_may_go(tp, length, true)) &&
+	       flight_has_room(&tp->sending->flight, &w->tcp->flights);
+}
+
+static void send_at_once(struct worker *w, struct tcp_sock *tp, uint32_t length)
+{
+	bool small = length != tcp_payload_limit(tp);
+
+	begin_sending(w, tp);
+	if (tcp_tx_segment(w, tp, tp->snd_nxt, length, TCP_FLAG_ACK | TCP_FLAG_PSH) != 0)
+		return;
+	if (small)
+		tp->snd_small = tp->snd_nxt + length;
+	advance_snd_nxt(w, tp, tp->snd_nxt + length);
+	tcp_probe_schedule(w, tp);
+}
+
+/* What send_data does, when there is at most one segment to send.  False: it has not. */
+static inline bool send_ordinary(struct worker *w, struct tcp_sock *tp)
+{
+	uint32_t length;
+
+	if (!nothing_special(w, tp))
+		return false;
+	length = unsent_bytes(tp);
+	if (length > 0 && !goes_at_once(w, tp, length))
+		return false;
+	tp->flags &= ~(uint32_t)TCP_SOCK_CWND_LIMITED;
+	if (length > 0)
+		send_at_once(w, tp, length);
+	watch_unsent(w, tp);
+	note_app_limited(tp);
+	return true;
+}
+
+/* ---- output ---------------------------------------------------------------------- */
+
 /* Routes may have changed, and the MTU with them.  One that is gone is ip_tx's to tell. */
 static void refresh_route(struct worker *w, struct tcp_sock *tp)
 {
@@ -400,9 +478,9 @@ static void tell_limit(struct worker *w, struct tcp_sock *tp)
 	sock_raise(w, tcp_sock_sk(tp), writable ? LEAT_EV_OUT : 0);
 }
 
-void tcp_output(struct worker *w, struct sock *sk)
+static void output_any(struct worker *w, struct tcp_sock *tp)
 {
-	struct tcp_sock *tp = tcp_sk(sk);
+	struct sock *sk = tcp_sock_sk(tp);
 
 	switch (sk->state) {
 	case TCP_CLOSE:
@@ -427,6 +505,16 @@ void tcp_output(struct worker *w, struct sock *sk)
 	if (unlikely(sk->flags & SOCK_TX_LIMIT))
 		tell_limit(w, tp);
 	if (tp->flags & TCP_SOCK_ACK_NOW)
+		tcp_tx_ack(w, tp);
+}
+
+void tcp_output(struct worker *w, struct sock *sk)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+
+	if (!send_ordinary(w, tp))
+		output_any(w, tp);
+	else if (tp->flags & TCP_SOCK_ACK_NOW)
 		tcp_tx_ack(w, tp);
 }
 

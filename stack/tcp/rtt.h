@@ -36,10 +36,25 @@ void min_rtt_sample(struct min_rtt *m, uint32_t sample_us, uint32_t now_ms);
 void rtt_sample(struct rtt *r, uint32_t sample_us);
 
 /* The retransmission timeout before any back-off. */
-uint32_t rtt_rto_ms(const struct rtt *r);
+static inline uint32_t rtt_rto_ms(const struct rtt *r)
+{
+	uint32_t floor_us = RTO_MIN_MS * 1000; /* G is far below it */
+	uint32_t variation_us = r->rttvar_us_4 > floor_us ? r->rttvar_us_4 : floor_us;
+	uint32_t rto_ms;
+
+	if (r->srtt_us_8 == 0)
+		return RTO_INITIAL_MS;
+	rto_ms = (r->srtt_us_8 / 8 + variation_us + RTT_CLOCK_US / 2) / RTT_CLOCK_US;
+	return rto_ms > RTO_MAX_MS ? RTO_MAX_MS : rto_ms;
+}
 
 /* RTO after so many timeouts in a row (section 5.5). */
-uint32_t rtt_backed_off_ms(uint32_t rto_ms, unsigned timeouts);
+static inline uint32_t rtt_backed_off_ms(uint32_t rto_ms, unsigned timeouts)
+{
+	while (timeouts-- > 0 && rto_ms < RTO_MAX_MS)
+		rto_ms *= 2;
+	return rto_ms > RTO_MAX_MS ? RTO_MAX_MS : rto_ms;
+}
 
 static inline uint32_t rtt_smoothed_us(const struct rtt *r)
 {

@@ -264,14 +264,9 @@ static void timer_fire(void *context, struct timer *timer)
 	}
 }
 
-void tcp_timer_set(struct worker *w, struct tcp_sock *tp, enum tcp_timer which, uint32_t delay_ms)
+void tcp_timer_arm(struct worker *w, struct tcp_sock *tp, uint32_t deadline_ms)
 {
-	uint32_t deadline_ms = w->now_ms + delay_ms;
-
-	tp->deadline_ms[which] = deadline_ms;
-	tp->timers |= (uint8_t)(1u << which);
-	if (!tp->ics.timer.armed || (int32_t)(deadline_ms - tp->ics.timer.expiry_ms) < 0)
-		wheel_arm(&w->wheel, &tp->ics.timer, deadline_ms, timer_fire);
+	wheel_arm(&w->wheel, &tp->ics.timer, deadline_ms, timer_fire);
 }
 
 void tcp_timers_stop(struct worker *w, struct tcp_sock *tp)
