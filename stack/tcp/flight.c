@@ -31,7 +31,7 @@ void flight_pool_free(struct flight_pool *pool)
 	pool->record = NULL;
 }
 
-static uint32_t record_get(struct flight *f, struct flight_pool *pool)
+static inline uint32_t record_get(struct flight *f, struct flight_pool *pool)
 {
 	uint32_t index = pool->unused;
 
@@ -161,7 +161,7 @@ static bool may_extend(const struct flight_record *last, uint32_t now_us, uint32
 	       record_bytes(last) < FLIGHT_RECORD_MAX_BYTES;
 }
 
-static void stamp(struct flight *f, struct flight_record *r, uint32_t pipe, uint32_t now_us)
+static inline void stamp(struct flight *f, struct flight_record *r, uint32_t pipe, uint32_t now_us)
 {
 	if (pipe == 0) /* BBR draft, section 4.1.2.2: nothing in flight, a sample begins here */
 		f->first_sent_us = f->delivered_us = now_us;

@@ -16,7 +16,7 @@
 /* ---- what to send -------------------------------------------------------- */
 
 /* The sequence number where what the application wrote ends. */
-static uint32_t stream_end(const struct tcp_sock *tp)
+static inline uint32_t stream_end(const struct tcp_sock *tp)
 {
 	if (tp->flags & TCP_SOCK_FIN_QUEUED)
 		return tp->write_end;
@@ -62,7 +62,7 @@ static uint32_t segment_limit(const struct worker *w, const struct tcp_sock *tp,
 }
 
 /* What the congestion window has room for. */
-static uint32_t cwnd_room(const struct tcp_sock *tp)
+static inline uint32_t cwnd_room(const struct tcp_sock *tp)
 {
 	uint32_t in_flight = tcp_in_flight(tp);
 
@@ -72,7 +72,7 @@ static uint32_t cwnd_room(const struct tcp_sock *tp)
 }
 
 /* Asked of both ends: after 2 GiB without one, snd_small would seem to lie ahead of snd_una. */
-static bool small_in_flight(const struct tcp_sock *tp)
+static inline bool small_in_flight(const struct tcp_sock *tp)
 {
 	return seq_gt(tp->snd_small, tp->snd_una) && seq_le(tp->snd_small, tp->snd_nxt);
 }
@@ -82,7 +82,7 @@ static bool small_in_flight(const struct tcp_sock *tp)
  * Minshall's form: only an unacknowledged small segment holds the next one
  * back) and 3.8.6.2.1 (silly windows).
  */
-static bool small_may_go(const struct tcp_sock *tp, uint32_t length, bool all)
+static inline bool small_may_go(const struct tcp_sock *tp, uint32_t length, bool all)
 {
 	if (tp->flags & TCP_SOCK_FORCE)
 		return true;
@@ -100,7 +100,7 @@ static bool peer_takes(const struct tcp_sock *tp, uint32_t seq)
 }
 
 /* What the peer's window has room for from snd_nxt on. */
-static uint32_t window_room(const struct tcp_sock *tp)
+static inline uint32_t window_room(const struct tcp_sock *tp)
 {
 	uint32_t flight = tp->snd_nxt - tp->snd_una;
 
@@ -165,7 +165,7 @@ static void pace_sent(struct worker *w, struct tcp_sock *tp, uint32_t bytes)
 }
 
 /* [snd_nxt, end) left, and tp->sending->flight knows. */
-static void new_data_sent(struct worker *w, struct tcp_sock *tp, uint32_t end)
+static inline void new_data_sent(struct worker *w, struct tcp_sock *tp, uint32_t end)
 {
 	if (tp->recovery != RECOVERY_NONE)
 		prr_sent(&tp->sending->prr, end - tp->snd_nxt);
@@ -176,7 +176,7 @@ static void new_data_sent(struct worker *w, struct tcp_sock *tp, uint32_t end)
 }
 
 /* [snd_nxt, end) left. */
-static void advance_snd_nxt(struct worker *w, struct tcp_sock *tp, uint32_t end)
+static inline void advance_snd_nxt(struct worker *w, struct tcp_sock *tp, uint32_t end)
 {
 	(void)flight_sent(&tp->sending->flight, &w->tcp->flights, tp->snd_nxt, end, tp->snd_una,
 			  (uint32_t)w->now_us);
@@ -255,7 +255,7 @@ static void send_all_new(struct worker *w, struct tcp_sock *tp)
 
 /* New data is about to go, for the first time or after all was acknowledged: does the window still
  * hold? */
-static void begin_sending(struct worker *w, struct tcp_sock *tp)
+static inline void begin_sending(struct worker *w, struct tcp_sock *tp)
 {
 	uint32_t idle_ms = RTE_MIN(w->now_ms - tp->sent_ms, TCP_IDLE_MAX_MS);
 
@@ -266,7 +266,7 @@ static void begin_sending(struct worker *w, struct tcp_sock *tp)
 
 /* What is left waits for an ACK, for the window or for an mbuf; the timer sees to it that the wait
  * ends. */
-static void watch_unsent(struct worker *w, struct tcp_sock *tp)
+static inline void watch_unsent(struct worker *w, struct tcp_sock *tp)
 {
 	if (likely(tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT)) ||
 	    (tp->snd_una == tp->snd_nxt && !has_unsent(tp)))
@@ -329,7 +329,7 @@ static void send_lost(struct worker *w, struct tcp_sock *tp)
 }
 
 /* The BBR draft's section 4.1.2.4: the path could have carried more than there was to send. */
-static void note_app_limited(struct tcp_sock *tp)
+static inline void note_app_limited(struct tcp_sock *tp)
 {
 	struct flight *f = &tp->sending->flight;
 
@@ -406,23 +406,21 @@ static inline bool nothing_special(const struct worker *w, const struct tcp_sock
 }
 
 /* May all that is unsent go, in one segment? */
-static inline bool goes_at_once(const struct worker *w, const struct tcp_sock *tp, uint32_t length)
+static inline bool goes_at_once(const struct worker *w, const struct tcp_sock *tp, uint32_t length,
+				uint32_t mss)
 {
-	uint32_t mss = tcp_payload_limit(tp);
-
 	return length <= mss && length <= window_room(tp) && length <= cwnd_room(tp) &&
 	       (length == mss || small_may_go(tp, length, true)) &&
 	       flight_has_room(&tp->sending->flight, &w->tcp->flights);
 }
 
-static void send_at_once(struct worker *w, struct tcp_sock *tp, uint32_t length)
+static inline void send_at_once(struct worker *w, struct tcp_sock *tp, uint32_t length,
+				uint32_t mss)
 {
-	bool small = length != tcp_payload_limit(tp);
-
 	begin_sending(w, tp);
 	if (tcp_tx_segment(w, tp, tp->snd_nxt, length, TCP_FLAG_ACK | TCP_FLAG_PSH) != 0)
 		return;
-	if (small)
+	if (length != mss)
 		tp->snd_small = tp->snd_nxt + length;
 	advance_snd_nxt(w, tp, tp->snd_nxt + length);
 	tcp_probe_schedule(w, tp);
@@ -431,16 +429,17 @@ static void send_at_once(struct worker *w, struct tcp_sock *tp, uint32_t length)
 /* What send_data does, when there is at most one segment to send.  False: it has not. */
 static inline bool send_ordinary(struct worker *w, struct tcp_sock *tp)
 {
+	uint32_t mss = tcp_payload_limit(tp);
 	uint32_t length;
 
 	if (!nothing_special(w, tp))
 		return false;
 	length = unsent_bytes(tp);
-	if (length > 0 && !goes_at_once(w, tp, length))
+	if (length > 0 && !goes_at_once(w, tp, length, mss))
 		return false;
 	tp->flags &= ~(uint32_t)TCP_SOCK_CWND_LIMITED;
 	if (length > 0)
-		send_at_once(w, tp, length);
+		send_at_once(w, tp, length, mss);
 	watch_unsent(w, tp);
 	note_app_limited(tp);
 	return true;

@@ -578,8 +578,22 @@ uint8_t tcp_window_scale(const struct worker *w, const struct sock *sk);
 
 /* ---- buffer.c: how large the buffers are ---- */
 
+/* A round trip's time, as the receiver knows it: sampled when something was sent, last in the
+ * handshake at least. */
+static inline uint32_t tcp_round_trip_us(const struct tcp_sock *tp)
+{
+	return RTE_MAX(rtt_smoothed_us(&tp->rtt), RTT_CLOCK_US);
+}
+
+/* A round trip of read_round is over. */
+void tcp_tune_rcvbuf_round(struct worker *w, struct tcp_sock *tp);
+
 /* The receive ring was synced: has the application read more in this round trip than before? */
-void tcp_tune_rcvbuf(struct worker *w, struct tcp_sock *tp);
+static inline void tcp_tune_rcvbuf(struct worker *w, struct tcp_sock *tp)
+{
+	if ((uint32_t)w->now_us - tp->read_round.start_us >= tcp_round_trip_us(tp))
+		tcp_tune_rcvbuf_round(w, tp);
+}
 /* The congestion window may have grown. */
 void tcp_tune_sndbuf(struct worker *w, struct tcp_sock *tp);
 

@@ -45,7 +45,7 @@ static void fill_sack(const struct tcp_sock *tp, struct tcp_segment *seg)
 }
 
 /* Something that occupies sequence numbers left: a timer watches it. */
-static void note_sent(struct worker *w, struct tcp_sock *tp)
+static inline void note_sent(struct worker *w, struct tcp_sock *tp)
 {
 	if (tp->snd_una == tp->snd_nxt)
 		tp->progress_ms = w->now_ms;
@@ -56,7 +56,7 @@ static void note_sent(struct worker *w, struct tcp_sock *tp)
 }
 
 /* The peer knows now what we have received. */
-static void note_acked(struct worker *w, struct tcp_sock *tp)
+static inline void note_acked(struct worker *w, struct tcp_sock *tp)
 {
 	tp->rcv_acked = tp->rcv_nxt;
 	tp->flags &= ~(uint32_t)(TCP_SOCK_ACK_NOW | TCP_SOCK_DSACK);
@@ -66,7 +66,7 @@ static void note_acked(struct worker *w, struct tcp_sock *tp)
 
 /* RFC 3168 section 6.1: new data is ECN-capable, nothing else; RFC 8257 section 3.1 asks for it on
  * everything. */
-static uint8_t ecn_codepoint(const struct tcp_sock *tp, uint32_t seq, uint32_t length)
+static inline uint8_t ecn_codepoint(const struct tcp_sock *tp, uint32_t seq, uint32_t length)
 {
 	if (likely(!(tp->flags & TCP_SOCK_ECN)))
 		return 0;
@@ -92,8 +92,8 @@ static uint16_t ecn_flags(struct tcp_sock *tp, uint32_t seq, uint32_t length)
 }
 
 /* mss: payload of one segment, if the port is to cut it; 0 until the peer's SYN told. */
-static int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
-		     uint32_t payload_bytes, uint32_t mss, uint8_t ecn)
+static inline int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
+			    uint32_t payload_bytes, uint32_t mss, uint8_t ecn)
 {
 	struct ip_tx how = {
 		.dst = &tp->ics.inet.dst,
