@@ -171,6 +171,8 @@ struct worker {
 	struct worker_cost cost;
 	uint64_t counter[CNT_MAX];
 	struct packet burst[TRANSPORT_BURST];
+	struct rte_mbuf *done[TRANSPORT_BURST]; /* of the burst; freed at its end */
+	uint16_t done_count;
 
 	/* protocols' own */
 	struct tcp_worker *tcp;
@@ -250,6 +252,12 @@ struct rte_mbuf *worker_mbuf(struct worker *w);
 static inline void worker_count(struct worker *w, enum counter c)
 {
 	w->counter[c]++;
+}
+
+/* A packet of the burst has reached its end. */
+static inline void worker_done(struct worker *w, struct rte_mbuf *m)
+{
+	w->done[w->done_count++] = m;
 }
 
 /* The one place where a packet dies. */

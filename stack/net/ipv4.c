@@ -273,6 +273,8 @@ static void ip_rx_burst(struct worker *w, struct packet *own[], uint32_t count)
 			own[i]->entry = sock_table_find(w->socks_by_flow, &own[i]->flow);
 		protocol->rx(w, own[i]);
 	}
+	rte_pktmbuf_free_bulk(w->done, w->done_count);
+	w->done_count = 0;
 }
 
 static uint32_t ip_burst_all(struct worker *w, struct packet *own[])
