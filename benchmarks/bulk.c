@@ -2,8 +2,10 @@
 /*
  * How fast do bytes flow?  One application sends all it can, another receives
  * and looks at it, each on one core with its worker, over net_ring (mbufs by
- * pointer, no offloads).  With copies each application has a buffer of its own;
- * in place it fills and reads the chunks of the rings themselves.
+ * pointer, no offloads).  With copies each application has a buffer of its own.
+ * In place it hands over and takes back the chunks of the rings themselves: after
+ * the first bytes, which are written and compared, it only marks where a chunk
+ * begins and looks at the mark, as if somebody else made and used the bytes.
  *
  *     bulk [--flows N] [--mtu N] [--seconds S] [--in-place] [--piece BYTES]
  *          [--copybreak BYTES] [--chunk-shift N] [--buffer BYTES] [--cores A,B] [--json]
@@ -51,7 +53,7 @@ static struct {
 	.seconds = 3,
 	.piece_bytes = 1u << 15,
 	.pair = {.mtu = 1500,
-		 .copybreak_bytes = 256,
+		 .copybreak_bytes = 512,
 		 .chunk_shift = 14,
 		 .buffer_bytes = 1u << 20,
 		 .core = {0, 1}},
@@ -60,7 +62,8 @@ static struct {
 enum { SENDER, RECEIVER };
 
 struct flow_end {
-	int fd;
+	int fd; /* with copies */
+	struct leat_handle handle; /* in place */
 	uint64_t offset; /* in the stream */
 };
 
@@ -73,7 +76,9 @@ struct sample {
 static struct side {
 	struct flow_end flow[FLOWS_MAX];
 	uint32_t flows;
+	bool open;
 	int epoll, listener;
+	struct leat_cq *cq; /* in place */
 	char *buffer; /* of the application's own */
 	uint64_t last; /* the counter when the last turn ended */
 	uint64_t last_packets;
@@ -184,15 +189,14 @@ static void connect_flows(struct side *s)
 	}
 }
 
-static void open_side(unsigned side)
+static void open_copies(unsigned side)
 {
 	struct side *s = &sides[side];
 
 	s->epoll = leat_epoll_create1(0);
-	s->buffer = malloc(PATTERN_BYTES);
+	s->buffer = calloc(1, PATTERN_BYTES);
 	if (s->epoll < 0 || s->buffer == NULL)
 		bench_fail("no memory");
-	memset(s->buffer, 0, PATTERN_BYTES);
 	if (side == RECEIVER)
 		open_receiver(s);
 }
@@ -238,16 +242,169 @@ static uint64_t move(struct side *s, struct flow_end *f,
 	return moved;
 }
 
-static uint64_t move_all(unsigned side)
+/* One turn with copies: how many bytes moved. */
+static uint64_t turn_copies(unsigned side)
 {
 	struct side *s = &sides[side];
 	struct epoll_event events[EVENTS];
-	int count = leat_epoll_wait(s->epoll, events, EVENTS, 0);
 	uint64_t moved = 0;
+	int count;
 
+	if (s->flows < options.flows && side == SENDER)
+		connect_flows(s);
+	else if (s->flows < options.flows)
+		accept_flows(s);
+	count = leat_epoll_wait(s->epoll, events, EVENTS, 0);
 	for (int i = 0; i < count; i++)
 		moved += move(s, &s->flow[events[i].data.u32],
 			      side == SENDER ? send_piece : receive_piece);
+	return moved;
+}
+
+/* ---- in place --------------------------------------------------------------------- */
+
+static struct leat_handle submit(struct side *s, unsigned side, const struct leat_sqe *sqe)
+{
+	struct leat_handle handle;
+	struct leat_cqe *cqe;
+
+	if (leat_cq_submit(s->cq, side, sqe) != 0 || leat_cq_wait(s->cq, &cqe, -1) != 0 ||
+	    cqe->type != LEAT_CQE_RESULT || (cqe->result != 0 && cqe->result != -EINPROGRESS))
+		bench_fail("a submission failed");
+	handle = cqe->handle;
+	leat_cq_seen(s->cq);
+	return handle;
+}
+
+static struct leat_handle make_sock(struct side *s, unsigned side)
+{
+	return submit(
+		s, side,
+		&(struct leat_sqe){.op = LEAT_OP_SOCKET, .family = AF_INET, .type = SOCK_STREAM});
+}
+
+static struct leat_addr receiver_addr(void)
+{
+	struct sockaddr_in from = receiver_address();
+	struct leat_addr address = {.family = AF_INET, .port = from.sin_port};
+
+	memcpy(address.addr, &from.sin_addr, sizeof(from.sin_addr));
+	return address;
+}
+
+static void listen_in_place(struct side *s)
+{
+	struct leat_handle h = make_sock(s, RECEIVER);
+	const struct leat_sqe credit = {
+		.op = LEAT_OP_CREDIT, .handle = h, .value = (int32_t)options.flows};
+
+	(void)submit(s, RECEIVER,
+		     &(struct leat_sqe){.op = LEAT_OP_BIND, .handle = h, .addr = receiver_addr()});
+	(void)submit(s, RECEIVER,
+		     &(struct leat_sqe){.op = LEAT_OP_LISTEN, .handle = h, .value = FLOWS_MAX});
+	if (leat_cq_submit(s->cq, RECEIVER, &credit) != 0)
+		bench_fail("no credit");
+	__atomic_store_n(&listening, 1, __ATOMIC_RELEASE);
+}
+
+static void open_in_place(unsigned side)
+{
+	struct side *s = &sides[side];
+
+	if (leat_cq_open(&s->cq) != 0)
+		bench_fail("no queue");
+	if (side == RECEIVER)
+		listen_in_place(s);
+}
+
+/* All socks before the first connects: then no completion is another's. */
+static void connect_in_place(struct side *s)
+{
+	struct leat_sqe sqe = {.op = LEAT_OP_CONNECT, .addr = receiver_addr()};
+
+	if (__atomic_load_n(&listening, __ATOMIC_ACQUIRE) == 0)
+		return;
+	for (; s->flows < options.flows; s->flows++)
+		s->flow[s->flows].handle = make_sock(s, SENDER);
+	for (uint32_t i = 0; i < s->flows; i++) {
+		sqe.handle = s->flow[i].handle;
+		if (leat_cq_submit(s->cq, SENDER, &sqe) != 0)
+			bench_fail("cannot connect");
+	}
+}
+
+/* Every flow is looked at in each turn, so no event has to tell of one. */
+static void take_completions(struct side *s)
+{
+	struct leat_cqe *cqe;
+
+	while (leat_cq_peek(s->cq, &cqe) == 0) {
+		if (cqe->type == LEAT_CQE_ACCEPT && leat_cq_claim(s->cq, cqe) == 0)
+			s->flow[s->flows++].handle = cqe->handle;
+		leat_cq_seen(s->cq);
+	}
+}
+
+static void fill(char *chunk, size_t length, uint64_t offset)
+{
+	size_t written = offset < EXACT_BYTES ? length : RTE_MIN(length, sizeof(uint64_t));
+
+	memcpy(chunk, pattern_at(offset), written);
+}
+
+static void look(const char *chunk, size_t length, uint64_t offset)
+{
+	if (offset < EXACT_BYTES || (offset & ((1u << options.pair.chunk_shift) - 1)) == 0)
+		check(chunk, length, offset);
+}
+
+static size_t fill_pieces(struct leat_cq *cq, struct flow_end *f)
+{
+	struct iovec iov[PIECES];
+	int count = PIECES;
+	ssize_t n = -EAGAIN;
+
+	if (leat_cq_events(cq, f->handle) & LEAT_EV_CONNECTED)
+		n = leat_cq_send_reserve(cq, f->handle, options.piece_bytes, iov, &count);
+	if (n < 0)
+		return 0;
+	for (int i = 0; i < count; i++) {
+		fill(iov[i].iov_base, iov[i].iov_len, f->offset);
+		f->offset += iov[i].iov_len;
+	}
+	(void)leat_cq_send_commit(cq, f->handle, (size_t)n);
+	return (size_t)n;
+}
+
+static size_t look_at_pieces(struct leat_cq *cq, struct flow_end *f)
+{
+	struct iovec iov[PIECES];
+	int count = PIECES;
+	ssize_t n = leat_cq_recv_peek(cq, f->handle, iov, &count);
+
+	if (n <= 0)
+		return 0;
+	for (int i = 0; i < count; i++) {
+		look(iov[i].iov_base, iov[i].iov_len, f->offset);
+		f->offset += iov[i].iov_len;
+	}
+	(void)leat_cq_recv_consume(cq, f->handle, (size_t)n);
+	return (size_t)n;
+}
+
+/* One turn in place: how many bytes moved. */
+static uint64_t turn_in_place(unsigned side)
+{
+	struct side *s = &sides[side];
+	uint64_t moved = 0;
+
+	if (side == SENDER && s->flows < options.flows)
+		connect_in_place(s);
+	take_completions(s);
+	for (uint32_t i = 0; i < s->flows; i++)
+		for (int k = 0; k < TRIES; k++)
+			moved += side == SENDER ? fill_pieces(s->cq, &s->flow[i])
+						: look_at_pieces(s->cq, &s->flow[i]);
 	return moved;
 }
 
@@ -298,13 +455,11 @@ static bool turn(unsigned side, unsigned work)
 	struct side *s = &sides[side];
 	uint64_t moved;
 
-	if (s->epoll == 0)
-		open_side(side);
-	if (s->flows < options.flows && side == SENDER)
-		connect_flows(s);
-	else if (s->flows < options.flows)
-		accept_flows(s);
-	moved = move_all(side);
+	if (!s->open) {
+		s->open = true;
+		(options.in_place ? open_in_place : open_copies)(side);
+	}
+	moved = (options.in_place ? turn_in_place : turn_copies)(side);
 	s->now.bytes += moved;
 	account(side, work != 0 || moved != 0);
 	return __atomic_load_n(&over, __ATOMIC_ACQUIRE) == 0;
@@ -354,7 +509,8 @@ static void report(void)
 	double receiver = median_of(RECEIVER, busy_per_packet);
 	double rate = median_of(RECEIVER, bytes_per_s) * 8 / 1e9;
 
-	snprintf(variant, sizeof(variant), "mtu %u, copies", options.pair.mtu);
+	snprintf(variant, sizeof(variant), "mtu %u, %s", options.pair.mtu,
+		 options.in_place ? "in place" : "copies");
 	bench_report(&(struct bench_figure){
 		.benchmark = "bulk",
 		.variant = variant,
@@ -377,10 +533,10 @@ static void report(void)
 
 static void usage(const char *program)
 {
-	bench_fail(
-		"usage: %s [--flows N] [--mtu N] [--seconds S] [--piece BYTES]\n"
-		"  [--copybreak BYTES] [--chunk-shift N] [--buffer BYTES] [--cores A,B] [--json]",
-		program);
+	bench_fail("usage: %s [--flows N] [--mtu N] [--seconds S] [--in-place]\n"
+		   "  [--piece BYTES] [--copybreak BYTES] [--chunk-shift N] [--buffer BYTES]\n"
+		   "  [--cores A,B] [--json]",
+		   program);
 }
 
 static void take_option(const char *program, const char *name, const char *value)
@@ -411,6 +567,10 @@ static void parse(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		if (bench_option(argv[i]))
 			continue;
+		if (strcmp(argv[i], "--in-place") == 0) {
+			options.in_place = true;
+			continue;
+		}
 		if (i + 1 == argc)
 			usage(argv[0]);
 		take_option(argv[0], argv[i], argv[i + 1]);
