@@ -26,6 +26,7 @@ static struct leat_cq *cq;
 static struct leat_handle handle;
 static struct sock *sk;
 static uint32_t bytes; /* of a piece */
+static bool copies; /* what is sent, whatever its size */
 static struct rte_mbuf *packet; /* a received one, with so many */
 static struct rte_mbuf *sent[OPS];
 static char buffer[FAREND_MSS];
@@ -124,7 +125,7 @@ static void worker_sends(void *arg)
 	for (uint32_t i = 0; i < OPS; i++) {
 		sent[i] = worker_mbuf(w);
 		if (tx_ring_sync(w, r) != 0 ||
-		    tx_ring_append(w, r, sent[i], offset, bytes, false) != 0)
+		    tx_ring_append(w, r, sent[i], offset, bytes, copies) != 0)
 			bench_fail("nothing to send");
 		offset += bytes;
 	}
@@ -146,7 +147,7 @@ static void fill_send(void *arg)
 	application_writes(arg);
 }
 
-/* ---- all ---------------------------------------------------------------------- */
+/* ---- both --------------------------------------------------------------------- */
 
 static void report(const char *variant, void (*prepare)(void *), void (*run)(void *))
 {
@@ -175,6 +176,33 @@ static void measure(uint32_t piece)
 	rte_pktmbuf_free(packet);
 }
 
+/* ---- copy or point at it? ------------------------------------------------------ */
+
+static void worker_sends_copies(void *arg)
+{
+	copies = true;
+	worker_sends(arg);
+	copies = false;
+}
+
+/* The worker's side alone.  What the port reads of an mbuf is not in it, nor what a checksum reads. */
+static void compare_copies(void)
+{
+	static const uint32_t sizes[] = {64, 128, 256, 512, 1024, FAREND_MSS};
+	uint32_t copybreak = lab_worker()->config.copybreak_bytes;
+
+	lab_worker()->config.copybreak_bytes = 0;
+	for (unsigned i = 0; i < RTE_DIM(sizes); i++) {
+		bytes = sizes[i];
+		report("send, worker, in place", fill_send, worker_sends);
+		report("send, worker, copied", fill_send, worker_sends_copies);
+	}
+	empty_send(NULL);
+	lab_worker()->config.copybreak_bytes = copybreak;
+}
+
+/* ---- the program ---------------------------------------------------------------- */
+
 /* A sock that is not connected: nobody but this program uses its rings. */
 static void open_sock(void)
 {
@@ -196,6 +224,7 @@ int main(int argc, char **argv)
 	open_sock();
 	measure(64);
 	measure(FAREND_MSS);
+	compare_copies();
 	lab_end();
 	return bench_end();
 }

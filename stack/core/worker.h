@@ -111,7 +111,7 @@ struct worker_config {
 		.max_requests = 16384, .max_time_wait = 16384, .max_flight_records = 131072,       \
 		.max_sending = 65536, .mbufs = 16384, .mbuf_bytes = 2048,                          \
 		.rcvbuf_bytes = 1u << 20, .sndbuf_bytes = 1u << 20, .rcvbuf_max_bytes = 32u << 20, \
-		.sndbuf_max_bytes = 32u << 20, .copybreak_bytes = 256,                             \
+		.sndbuf_max_bytes = 32u << 20, .copybreak_bytes = 512,                             \
 		.fast_open = FAST_OPEN_CLIENT, .syn_cookies = true, .idle_us = 0, .name = "leat",  \
 	}
 
@@ -172,6 +172,8 @@ struct worker {
 	struct worker_cost cost;
 	uint64_t counter[CNT_MAX];
 	struct packet burst[TRANSPORT_BURST];
+	struct rte_mbuf *done[TRANSPORT_BURST]; /* of the burst; freed at its end */
+	uint16_t done_count;
 
 	/* protocols' own */
 	struct tcp_worker *tcp;
@@ -258,6 +260,12 @@ static inline struct rte_mbuf *worker_mbuf(struct worker *w)
 	if (unlikely(m == NULL))
 		worker_count(w, CNT_mbuf_empty);
 	return m;
+}
+
+/* A packet of the burst has reached its end. */
+static inline void worker_done(struct worker *w, struct rte_mbuf *m)
+{
+	w->done[w->done_count++] = m;
 }
 
 /* The one place where a packet dies. */

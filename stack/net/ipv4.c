@@ -219,28 +219,32 @@ static uint32_t ip_steer_burst(struct worker *w, struct packet *own[])
 	return count;
 }
 
-/* One bulk look-up for all that ask for it; their socks are on their way into the cache then. */
+/* One bulk look-up for all that ask for it, and one look for neighbours of the same flow; their
+ * socks are on their way into the cache then. */
 static void ip_find_burst(struct worker *w, struct packet *const own[], uint32_t count)
 {
 	struct packet *asked[TRANSPORT_BURST];
 	const struct flow *flows[TRANSPORT_BURST];
 	sock_entry entries[TRANSPORT_BURST];
-	uint32_t n = 0;
+	uint32_t askers = 0, n = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		if (!w->protocols[own[i]->flow.protocol]->lookup)
+		const struct flow *flow = &own[i]->flow;
+
+		if (!w->protocols[flow->protocol]->lookup)
 			continue;
-		own[i]->asked = (uint16_t)n;
-		flows[n] = &own[i]->flow;
-		asked[n++] = own[i];
+		if (n == 0 || !flow_eq(flow, flows[n - 1]))
+			flows[n++] = flow;
+		own[i]->asked = (uint16_t)(n - 1);
+		asked[askers++] = own[i];
 	}
 	if (n == 0)
 		return;
 	sock_table_find_burst(w->socks_by_flow, flows, n, entries);
-	for (uint32_t i = 0; i < n; i++) {
-		asked[i]->entry = entries[i];
+	for (uint32_t i = 0; i < n; i++)
 		rte_prefetch0(sock_entry_pointer(entries[i]));
-	}
+	for (uint32_t i = 0; i < askers; i++)
+		asked[i]->entry = entries[asked[i]->asked];
 }
 
 /* The lines after the first of what is about to be met. */
@@ -268,6 +272,8 @@ static void ip_rx_burst(struct worker *w, struct packet *own[], uint32_t count)
 							 p->entry);
 		protocol->rx(w, p);
 	}
+	rte_pktmbuf_free_bulk(w->done, w->done_count);
+	w->done_count = 0;
 }
 
 static uint32_t ip_burst_all(struct worker *w, struct packet *own[])

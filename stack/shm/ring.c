@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <rte_atomic.h>
-#include <rte_memcpy.h>
+#include <string.h>
 
 #include "core/worker.h"
 #include "lib/seq.h"
@@ -162,7 +162,7 @@ static void rx_ring_copy(struct ring_pair *r, struct ring_position *at, uint64_t
 		}
 		within = (uint32_t)(offset - at->base);
 		room = RTE_MIN(a->chunk_bytes - within, length);
-		rte_memcpy(arena_chunk_memory(a, at->chunk) + within, data, room);
+		memcpy(arena_chunk_memory(a, at->chunk) + within, data, room);
 		data += room;
 		offset += room;
 		length -= room;
@@ -387,7 +387,7 @@ static int tx_ring_append_copy(struct worker *w, struct ring_pair *r, struct rte
 		}
 		n = tx_ring_span(r, offset, RTE_MIN(length, rte_pktmbuf_tailroom(m)), &chunk,
 				 &data);
-		rte_memcpy(rte_pktmbuf_mtod_offset(m, void *, m->data_len), data, n);
+		memcpy(rte_pktmbuf_mtod_offset(m, void *, m->data_len), data, n);
 		m->data_len += n;
 		head->pkt_len += n;
 		offset += n;

@@ -40,7 +40,7 @@ static void tcp_rx(struct worker *w, struct packet *p)
 	verdict = p->to_broadcast ? CNT_tcp_broadcast : rx_entry(w, p);
 	/* The text was copied to its receive ring: every packet ends here. */
 	if (verdict == TCP_ACCEPTED)
-		rte_pktmbuf_free(p->m);
+		worker_done(w, p->m);
 	else
 		worker_drop(w, p->m, verdict);
 }

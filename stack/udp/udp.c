@@ -127,7 +127,7 @@ static void udp_rx(struct worker *w, struct packet *p)
 		return;
 	}
 	worker_count(w, CNT_udp_rx);
-	rte_pktmbuf_free(p->m);
+	worker_done(w, p->m);
 }
 
 /* Like Linux, a connected sock hears of what will not pass by itself; that a host or network is
