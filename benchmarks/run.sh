@@ -58,9 +58,15 @@ return_huge_pages() {
 	added_pages=0
 }
 
+has_ended() {
+	! kill -0 "$1"
+}
+
+# end_process PID: one of ours; an empty one is none.
 end_process() {
 	[ -n "$1" ] || return 0
 	kill "$1" 2>/dev/null || true
+	wait_for 10 has_ended "$1" || kill -KILL "$1"
 	wait "$1" 2>/dev/null || true
 }
 
