@@ -49,6 +49,8 @@ static struct {
 	uint64_t began; /* measuring; 0: not yet */
 	uint64_t cycles;
 	uint64_t busy;
+	struct histogram
+		idle; /* turns that found nothing; their median, as some were interrupted */
 } bench;
 
 static void fail(const char *what)
@@ -212,7 +214,10 @@ static void account(bool found)
 			bench.cycles = now - bench.began;
 		else
 			bench.began = now;
-		bench.busy += found ? now - bench.last : 0;
+		if (found)
+			bench.busy += now - bench.last;
+		else
+			histogram_add(&bench.idle, now - bench.last);
 	}
 	bench.last = now;
 }
@@ -303,6 +308,7 @@ int main(int argc, char **argv)
 		server.cycles = (double)bench.cycles / (double)result->requests;
 		server.busy_cycles = (double)bench.busy / (double)result->requests;
 	}
+	server.idle_cycles = (double)histogram_quantile(&bench.idle, 0.5);
 	load_print(&bench.options, result, &server);
 	return result->requests > 0 ? 0 : 1;
 }

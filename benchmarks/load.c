@@ -171,6 +171,12 @@ static double us(const struct generator_result *r, double share)
 	return (double)histogram_quantile(&r->latency, share) * 1e6 / (double)rte_get_tsc_hz();
 }
 
+/* Requests at the same time. */
+static uint32_t window(const struct generator_config *c)
+{
+	return c->window == 0 || c->window > c->connections ? c->connections : c->window;
+}
+
 static const char *mode_name(const struct generator_config *c)
 {
 	switch (c->mode) {
@@ -190,11 +196,13 @@ static void print_json(const struct load_options *o, const struct generator_resu
 	       "\"connections\": %u, \"window\": %u, \"offered_per_s\": %llu, "
 	       "\"ops_per_s\": %.0f, \"clock_hz\": %llu, ",
 	       mode_name(&o->generator), s->name, s->driver, o->generator.connections,
-	       o->generator.window != 0 ? o->generator.window : o->generator.connections,
-	       (unsigned long long)o->generator.rate, rate, (unsigned long long)rte_get_tsc_hz());
+	       window(&o->generator), (unsigned long long)o->generator.rate, rate,
+	       (unsigned long long)rte_get_tsc_hz());
 	if (s->cycles > 0)
 		printf("\"cycles_per_op\": %.0f, \"busy_cycles_per_op\": %.0f, ", s->cycles,
 		       s->busy_cycles);
+	if (s->idle_cycles > 0)
+		printf("\"idle_cycles\": %.0f, ", s->idle_cycles);
 	if (s->ceiling_cycles > 0)
 		printf("\"ceiling_cycles_per_op\": %.0f, ", s->ceiling_cycles);
 	printf("\"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"sent_again\": %llu, "
@@ -209,7 +217,7 @@ static void print_text(const struct load_options *o, const struct generator_resu
 {
 	printf("%s, %s over %s: %u connections", mode_name(&o->generator), s->name, s->driver,
 	       o->generator.connections);
-	if (o->generator.window != 0)
+	if (window(&o->generator) < o->generator.connections)
 		printf(", %u requests at a time", o->generator.window);
 	if (o->generator.rate != 0)
 		printf(", %llu requests/s offered", (unsigned long long)o->generator.rate);
@@ -218,6 +226,8 @@ static void print_text(const struct load_options *o, const struct generator_resu
 		printf(", %.0f cycles each at the server, %.0f without iterations that found "
 		       "nothing",
 		       s->cycles, s->busy_cycles);
+	if (s->idle_cycles > 0)
+		printf(", %.0f one of those", s->idle_cycles);
 	if (s->ceiling_cycles > 0)
 		printf("; the driver alone: %.0f", s->ceiling_cycles);
 	printf("\n  latency p50 %.1f us, p99 %.1f us, p99.9 %.1f us\n", us(r, 0.5), us(r, 0.99),

@@ -37,6 +37,7 @@ struct load_server {
 	const char *driver;
 	double cycles; /* of its core, per request */
 	double busy_cycles; /* the same without iterations that found nothing */
+	double idle_cycles; /* of an iteration that found nothing */
 	double ceiling_cycles; /* of the driver alone, per frame in and out */
 };
 

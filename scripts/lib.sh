@@ -7,6 +7,7 @@ packages_build="build-essential meson ninja-build pkg-config libdpdk-dev libnuma
 packages_run="iproute2 iputils-ping ethtool nftables curl python3-minimal libpython3-stdlib"
 packages_check="clang-format clang-tidy cppcheck"
 packages_compare="wrk nginx-light"
+packages_bench="gnuplot-nox"
 
 say() {
 	printf '==> %s\n' "$*"
