@@ -162,15 +162,6 @@ int worker_post(struct worker *w, struct message *m)
 	return 0;
 }
 
-struct rte_mbuf *worker_mbuf(struct worker *w)
-{
-	struct rte_mbuf *m = rte_pktmbuf_alloc(w->mbufs);
-
-	if (unlikely(m == NULL))
-		worker_count(w, CNT_mbuf_empty);
-	return m;
-}
-
 /* ---- life ---------------------------------------------------------------- */
 
 static struct rte_ring *worker_ring(const struct worker *w, const char *what, unsigned size)

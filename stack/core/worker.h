@@ -18,6 +18,7 @@
 #ifndef LEAT_CORE_WORKER_H
 #define LEAT_CORE_WORKER_H
 
+#include <rte_mbuf.h>
 #include <rte_mempool.h>
 #include <rte_ring.h>
 #include <stdbool.h>
@@ -244,12 +245,19 @@ void worker_interrupt(struct worker *w);
 /* The worker whose iteration runs on this thread; NULL: none. */
 struct worker *worker_current(void);
 
-/* An mbuf to send with, headroom for all headers; NULL: pool empty (counted). */
-struct rte_mbuf *worker_mbuf(struct worker *w);
-
 static inline void worker_count(struct worker *w, enum counter c)
 {
 	w->counter[c]++;
+}
+
+/* An mbuf to send with, headroom for all headers; NULL: pool empty (counted). */
+static inline struct rte_mbuf *worker_mbuf(struct worker *w)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(w->mbufs);
+
+	if (unlikely(m == NULL))
+		worker_count(w, CNT_mbuf_empty);
+	return m;
 }
 
 /* The one place where a packet dies. */

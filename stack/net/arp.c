@@ -96,12 +96,6 @@ static struct neigh *neigh_find(const struct worker *w, const struct netif *n,
 	return at < 0 ? NULL : &w->neighbours->neighbours[at];
 }
 
-static bool neigh_is_confirmed(const struct worker *w, const struct neigh *neigh)
-{
-	return neigh->state == NEIGH_REACHABLE &&
-	       w->now_us - neigh->confirmed_us < NEIGH_REACHABLE_MS * UINT64_C(1000);
-}
-
 /* Frees one entry that nothing waits for: one that failed, or that nobody confirmed lately.
  * False: there is none near. */
 static bool neigh_evict(struct worker *w)
@@ -266,7 +260,7 @@ static void neigh_hold(struct worker *w, struct neigh *neigh, struct rte_mbuf *m
 	neigh->pending[neigh->pending_count++] = m;
 }
 
-static void neigh_tx_slow(struct worker *w, struct neigh *neigh, struct rte_mbuf *m)
+void neigh_tx_slow(struct worker *w, struct neigh *neigh, struct rte_mbuf *m)
 {
 	switch (neigh->state) {
 	case NEIGH_REACHABLE: /* not confirmed for too long */
@@ -288,14 +282,6 @@ static void neigh_tx_slow(struct worker *w, struct neigh *neigh, struct rte_mbuf
 		neigh_hold(w, neigh, m);
 		break;
 	}
-}
-
-void neigh_tx(struct worker *w, struct neigh *neigh, struct rte_mbuf *m)
-{
-	if (likely(neigh_is_confirmed(w, neigh)))
-		eth_tx(w, w->netif[neigh->netif], &neigh->header, m);
-	else
-		neigh_tx_slow(w, neigh, m);
 }
 
 void neigh_doubt(struct worker *w, struct neigh *neigh)

@@ -20,12 +20,10 @@
 #include <rte_mbuf.h>
 #include <stdint.h>
 
+#include "core/worker.h"
 #include "lib/wheel.h"
 #include "net/addr.h"
-
-struct worker;
-struct netif;
-struct packet;
+#include "net/eth.h"
 
 #define NEIGH_PENDING_MAX  16 /* packets held for one unresolved neighbour */
 #define NEIGH_TABLE_MAX    4096 /* neighbours of one worker */
@@ -57,9 +55,24 @@ void neigh_table_free(struct worker *w, struct neigh_table *t);
  * in use.  Valid while w->route_generation stays the same. */
 struct neigh *neigh_get(struct worker *w, struct netif *n, const struct inet_addr *a);
 
+static inline bool neigh_is_confirmed(const struct worker *w, const struct neigh *neigh)
+{
+	return neigh->state == NEIGH_REACHABLE &&
+	       w->now_us - neigh->confirmed_us < NEIGH_REACHABLE_MS * UINT64_C(1000);
+}
+
+/* neigh_tx to one that is not confirmed. */
+void neigh_tx_slow(struct worker *w, struct neigh *neigh, struct rte_mbuf *m);
+
 /* Sends m (data at the network header) to the neighbour, now or once it is resolved.
  * Consumes m. */
-void neigh_tx(struct worker *w, struct neigh *neigh, struct rte_mbuf *m);
+static inline void neigh_tx(struct worker *w, struct neigh *neigh, struct rte_mbuf *m)
+{
+	if (likely(neigh_is_confirmed(w, neigh)))
+		eth_tx(w, w->netif[neigh->netif], &neigh->header, m);
+	else
+		neigh_tx_slow(w, neigh, m);
+}
 
 /* Packets to it are not answered (RFC 1122 section 3.3.1.4): it is asked when next used, unless it
  * was confirmed in the last ARP_RETRY_MS. */

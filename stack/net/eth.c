@@ -70,23 +70,6 @@ void eth_trim(struct rte_mbuf *m, uint32_t length)
 	last->next = NULL;
 }
 
-void eth_tx(struct worker *w, struct netif *n, const struct rte_ether_hdr *header,
-	    struct rte_mbuf *m)
-{
-	void *front = rte_pktmbuf_prepend(m, sizeof(*header));
-
-	leat_assert(front != NULL);
-	memcpy(front, header, sizeof(*header));
-	eth_tx_frame(w, n, m);
-}
-
-void eth_tx_frame(struct worker *w, struct netif *n, struct rte_mbuf *m)
-{
-	if (unlikely(n->tx_count == RTE_DIM(n->tx)))
-		eth_tx_flush(w, n);
-	n->tx[n->tx_count++] = m;
-}
-
 /* This worker has no transmit queue on the port: the worker that has one sends for it. */
 static void eth_tx_hand_over(struct worker *w, struct netif *n, uint16_t count)
 {

@@ -334,10 +334,8 @@ static rte_be16_t *ip_checksum_field(uint8_t protocol, struct rte_mbuf *m)
 	}
 }
 
-static void ip_checksum_software(const struct ip_tx *how, struct rte_mbuf *m)
+static void ip_checksum_software(const struct ip_tx *how, struct rte_mbuf *m, rte_be16_t *field)
 {
-	rte_be16_t *field = ip_checksum_field(how->flow->protocol, m);
-
 	if (field == NULL)
 		return;
 	*field = 0;
@@ -346,25 +344,44 @@ static void ip_checksum_software(const struct ip_tx *how, struct rte_mbuf *m)
 		*field = 0xffff; /* RFC 768: 0 would mean that there is none */
 }
 
-static struct rte_ipv4_hdr *ipv4_tx_header(struct worker *w, const struct ip_tx *how,
-					   struct rte_mbuf *m)
+/* From what it is made of: what was just written in small parts is slow to be read in larger ones. */
+static inline rte_be16_t ipv4_header_checksum(const struct rte_ipv4_hdr *ip)
 {
-	struct rte_ipv4_hdr *ip;
-	uint16_t length = m->pkt_len + sizeof(*ip);
+	uint64_t sum = rte_cpu_to_be_16((uint16_t)(ip->version_ihl << 8 | ip->type_of_service));
 
-	ip = (struct rte_ipv4_hdr *)(void *)rte_pktmbuf_prepend(m, sizeof(*ip));
+	sum += ip->total_length;
+	sum += ip->packet_id;
+	sum += ip->fragment_offset;
+	sum += rte_cpu_to_be_16((uint16_t)(ip->time_to_live << 8 | ip->next_proto_id));
+	sum += ip->src_addr;
+	sum += ip->dst_addr;
+	return ~checksum_fold(sum);
+}
+
+static inline struct rte_ipv4_hdr *ipv4_tx_header(struct worker *w, const struct ip_tx *how,
+						  struct rte_mbuf *m, bool checksum)
+{
+	struct rte_ipv4_hdr header = {
+		.version_ihl = RTE_IPV4_VHL_DEF,
+		.type_of_service = how->traffic_class,
+		.total_length = rte_cpu_to_be_16((uint16_t)(m->pkt_len + sizeof(header))),
+		.fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG),
+		.time_to_live = how->ttl,
+		.next_proto_id = how->flow->protocol,
+		.src_addr = how->flow->local.v4,
+		.dst_addr = how->flow->remote.v4,
+	};
+	struct rte_ipv4_hdr *ip = (void *)rte_pktmbuf_prepend(m, sizeof(*ip));
+
 	leat_assert(ip != NULL);
-	ip->version_ihl = RTE_IPV4_VHL_DEF;
-	ip->type_of_service = how->traffic_class;
-	ip->total_length = rte_cpu_to_be_16(length);
 	/* RFC 6864: a packet that may not be fragmented needs no identification. */
-	ip->packet_id = how->dont_fragment ? 0 : (rte_be16_t)random_next(&w->random);
-	ip->fragment_offset = how->dont_fragment ? RTE_BE16(RTE_IPV4_HDR_DF_FLAG) : 0;
-	ip->time_to_live = how->ttl;
-	ip->next_proto_id = how->flow->protocol;
-	ip->hdr_checksum = 0;
-	ip->src_addr = how->flow->local.v4;
-	ip->dst_addr = how->flow->remote.v4;
+	if (unlikely(!how->dont_fragment)) {
+		header.packet_id = (rte_be16_t)random_next(&w->random);
+		header.fragment_offset = 0;
+	}
+	if (checksum)
+		header.hdr_checksum = ipv4_header_checksum(&header);
+	*ip = header;
 	return ip;
 }
 
@@ -419,12 +436,10 @@ int ip_tx(struct worker *w, const struct ip_tx *how, struct rte_mbuf *m)
 	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
 	field = ip_checksum_field(how->flow->protocol, m);
 	if (!port->tx_checksum)
-		ip_checksum_software(how, m);
-	ip = ipv4_tx_header(w, how, m);
+		ip_checksum_software(how, m, field);
+	ip = ipv4_tx_header(w, how, m, !port->tx_checksum);
 	if (port->tx_checksum)
 		ip_offload(how, m, ip, field);
-	else
-		ip->hdr_checksum = ~checksum_bytes(ip, sizeof(*ip));
 	neigh_tx(w, how->dst->neigh, m);
 	return 0;
 }

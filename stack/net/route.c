@@ -19,8 +19,17 @@
 #define ROUTE_NONE       UINT64_MAX
 #define ROUTE_NAME_BYTES 32
 
+/* Connections come and go between few hosts, or through one gateway's: what was resolved last. */
+#define DST_CACHE_SIZE 256u /* a power of two */
+
+struct dst_cached {
+	struct inet_addr remote;
+	struct dst dst;
+};
+
 struct route_table {
 	struct rte_fib *fib;
+	struct dst_cached cache[DST_CACHE_SIZE]; /* by the last bits of the address */
 };
 
 struct route_table *route_table_create(uint16_t id, int socket_id)
@@ -127,8 +136,8 @@ int route_lookup(struct worker *w, uint8_t family, const struct inet_addr *to, s
 	return 0;
 }
 
-int dst_resolve_slow(struct worker *w, struct dst *dst, uint8_t family,
-		     const struct inet_addr *remote)
+static int dst_look_up(struct worker *w, struct dst *dst, uint8_t family,
+		       const struct inet_addr *remote)
 {
 	struct route route;
 	struct netif *n;
@@ -150,4 +159,22 @@ int dst_resolve_slow(struct worker *w, struct dst *dst, uint8_t family,
 	dst->mtu = n->mtu;
 	dst->generation = w->route_generation;
 	return 0;
+}
+
+int dst_resolve_slow(struct worker *w, struct dst *dst, uint8_t family,
+		     const struct inet_addr *remote)
+{
+	struct dst_cached *c = &w->routes->cache[remote->bytes[3] % DST_CACHE_SIZE];
+	int err;
+
+	if (family != AF_INET)
+		return dst_look_up(w, dst, family, remote);
+	if (c->dst.generation == w->route_generation && inet_addr_eq(&c->remote, remote)) {
+		*dst = c->dst;
+		return 0;
+	}
+	err = dst_look_up(w, dst, family, remote);
+	if (err == 0)
+		*c = (struct dst_cached){*remote, *dst};
+	return err;
 }

@@ -336,7 +336,7 @@ int tx_ring_sync(struct worker *w, struct ring_pair *r)
 }
 
 /* The chunk that holds offset; the cursor remembers it for the next, probably following, look. */
-static struct ring_position tx_ring_seek(struct ring_pair *r, uint64_t offset)
+static inline struct ring_position tx_ring_seek(struct ring_pair *r, uint64_t offset)
 {
 	struct arena *a = r->arena;
 
@@ -354,8 +354,8 @@ static struct ring_position tx_ring_seek(struct ring_pair *r, uint64_t offset)
 }
 
 /* The bytes at offset that lie in one chunk. */
-static uint32_t tx_ring_span(struct ring_pair *r, uint64_t offset, uint32_t length, uint32_t *chunk,
-			     uint8_t **data)
+static inline uint32_t tx_ring_span(struct ring_pair *r, uint64_t offset, uint32_t length,
+				    uint32_t *chunk, uint8_t **data)
 {
 	struct ring_position at = tx_ring_seek(r, offset);
 	uint32_t within = (uint32_t)(offset - at.base);

@@ -64,6 +64,13 @@ TAILQ_HEAD(ring_queue, ring_pair);
 /* Reads how much the application consumed; frees chunks behind it.  0 or -EPROTO. */
 int rx_ring_sync(struct worker *w, struct ring_pair *r);
 
+/* Did it consume more since? */
+static inline bool rx_ring_moved(const struct ring_pair *r)
+{
+	return r->shared != NULL &&
+	       __atomic_load_n(&r->shared->rx_head, __ATOMIC_RELAXED) != r->rx_head;
+}
+
 /* Bytes between rx_head (as last synced) and rx_tail. */
 static inline uint64_t rx_ring_used(const struct ring_pair *r)
 {

@@ -10,13 +10,6 @@
 
 /* ---- receiving ------------------------------------------------------------ */
 
-/* A round trip's time, as the receiver knows it: sampled when something was sent, last in the
- * handshake at least. */
-static uint32_t round_trip_us(const struct tcp_sock *tp)
-{
-	return RTE_MAX(rtt_smoothed_us(&tp->rtt), RTT_CLOCK_US);
-}
-
 /*
  * What the window must hold for a sender that doubles in each round trip: the
  * next round's twice over, and more while rounds still grow.
@@ -30,18 +23,18 @@ static uint64_t wanted_bytes(uint64_t read_bytes, uint64_t before_bytes)
 	return bytes;
 }
 
-void tcp_tune_rcvbuf(struct worker *w, struct tcp_sock *tp)
+void tcp_tune_rcvbuf_round(struct worker *w, struct tcp_sock *tp)
 {
 	struct sock *sk = tcp_sock_sk(tp);
 	struct tcp_round *round = &tp->read_round;
 	uint32_t took_us = (uint32_t)w->now_us - round->start_us;
-	uint32_t rtt_us = round_trip_us(tp);
-	uint64_t read_bytes, bytes;
+	uint32_t rtt_us = tcp_round_trip_us(tp);
+	uint64_t read_bytes = (uint32_t)sk->ring.rx_head - round->offset;
+	uint64_t bytes;
 
-	if (took_us < rtt_us)
-		return;
-	/* In one round trip of those since the last look. */
-	read_bytes = (uint64_t)((uint32_t)sk->ring.rx_head - round->offset) * rtt_us / took_us;
+	/* In one round trip of those since the last look; not if even all were no more than before. */
+	if (read_bytes > round->bytes)
+		read_bytes = read_bytes * rtt_us / took_us;
 	if (read_bytes > round->bytes && !(sk->flags & SOCK_RCVBUF_SET)) {
 		bytes = wanted_bytes(read_bytes, round->bytes);
 		bytes = RTE_MIN(bytes, (uint64_t)w->config.rcvbuf_max_bytes);

@@ -31,15 +31,7 @@ void flight_pool_free(struct flight_pool *pool)
 	pool->record = NULL;
 }
 
-bool flight_has_record(const struct flight *f, const struct flight_pool *pool)
-{
-	bool low = pool->used >= pool->capacity - pool->capacity / 4;
-
-	return pool->unused != FLIGHT_NONE &&
-	       f->records < (low ? FLIGHT_RECORDS_FEW : FLIGHT_RECORDS_MAX);
-}
-
-static uint32_t record_get(struct flight *f, struct flight_pool *pool)
+static inline uint32_t record_get(struct flight *f, struct flight_pool *pool)
 {
 	uint32_t index = pool->unused;
 
@@ -170,7 +162,7 @@ static bool may_extend(const struct flight_record *last, uint32_t now_us, uint32
 	       record_bytes(last) < FLIGHT_RECORD_MAX_BYTES;
 }
 
-static void stamp(struct flight *f, struct flight_record *r, uint32_t pipe, uint32_t now_us)
+static inline void stamp(struct flight *f, struct flight_record *r, uint32_t pipe, uint32_t now_us)
 {
 	if (pipe == 0) /* BBR draft, section 4.1.2.2: nothing in flight, a sample begins here */
 		f->first_sent_us = f->delivered_us = now_us;
@@ -183,18 +175,16 @@ static void stamp(struct flight *f, struct flight_record *r, uint32_t pipe, uint
 }
 
 /* Without a record left the last one can stand for more, unless it has a story of its own. */
-bool flight_has_room(const struct flight *f, const struct flight_pool *pool)
+bool flight_may_share(const struct flight *f, const struct flight_pool *pool)
 {
-	if (flight_has_record(f, pool))
-		return true;
 	return f->last != FLIGHT_NONE &&
 	       !(flight_at(pool, f->last)->flags &
 		 (FLIGHT_SACKED | FLIGHT_LOST | FLIGHT_RESENT | FLIGHT_MTU_PROBE));
 }
 
 /* A record at the end of the list; false: none left. */
-static bool append(struct flight *f, struct flight_pool *pool, const struct flight_record *record,
-		   uint32_t una, uint32_t now_us)
+static inline bool append(struct flight *f, struct flight_pool *pool, uint32_t seq, uint32_t end,
+			  uint32_t flags, uint32_t una, uint32_t now_us)
 {
 	uint32_t index = record_get(f, pool);
 	struct flight_record *r;
@@ -202,9 +192,11 @@ static bool append(struct flight *f, struct flight_pool *pool, const struct flig
 	if (index == FLIGHT_NONE)
 		return false;
 	r = flight_at(pool, index);
-	*r = *record;
 	r->next = FLIGHT_NONE;
-	stamp(f, r, flight_pipe(f, una, r->seq), now_us);
+	r->seq = seq;
+	r->end = end;
+	r->flags = flags;
+	stamp(f, r, flight_pipe(f, una, seq), now_us);
 	if (f->last != FLIGHT_NONE)
 		flight_at(pool, f->last)->next = index;
 	else
@@ -221,19 +213,19 @@ static uint32_t app_limited_flag(const struct flight *f)
 bool flight_sent(struct flight *f, struct flight_pool *pool, uint32_t seq, uint32_t end,
 		 uint32_t una, uint32_t now_us)
 {
-	struct flight_record record = {.seq = seq, .end = end, .flags = app_limited_flag(f)};
+	uint32_t flags = app_limited_flag(f);
 	struct flight_record *r;
 
 	if (f->last != FLIGHT_NONE) {
 		r = flight_at(pool, f->last);
 		leat_assert(r->end == seq);
-		if (may_extend(r, now_us, record.flags)) {
+		if (may_extend(r, now_us, flags)) {
 			r->in_flight += end - seq;
 			r->end = end;
 			return true;
 		}
 	}
-	if (append(f, pool, &record, una, now_us))
+	if (append(f, pool, seq, end, flags, una, now_us))
 		return true;
 	/* Coarser: the last record stands for these bytes too, as if sent now; no round trip is
 	 * measured with it. */
@@ -249,10 +241,7 @@ bool flight_sent(struct flight *f, struct flight_pool *pool, uint32_t seq, uint3
 bool flight_sent_mtu_probe(struct flight *f, struct flight_pool *pool, uint32_t seq, uint32_t end,
 			   uint32_t una, uint32_t now_us)
 {
-	struct flight_record record = {
-		.seq = seq, .end = end, .flags = app_limited_flag(f) | FLIGHT_MTU_PROBE};
-
-	return append(f, pool, &record, una, now_us);
+	return append(f, pool, seq, end, app_limited_flag(f) | FLIGHT_MTU_PROBE, una, now_us);
 }
 
 uint32_t flight_mtu_probe(const struct flight *f, const struct flight_pool *pool)

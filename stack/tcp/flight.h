@@ -124,9 +124,22 @@ bool flight_sent_mtu_probe(struct flight *f, struct flight_pool *pool, uint32_t 
 uint32_t flight_mtu_probe(const struct flight *f, const struct flight_pool *pool);
 
 /* Is there a record of its own for what comes next? */
-bool flight_has_record(const struct flight *f, const struct flight_pool *pool);
-/* Can more be sent?  For want of a record of its own it may share the last one. */
-bool flight_has_room(const struct flight *f, const struct flight_pool *pool);
+static inline bool flight_has_record(const struct flight *f, const struct flight_pool *pool)
+{
+	bool low = pool->used >= pool->capacity - pool->capacity / 4;
+
+	return pool->unused != FLIGHT_NONE &&
+	       f->records < (low ? FLIGHT_RECORDS_FEW : FLIGHT_RECORDS_MAX);
+}
+
+/* For want of one, may it share the last one's? */
+bool flight_may_share(const struct flight *f, const struct flight_pool *pool);
+
+/* Can more be sent? */
+static inline bool flight_has_room(const struct flight *f, const struct flight_pool *pool)
+{
+	return flight_has_record(f, pool) || flight_may_share(f, pool);
+}
 
 /* The record of the last length bytes, at most, of what is in flight, which is not nothing. */
 uint32_t flight_tail(struct flight *f, struct flight_pool *pool, uint32_t length);

@@ -6,257 +6,17 @@
  */
 #include <netinet/in.h>
 
-#include "net/ipv4.h"
 #include "shm/ring.h"
 #include "tcp/segment.h"
 #include "tcp/tcp_sock.h"
+#include "tcp/transmit.h"
 
 #define IP_PACKET_MAX_BYTES 65535u
-
-/* ---- one segment --------------------------------------------------------- */
-
-static void fill_timestamp(const struct worker *w, const struct tcp_sock *tp,
-			   struct tcp_segment *seg)
-{
-	seg->has_timestamp = true;
-	seg->ts_value = w->now_ms + tp->ts_offset;
-	seg->ts_echo = seg->flags & TCP_FLAG_ACK ? tp->ts_recent : 0;
-}
-
-/* RFC 2018 section 4: what has arrived beyond a gap, the latest first; a duplicate before all. */
-static void fill_sack(const struct tcp_sock *tp, struct tcp_segment *seg)
-{
-	unsigned room = tp->flags & TCP_SOCK_TIMESTAMPS ? TCP_SACK_BLOCKS - 1 : TCP_SACK_BLOCKS;
-
-	if (tp->flags & TCP_SOCK_DSACK) {
-		seg->sack[0].start = tp->dsack_start;
-		seg->sack[0].end = tp->dsack_end;
-		seg->sack_count = 1;
-	}
-	if (tp->reassembly == NULL)
-		return;
-	while (seg->sack_count < room) {
-		unsigned i = seg->sack_count - ((tp->flags & TCP_SOCK_DSACK) != 0);
-
-		if (!reassembly_recent(tp->reassembly, i, &seg->sack[seg->sack_count].start,
-				       &seg->sack[seg->sack_count].end))
-			return;
-		seg->sack_count++;
-	}
-}
-
-static bool has_sack_to_send(const struct tcp_sock *tp)
-{
-	return tcp_has_sack(tp) && (tp->reassembly != NULL || tp->flags & TCP_SOCK_DSACK);
-}
-
-/* Something that occupies sequence numbers left: a timer watches it. */
-static void note_sent(struct worker *w, struct tcp_sock *tp)
-{
-	if (tp->snd_una == tp->snd_nxt)
-		tp->progress_ms = w->now_ms;
-	tp->sent_ms = w->now_ms;
-	/* RFC 6298 (5.1); with nothing in flight before, the timer was not about a retransmission. */
-	if (!tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT) || tp->snd_una == tp->snd_nxt)
-		tcp_timer_set_retransmit(w, tp);
-}
-
-/* The peer knows now what we have received. */
-static void note_acked(struct worker *w, struct tcp_sock *tp)
-{
-	tp->rcv_acked = tp->rcv_nxt;
-	tp->flags &= ~(uint32_t)(TCP_SOCK_ACK_NOW | TCP_SOCK_DSACK);
-	tcp_timer_stop(tp, TCP_TIMER_DELACK);
-	tcp_window_watch(w, tp);
-}
-
-/* RFC 3168 section 6.1: new data is ECN-capable, nothing else; RFC 8257 section 3.1 asks for it on
- * everything. */
-static uint8_t ecn_codepoint(const struct tcp_sock *tp, uint32_t seq, uint32_t length)
-{
-	if (likely(!(tp->flags & TCP_SOCK_ECN)))
-		return 0;
-	if (tp->congestion_ops->wants_ecn || (length > 0 && seq == tp->snd_nxt))
-		return ECN_ECT0;
-	return 0;
-}
-
-/* RFC 3168 section 6.1.2 and 6.1.3: what we saw, and that we have heard. */
-static uint16_t ecn_flags(struct tcp_sock *tp, uint32_t seq, uint32_t length)
-{
-	uint16_t flags = 0;
-
-	if (likely(!(tp->flags & TCP_SOCK_ECN)))
-		return 0;
-	if (tp->flags & TCP_SOCK_ECN_ECHO)
-		flags |= TCP_FLAG_ECE;
-	if (tp->flags & TCP_SOCK_ECN_CWR && length > 0 && seq == tp->snd_nxt) {
-		tp->flags &= ~(uint32_t)TCP_SOCK_ECN_CWR;
-		flags |= TCP_FLAG_CWR;
-	}
-	return flags;
-}
-
-/* mss: payload of one segment, if the port is to cut it; 0 until the peer's SYN told. */
-static int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
-		     uint32_t payload_bytes, uint32_t mss, uint8_t ecn)
-{
-	struct ip_tx how = {
-		.dst = &tp->ics.inet.dst,
-		.flow = &tp->ics.inet.flow,
-		.ttl = tp->ics.inet.ttl,
-		.traffic_class = tp->ics.inet.traffic_class | ecn,
-		.dont_fragment = tp->ics.inet.mtu_discover != IP_PMTUDISC_DONT,
-	};
-	uint32_t segments = 1;
-
-	if (mss != 0 && payload_bytes > mss) {
-		how.tso_segment = (uint16_t)mss;
-		segments = (payload_bytes + mss - 1) / mss;
-	}
-	w->counter[CNT_tcp_tx_segments] += segments;
-	tp->segments_out += segments;
-	return ip_tx(w, &how, m);
-}
-
-/*
- * Sends length bytes of the stream at seq with these flags, in pieces of mss
- * (less where they carry SACK blocks).  -ENOBUFS: nothing happened.  A packet
- * that the layers below refuse counts as sent: it is lost like any other.
- */
-static int tx_pieces(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t length,
-		     uint16_t flags, uint32_t mss)
-{
-	struct sock *sk = tcp_sock_sk(tp);
-	struct tcp_segment seg = {
-		.seq = seq, .ack = tp->rcv_nxt, .flags = flags, .window_scale = -1};
-	struct netif *n = w->netif[tp->ics.inet.dst.netif];
-	struct rte_mbuf *m = worker_mbuf(w);
-	uint32_t header_bytes;
-
-	if (unlikely(m == NULL))
-		return -ENOBUFS;
-	seg.window = tcp_window_field(w, tp);
-	seg.flags |= ecn_flags(tp, seq, length);
-	if (tp->flags & TCP_SOCK_TIMESTAMPS)
-		fill_timestamp(w, tp, &seg);
-	if (unlikely(has_sack_to_send(tp)))
-		fill_sack(tp, &seg);
-	if (unlikely(tp->flags & TCP_SOCK_URGENT))
-		tcp_urgent_fill(tp, &seg);
-	header_bytes = tcp_segment_header_bytes(&seg);
-	tcp_segment_write(&seg, &tp->ics.inet.flow,
-			  (uint8_t *)rte_pktmbuf_append(m, (uint16_t)header_bytes));
-	if (length > 0 &&
-	    tx_ring_append(w, &sk->ring, m, sk->ring.tx_head + (seq - tp->snd_una), length,
-			   !n->port->external_buffers || !n->port->tx_multi_segs) != 0) {
-		rte_pktmbuf_free(m);
-		return -ENOBUFS;
-	}
-	if (length > 0 || flags & TCP_FLAG_FIN)
-		note_sent(w, tp);
-	note_acked(w, tp);
-	/* Each piece carries the SACK blocks: their room goes off it. */
-	(void)hand_down(w, tp, m, length, mss - tcp_sack_bytes(seg.sack_count),
-			ecn_codepoint(tp, seq, length));
-	return 0;
-}
-
-static int tx_segment(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t length,
-		      uint16_t flags)
-{
-	return tx_pieces(w, tp, seq, length, flags, tp->mss_bytes);
-}
-
-/* RFC 3168 section 6.1.1; a SYN that had no answer is repeated without (6.1.1.1): some middlebox may
- * not let it pass. */
-static uint16_t syn_ecn_flags(const struct worker *w, const struct tcp_sock *tp, bool first)
-{
-	bool wanted = w->config.ecn == ECN_REQUEST || tp->congestion_ops->wants_ecn;
-
-	if (!first)
-		return tp->flags & TCP_SOCK_ECN ? TCP_FLAG_ECE : 0;
-	return wanted && !(tp->flags & TCP_SOCK_SYN_RESENT) ? TCP_FLAG_ECE | TCP_FLAG_CWR : 0;
-}
-
-/* The option and the data of a Fast Open, where they belong into this SYN or SYN-ACK. */
-static uint32_t syn_fill_fastopen(struct worker *w, struct tcp_sock *tp, struct tcp_segment *seg)
-{
-	if (tcp_state(tp) == TCP_SYN_SENT)
-		return tcp_fastopen_fill_syn(w, tp, seg);
-	if (tp->flags & TCP_SOCK_FASTOPEN && !(tp->flags & TCP_SOCK_SYN_RESENT))
-		tcp_fastopen_fill_cookie(w, &tp->ics.inet.flow, seg);
-	return 0;
-}
-
-/* The SYN-ACK of a Fast Open: how often the peer repeats its SYN does not put off the end. */
-static void note_synack_sent(struct worker *w, struct tcp_sock *tp)
-{
-	tp->sent_ms = w->now_ms;
-	if (tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT))
-		return;
-	if (!(tp->flags & TCP_SOCK_SYN_RESENT))
-		tp->progress_ms = w->now_ms;
-	tcp_timer_set_retransmit(w, tp);
-}
-
-/* The SYN's sequence number is in use from now on. */
-static void note_syn_sent(struct worker *w, struct tcp_sock *tp)
-{
-	bool ours = tcp_syn_is_unacked(tp); /* else a Fast Open's SYN-ACK, whose time is known */
-
-	if (ours ? tp->snd_nxt != tp->snd_una : (tp->flags & TCP_SOCK_SYN_RESENT) != 0)
-		worker_count(w, CNT_tcp_retransmit);
-	else if (ours)
-		tp->syn_us = (uint32_t)w->now_us;
-	if (ours) {
-		note_sent(w, tp);
-		tp->snd_nxt = tp->snd_una + 1;
-	} else {
-		note_synack_sent(w, tp);
-		note_acked(w, tp);
-	}
-}
-
-/* The SYN, or the SYN-ACK of a sock: after a simultaneous open or a Fast Open. */
-static void tx_syn(struct worker *w, struct tcp_sock *tp)
-{
-	struct sock *sk = tcp_sock_sk(tp);
-	bool first = tcp_state(tp) == TCP_SYN_SENT;
-	struct tcp_segment seg = {
-		.seq = tp->snd_una - !tcp_syn_is_unacked(tp),
-		.ack = first ? 0 : tp->rcv_nxt,
-		.flags = first ? TCP_FLAG_SYN : TCP_FLAG_SYN | TCP_FLAG_ACK,
-		.window = (uint16_t)RTE_MIN(tp->rcv_edge - tp->rcv_nxt, TCP_WINDOW_MAX),
-		.mss = tcp_advertised_mss(tp, tp->ics.inet.dst.mtu),
-		/* RFC 7323 section 2.2: in a SYN-ACK only when the SYN had it. */
-		.window_scale =
-			first || (tp->rcv_scale | tp->snd_scale) != 0 ? (int8_t)tp->rcv_scale : -1,
-	};
-	struct rte_mbuf *m = worker_mbuf(w);
-	uint32_t length;
-
-	tp->flags &= ~(uint32_t)TCP_SOCK_SEND_SYN;
-	if (first || tp->flags & TCP_SOCK_TIMESTAMPS)
-		fill_timestamp(w, tp, &seg);
-	seg.sack_permitted = first || tcp_has_sack(tp);
-	seg.flags |= syn_ecn_flags(w, tp, first);
-	length = syn_fill_fastopen(w, tp, &seg);
-	note_syn_sent(w, tp);
-	if (unlikely(m == NULL))
-		return; /* the timer sends it again */
-	tcp_segment_write(
-		&seg, &tp->ics.inet.flow,
-		(uint8_t *)rte_pktmbuf_append(m, (uint16_t)tcp_segment_header_bytes(&seg)));
-	if (length > 0 && tx_ring_append(w, &sk->ring, m, sk->ring.tx_head, length, true) == 0)
-		tp->syn_bytes = (uint16_t)length;
-	(void)hand_down(w, tp, m, 0, 0, 0);
-}
 
 /* ---- what to send -------------------------------------------------------- */
 
 /* The sequence number where what the application wrote ends. */
-static uint32_t stream_end(const struct tcp_sock *tp)
+static inline uint32_t stream_end(const struct tcp_sock *tp)
 {
 	if (tp->flags & TCP_SOCK_FIN_QUEUED)
 		return tp->write_end;
@@ -264,7 +24,7 @@ static uint32_t stream_end(const struct tcp_sock *tp)
 }
 
 /* Bytes of the stream from snd_nxt on. */
-static uint32_t unsent_bytes(const struct tcp_sock *tp)
+static inline uint32_t unsent_bytes(const struct tcp_sock *tp)
 {
 	uint32_t end = stream_end(tp);
 
@@ -276,20 +36,14 @@ static bool fin_is_unsent(const struct tcp_sock *tp)
 	return tp->flags & TCP_SOCK_FIN_QUEUED && seq_le(tp->snd_nxt, tp->write_end);
 }
 
-bool tcp_has_unsent(const struct tcp_sock *tp)
+static inline bool has_unsent(const struct tcp_sock *tp)
 {
-	return fin_is_unsent(tp) || unsent_bytes(tp) > 0;
+	return unsent_bytes(tp) > 0 || fin_is_unsent(tp);
 }
 
-/* Payload of a full segment now: SACK blocks take their room from it. */
-static uint32_t payload_limit(const struct tcp_sock *tp)
+bool tcp_has_unsent(const struct tcp_sock *tp)
 {
-	struct tcp_segment sack = {.sack_count = 0};
-
-	if (likely(!has_sack_to_send(tp)))
-		return tp->mss_bytes;
-	fill_sack(tp, &sack);
-	return tp->mss_bytes - tcp_sack_bytes(sack.sack_count);
+	return has_unsent(tp);
 }
 
 /* The most one call of tx_segment takes: whole segments if the port cuts them. */
@@ -308,7 +62,7 @@ static uint32_t segment_limit(const struct worker *w, const struct tcp_sock *tp,
 }
 
 /* What the congestion window has room for. */
-static uint32_t cwnd_room(const struct tcp_sock *tp)
+static inline uint32_t cwnd_room(const struct tcp_sock *tp)
 {
 	uint32_t in_flight = tcp_in_flight(tp);
 
@@ -318,7 +72,7 @@ static uint32_t cwnd_room(const struct tcp_sock *tp)
 }
 
 /* Asked of both ends: after 2 GiB without one, snd_small would seem to lie ahead of snd_una. */
-static bool small_in_flight(const struct tcp_sock *tp)
+static inline bool small_in_flight(const struct tcp_sock *tp)
 {
 	return seq_gt(tp->snd_small, tp->snd_una) && seq_le(tp->snd_small, tp->snd_nxt);
 }
@@ -328,7 +82,7 @@ static bool small_in_flight(const struct tcp_sock *tp)
  * Minshall's form: only an unacknowledged small segment holds the next one
  * back) and 3.8.6.2.1 (silly windows).
  */
-static bool small_may_go(const struct tcp_sock *tp, uint32_t length, bool all)
+static inline bool small_may_go(const struct tcp_sock *tp, uint32_t length, bool all)
 {
 	if (tp->flags & TCP_SOCK_FORCE)
 		return true;
@@ -346,7 +100,7 @@ static bool peer_takes(const struct tcp_sock *tp, uint32_t seq)
 }
 
 /* What the peer's window has room for from snd_nxt on. */
-static uint32_t window_room(const struct tcp_sock *tp)
+static inline uint32_t window_room(const struct tcp_sock *tp)
 {
 	uint32_t flight = tp->snd_nxt - tp->snd_una;
 
@@ -411,9 +165,10 @@ static void pace_sent(struct worker *w, struct tcp_sock *tp, uint32_t bytes)
 }
 
 /* [snd_nxt, end) left, and tp->sending->flight knows. */
-static void new_data_sent(struct worker *w, struct tcp_sock *tp, uint32_t end)
+static inline void new_data_sent(struct worker *w, struct tcp_sock *tp, uint32_t end)
 {
-	prr_sent(&tp->sending->prr, end - tp->snd_nxt);
+	if (tp->recovery != RECOVERY_NONE)
+		prr_sent(&tp->sending->prr, end - tp->snd_nxt);
 	pace_sent(w, tp, end - tp->snd_nxt);
 	tp->snd_nxt = end;
 	tp->flags &= ~(uint32_t)TCP_SOCK_FORCE;
@@ -421,7 +176,7 @@ static void new_data_sent(struct worker *w, struct tcp_sock *tp, uint32_t end)
 }
 
 /* [snd_nxt, end) left. */
-static void advance_snd_nxt(struct worker *w, struct tcp_sock *tp, uint32_t end)
+static inline void advance_snd_nxt(struct worker *w, struct tcp_sock *tp, uint32_t end)
 {
 	(void)flight_sent(&tp->sending->flight, &w->tcp->flights, tp->snd_nxt, end, tp->snd_una,
 			  (uint32_t)w->now_us);
@@ -437,7 +192,7 @@ static bool mtu_probe_is_worthwhile(const struct tcp_sock *tp, uint32_t length)
 	uint32_t needed = length + behind;
 
 	return length != 0 && unsent_bytes(tp) >= needed && tp->snd_wnd >= needed &&
-	       tp->sending->congestion.cwnd_bytes >= needed && !has_sack_to_send(tp);
+	       tp->sending->congestion.cwnd_bytes >= needed && !tcp_has_sack_to_send(tp);
 }
 
 /* New data in one packet larger than others.  True: nothing else is to go before it does. */
@@ -453,7 +208,8 @@ static bool send_mtu_probe(struct worker *w, struct tcp_sock *tp)
 		tp->flags |= TCP_SOCK_CWND_LIMITED;
 		return true;
 	}
-	if (!pace_allows(w, tp) || tx_pieces(w, tp, tp->snd_nxt, length, TCP_FLAG_ACK, length) != 0)
+	if (!pace_allows(w, tp) ||
+	    tcp_tx_pieces(w, tp, tp->snd_nxt, length, TCP_FLAG_ACK, length) != 0)
 		return true;
 	(void)flight_sent_mtu_probe(&tp->sending->flight, &w->tcp->flights, tp->snd_nxt, end,
 				    tp->snd_una, (uint32_t)w->now_us);
@@ -465,7 +221,7 @@ static bool send_mtu_probe(struct worker *w, struct tcp_sock *tp)
 /* True: something went out. */
 static bool send_next(struct worker *w, struct tcp_sock *tp)
 {
-	uint32_t mss = payload_limit(tp);
+	uint32_t mss = tcp_payload_limit(tp);
 	uint32_t length = next_length(w, tp, mss);
 	uint16_t flags = TCP_FLAG_ACK;
 
@@ -477,7 +233,7 @@ static bool send_next(struct worker *w, struct tcp_sock *tp)
 		return false;
 	if (length == unsent_bytes(tp))
 		flags |= TCP_FLAG_PSH;
-	if (tx_segment(w, tp, tp->snd_nxt, length, flags) != 0)
+	if (tcp_tx_segment(w, tp, tp->snd_nxt, length, flags) != 0)
 		return false;
 	if (length % mss != 0)
 		tp->snd_small = tp->snd_nxt + length;
@@ -497,26 +253,38 @@ static void send_all_new(struct worker *w, struct tcp_sock *tp)
 		tcp_probe_schedule(w, tp);
 }
 
-static void send_new(struct worker *w, struct tcp_sock *tp)
+/* New data is about to go, for the first time or after all was acknowledged: does the window still
+ * hold? */
+static inline void begin_sending(struct worker *w, struct tcp_sock *tp)
 {
-	if (tp->snd_una == tp->snd_nxt && tcp_has_unsent(tp)) {
-		uint32_t idle_ms = RTE_MIN(w->now_ms - tp->sent_ms, TCP_IDLE_MAX_MS);
+	uint32_t idle_ms = RTE_MIN(w->now_ms - tp->sent_ms, TCP_IDLE_MAX_MS);
 
+	if (tp->snd_una == tp->snd_nxt)
 		tp->congestion_ops->restart(&tp->sending->congestion, idle_ms * 1000,
 					    rtt_rto_ms(&tp->rtt) * 1000, w->now_us);
-	}
+}
+
+/* What is left waits for an ACK, for the window or for an mbuf; the timer sees to it that the wait
+ * ends. */
+static inline void watch_unsent(struct worker *w, struct tcp_sock *tp)
+{
+	if (likely(tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT)) ||
+	    (tp->snd_una == tp->snd_nxt && !has_unsent(tp)))
+		return;
+	if (tp->snd_una == tp->snd_nxt)
+		tp->progress_ms = w->now_ms;
+	if (tp->snd_una == tp->snd_nxt && tp->snd_wnd > 0 && tcp_is_corked(tp))
+		tcp_timer_set(w, tp, TCP_TIMER_RETRANSMIT, TCP_CORK_MS);
+	else
+		tcp_timer_set_retransmit(w, tp);
+}
+
+static void send_new(struct worker *w, struct tcp_sock *tp)
+{
+	if (has_unsent(tp))
+		begin_sending(w, tp);
 	send_all_new(w, tp);
-	/* What is left waits for an ACK, for the window or for an mbuf; the timer sees to it that
-	 * the wait ends. */
-	if (!tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT) &&
-	    (tp->snd_una != tp->snd_nxt || tcp_has_unsent(tp))) {
-		if (tp->snd_una == tp->snd_nxt)
-			tp->progress_ms = w->now_ms;
-		if (tp->snd_una == tp->snd_nxt && tp->snd_wnd > 0 && tcp_is_corked(tp))
-			tcp_timer_set(w, tp, TCP_TIMER_RETRANSMIT, TCP_CORK_MS);
-		else
-			tcp_timer_set_retransmit(w, tp);
-	}
+	watch_unsent(w, tp);
 }
 
 /* The first length sequence numbers of what this record holds, once more.  False: no mbuf. */
@@ -526,7 +294,7 @@ static bool resend(struct worker *w, struct tcp_sock *tp, uint32_t index, uint32
 	uint32_t end = seq + length;
 	bool fin = tp->flags & TCP_SOCK_FIN_QUEUED && end == tp->write_end + 1;
 
-	if (tx_segment(w, tp, seq, length - fin, TCP_FLAG_ACK | (fin ? TCP_FLAG_FIN : 0)) != 0)
+	if (tcp_tx_segment(w, tp, seq, length - fin, TCP_FLAG_ACK | (fin ? TCP_FLAG_FIN : 0)) != 0)
 		return false;
 	prr_sent(&tp->sending->prr, length);
 	pace_sent(w, tp, length);
@@ -539,7 +307,7 @@ static bool resend(struct worker *w, struct tcp_sock *tp, uint32_t index, uint32
 /* What is lost and has its place in the window goes again. */
 static void send_lost(struct worker *w, struct tcp_sock *tp)
 {
-	uint32_t mss = payload_limit(tp);
+	uint32_t mss = tcp_payload_limit(tp);
 	uint32_t limit = segment_limit(w, tp, mss);
 	uint32_t index;
 
@@ -561,12 +329,11 @@ static void send_lost(struct worker *w, struct tcp_sock *tp)
 }
 
 /* The BBR draft's section 4.1.2.4: the path could have carried more than there was to send. */
-static void note_app_limited(struct tcp_sock *tp)
+static inline void note_app_limited(struct tcp_sock *tp)
 {
 	struct flight *f = &tp->sending->flight;
 
-	if (tp->flags & TCP_SOCK_CWND_LIMITED || tcp_has_unsent(tp) ||
-	    f->lost_bytes > f->resent_bytes)
+	if (tp->flags & TCP_SOCK_CWND_LIMITED || has_unsent(tp) || f->lost_bytes > f->resent_bytes)
 		return;
 	f->app_limited = RTE_MAX(f->delivered + tcp_in_flight(tp), UINT64_C(1));
 }
@@ -584,7 +351,7 @@ static bool send_new_first(struct worker *w, struct tcp_sock *tp)
 
 static void send_data(struct worker *w, struct tcp_sock *tp)
 {
-	if (tp->sending == NULL && !(tcp_has_unsent(tp) && tcp_sending_begin(w, tp)))
+	if (tp->sending == NULL && !(has_unsent(tp) && tcp_sending_begin(w, tp)))
 		return;
 	tp->flags &= ~(uint32_t)TCP_SOCK_CWND_LIMITED;
 	if (unlikely(tp->flags & TCP_SOCK_PREFER_NEW) && send_new_first(w, tp))
@@ -597,13 +364,13 @@ static void send_data(struct worker *w, struct tcp_sock *tp)
 
 void tcp_tx_loss_probe(struct worker *w, struct tcp_sock *tp)
 {
-	uint32_t mss = payload_limit(tp);
+	uint32_t mss = tcp_payload_limit(tp);
 	uint32_t length = RTE_MIN(unsent_bytes(tp), window_room(tp));
 
 	length = RTE_MIN(length, mss);
 	tp->flags &= ~(uint32_t)TCP_SOCK_PROBE_RESENT;
 	if (length > 0 && flight_has_room(&tp->sending->flight, &w->tcp->flights)) {
-		if (tx_segment(w, tp, tp->snd_nxt, length, TCP_FLAG_ACK | TCP_FLAG_PSH) != 0)
+		if (tcp_tx_segment(w, tp, tp->snd_nxt, length, TCP_FLAG_ACK | TCP_FLAG_PSH) != 0)
 			return;
 		advance_snd_nxt(w, tp, tp->snd_nxt + length);
 	} else {
@@ -619,6 +386,66 @@ void tcp_tx_loss_probe(struct worker *w, struct tcp_sock *tp)
 	tp->flags |= TCP_SOCK_PROBE_SENT;
 	tp->flags &= ~(uint32_t)TCP_SOCK_RTT_TAKEN;
 }
+
+/* ---- the ordinary case --------------------------------------------------------- */
+
+/* What output does not do when it sends all there is in one segment. */
+#define OUTPUT_FLAGS                                                                      \
+	(TCP_SOCK_SEND_SYN | TCP_SOCK_FORCE | TCP_SOCK_FIN_QUEUED | TCP_SOCK_PREFER_NEW | \
+	 TCP_SOCK_URGENT)
+
+static inline bool nothing_special(const struct worker *w, const struct tcp_sock *tp)
+{
+	const struct sock *sk = &tp->ics.inet.sk;
+
+	return sk->state == TCP_ESTABLISHED && !(tp->flags & OUTPUT_FLAGS) &&
+	       !(sk->flags & (SOCK_TX_LIMIT | SOCK_TX_URGENT)) &&
+	       tp->ics.inet.dst.generation == w->route_generation &&
+	       tp->plpmtud.state < PLPMTUD_SEARCH && tp->sending != NULL &&
+	       tp->sending->flight.lost_bytes == 0 && tcp_pacing_rate(tp) == 0;
+}
+
+/* May all that is unsent go, in one segment? */
+static inline bool goes_at_once(const struct worker *w, const struct tcp_sock *tp, uint32_t length,
+				uint32_t mss)
+{
+	return length <= mss && length <= window_room(tp) && length <= cwnd_room(tp) &&
+	       (length == mss || small_may_go(tp, length, true)) &&
+	       flight_has_room(&tp->sending->flight, &w->tcp->flights);
+}
+
+static inline void send_at_once(struct worker *w, struct tcp_sock *tp, uint32_t length,
+				uint32_t mss)
+{
+	begin_sending(w, tp);
+	if (tcp_tx_segment(w, tp, tp->snd_nxt, length, TCP_FLAG_ACK | TCP_FLAG_PSH) != 0)
+		return;
+	if (length != mss)
+		tp->snd_small = tp->snd_nxt + length;
+	advance_snd_nxt(w, tp, tp->snd_nxt + length);
+	tcp_probe_schedule(w, tp);
+}
+
+/* What send_data does, when there is at most one segment to send.  False: it has not. */
+static inline bool send_ordinary(struct worker *w, struct tcp_sock *tp)
+{
+	uint32_t mss = tcp_payload_limit(tp);
+	uint32_t length;
+
+	if (!nothing_special(w, tp))
+		return false;
+	length = unsent_bytes(tp);
+	if (length > 0 && !goes_at_once(w, tp, length, mss))
+		return false;
+	tp->flags &= ~(uint32_t)TCP_SOCK_CWND_LIMITED;
+	if (length > 0)
+		send_at_once(w, tp, length, mss);
+	watch_unsent(w, tp);
+	note_app_limited(tp);
+	return true;
+}
+
+/* ---- output ---------------------------------------------------------------------- */
 
 /* Routes may have changed, and the MTU with them.  One that is gone is ip_tx's to tell. */
 static void refresh_route(struct worker *w, struct tcp_sock *tp)
@@ -650,9 +477,9 @@ static void tell_limit(struct worker *w, struct tcp_sock *tp)
 	sock_raise(w, tcp_sock_sk(tp), writable ? LEAT_EV_OUT : 0);
 }
 
-void tcp_output(struct worker *w, struct sock *sk)
+static void output_any(struct worker *w, struct tcp_sock *tp)
 {
-	struct tcp_sock *tp = tcp_sk(sk);
+	struct sock *sk = tcp_sock_sk(tp);
 
 	switch (sk->state) {
 	case TCP_CLOSE:
@@ -662,7 +489,7 @@ void tcp_output(struct worker *w, struct sock *sk)
 	case TCP_SYN_RECV:
 		refresh_route(w, tp);
 		if (tp->flags & TCP_SOCK_SEND_SYN)
-			tx_syn(w, tp);
+			tcp_tx_syn(w, tp);
 		else if (tp->flags & TCP_SOCK_ACK_NOW)
 			tcp_tx_ack(w, tp);
 		if (!(tp->flags & TCP_SOCK_FASTOPEN))
@@ -680,30 +507,22 @@ void tcp_output(struct worker *w, struct sock *sk)
 		tcp_tx_ack(w, tp);
 }
 
-/* ---- segments without data ----------------------------------------------- */
+void tcp_output(struct worker *w, struct sock *sk)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+
+	if (!send_ordinary(w, tp))
+		output_any(w, tp);
+	else if (tp->flags & TCP_SOCK_ACK_NOW)
+		tcp_tx_ack(w, tp);
+}
+
+/* ---- segments that tell something but data -------------------------------- */
 
 void tcp_ack_now(struct worker *w, struct tcp_sock *tp)
 {
 	tp->flags |= TCP_SOCK_ACK_NOW;
 	sock_want_output(w, tcp_sock_sk(tp));
-}
-
-/*
- * The sequence number of a segment without data: after all we sent, but inside
- * the peer's window, or a peer that closed it over what is in flight (or
- * refused a probe) would not look at the ACK.
- */
-static uint32_t bare_seq(const struct tcp_sock *tp)
-{
-	return seq_min(tp->snd_nxt, tp->snd_una + tp->snd_wnd);
-}
-
-void tcp_tx_ack(struct worker *w, struct tcp_sock *tp)
-{
-	if (tp->quick_acks > 0)
-		tp->quick_acks--;
-	if (tx_segment(w, tp, bare_seq(tp), 0, TCP_FLAG_ACK) != 0) /* no mbuf: soon again */
-		tcp_timer_set(w, tp, TCP_TIMER_DELACK, TCP_DELACK_MS);
 }
 
 void tcp_challenge_ack(struct worker *w, struct tcp_sock *tp)
@@ -717,18 +536,6 @@ void tcp_challenge_ack(struct worker *w, struct tcp_sock *tp)
 	tp->challenges++;
 	worker_count(w, CNT_tcp_challenge_ack);
 	tcp_ack_now(w, tp);
-}
-
-void tcp_tx_reset(struct worker *w, struct tcp_sock *tp)
-{
-	worker_count(w, CNT_tcp_tx_rst);
-	(void)tx_segment(w, tp, bare_seq(tp), 0, TCP_FLAG_RST | TCP_FLAG_ACK);
-}
-
-void tcp_tx_keepalive(struct worker *w, struct tcp_sock *tp)
-{
-	/* RFC 9293 section 3.8.4: a sequence number the peer has acknowledged makes it answer. */
-	(void)tx_segment(w, tp, tp->snd_una - 1, 0, TCP_FLAG_ACK);
 }
 
 void tcp_tx_window_probe(struct worker *w, struct tcp_sock *tp)
@@ -746,41 +553,7 @@ void tcp_tx_window_probe(struct worker *w, struct tcp_sock *tp)
 			flight_mark_all_lost(&tp->sending->flight, pool, true);
 		(void)resend(w, tp, tp->sending->flight.first, 1);
 	} else if (flight_has_room(&tp->sending->flight, &w->tcp->flights) &&
-		   tx_segment(w, tp, tp->snd_una, has_byte ? 1 : 0, flags) == 0) {
+		   tcp_tx_segment(w, tp, tp->snd_una, has_byte ? 1 : 0, flags) == 0) {
 		advance_snd_nxt(w, tp, tp->snd_una + 1);
 	}
-}
-
-void tcp_tx_bare(struct worker *w, const struct flow *flow, struct dst *dst,
-		 const struct tcp_segment *seg)
-{
-	struct ip_tx how = {.dst = dst, .flow = flow, .ttl = IP_TTL_DEFAULT, .dont_fragment = true};
-	struct rte_mbuf *m = worker_mbuf(w);
-
-	if (unlikely(m == NULL))
-		return;
-	worker_count(w, CNT_tcp_tx_segments);
-	if (seg->flags & TCP_FLAG_RST)
-		worker_count(w, CNT_tcp_tx_rst);
-	tcp_segment_write(
-		seg, flow,
-		(uint8_t *)rte_pktmbuf_append(m, (uint16_t)tcp_segment_header_bytes(seg)));
-	(void)ip_tx(w, &how, m);
-}
-
-void tcp_tx_reset_unknown(struct worker *w, struct packet *p)
-{
-	struct tcp_segment seg = {.window_scale = -1};
-	struct dst dst = {.generation = 0};
-
-	if (p->tcp.flags & TCP_FLAG_RST)
-		return;
-	if (p->tcp.flags & TCP_FLAG_ACK) {
-		seg.seq = p->tcp.ack;
-		seg.flags = TCP_FLAG_RST;
-	} else {
-		seg.ack = tcp_segment_end(&p->tcp);
-		seg.flags = TCP_FLAG_RST | TCP_FLAG_ACK;
-	}
-	tcp_tx_bare(w, &p->flow, &dst, &seg);
 }

@@ -127,7 +127,7 @@ static bool read_options(const uint8_t *at, uint32_t left, struct tcp_segment *s
 /* Nearly every segment of a connection carries just this: NOP NOP timestamp. */
 static bool read_timestamp_only(const uint8_t *at, uint32_t length, struct tcp_segment *seg)
 {
-	if (length != TCP_TIMESTAMP_BYTES || read_be32(at) != 0x0101080au)
+	if (length != TCP_TIMESTAMP_BYTES || read_be32(at) != TCP_TIMESTAMP_HEAD)
 		return false;
 	seg->has_timestamp = true;
 	seg->ts_value = read_be32(at + 4);
@@ -244,18 +244,10 @@ static void write_sack(const struct tcp_segment *seg, uint8_t *at)
 
 void tcp_segment_write(const struct tcp_segment *seg, const struct flow *flow, uint8_t *out)
 {
-	uint8_t *at = out;
+	uint8_t *at;
 
-	memcpy(at, &flow->local_port, 2);
-	memcpy(at + 2, &flow->remote_port, 2);
-	at = write_be32(at + 4, seg->seq);
-	at = write_be32(at, seg->ack);
-	*at++ = (uint8_t)(tcp_segment_header_bytes(seg) / 4 << 4);
-	*at++ = (uint8_t)seg->flags;
-	at = write_be16(at, seg->window);
-	at = write_be16(at, 0);
-	at = write_be16(at, seg->urgent);
-	at = write_options(seg, at);
+	tcp_segment_write_fixed(seg, flow, tcp_segment_header_bytes(seg), out);
+	at = write_options(seg, out + TCP_HEADER_BYTES);
 	if (seg->sack_count > 0)
 		write_sack(seg, at);
 }

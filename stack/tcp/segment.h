@@ -6,7 +6,10 @@
 #ifndef LEAT_TCP_SEGMENT_H
 #define LEAT_TCP_SEGMENT_H
 
+#include <rte_byteorder.h>
+#include <rte_tcp.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "lib/counters.h"
 #include "net/packet.h"
@@ -23,6 +26,7 @@
 #define TCP_HEADER_BYTES     20u
 #define TCP_HEADER_MAX_BYTES 60u
 #define TCP_TIMESTAMP_BYTES  12u /* the option with its padding */
+#define TCP_TIMESTAMP_HEAD   0x0101080au /* NOP, NOP, kind and length */
 #define TCP_SCALE_MAX        14 /* RFC 7323 section 2.3 */
 #define TCP_SACK_BLOCKS      4u /* RFC 2018 section 3: what the option space holds; 3 with timestamps */
 
@@ -40,6 +44,31 @@ uint32_t tcp_segment_header_bytes(const struct tcp_segment *seg);
 
 /* Writes that header, checksum 0, with the ports of flow. */
 void tcp_segment_write(const struct tcp_segment *seg, const struct flow *flow, uint8_t *out);
+
+/* Of that header, which takes header_bytes, what is before the options. */
+static inline void tcp_segment_write_fixed(const struct tcp_segment *seg, const struct flow *flow,
+					   uint32_t header_bytes, void *out)
+{
+	*(struct rte_tcp_hdr *)out = (struct rte_tcp_hdr){
+		.src_port = flow->local_port,
+		.dst_port = flow->remote_port,
+		.sent_seq = rte_cpu_to_be_32(seg->seq),
+		.recv_ack = rte_cpu_to_be_32(seg->ack),
+		.data_off = (uint8_t)(header_bytes << 2),
+		.tcp_flags = (uint8_t)seg->flags,
+		.rx_win = rte_cpu_to_be_16(seg->window),
+		.tcp_urp = rte_cpu_to_be_16(seg->urgent),
+	};
+}
+
+/* TCP_TIMESTAMP_BYTES: the option where it is the only one. */
+static inline void tcp_segment_write_timestamp(const struct tcp_segment *seg, void *out)
+{
+	const rte_be32_t option[] = {RTE_BE32(TCP_TIMESTAMP_HEAD), rte_cpu_to_be_32(seg->ts_value),
+				     rte_cpu_to_be_32(seg->ts_echo)};
+
+	memcpy(out, option, sizeof(option));
+}
 
 /* Bytes a SACK option of so many blocks takes, with its padding. */
 static inline uint32_t tcp_sack_bytes(unsigned blocks)

@@ -582,16 +582,41 @@ static inline uint32_t tcp_window_bound(const struct tcp_sock *tp)
 
 /* The window field of the segment about to be sent; opens the window when that is worth it. */
 uint16_t tcp_window_field(struct worker *w, struct tcp_sock *tp);
-/* Asks the application to tell when it has read, while the window offered is small. */
-void tcp_window_watch(struct worker *w, struct tcp_sock *tp);
+/* The largest window we could offer. */
+static inline uint32_t tcp_window_limit(const struct tcp_sock *tp)
+{
+	return RTE_MIN(tcp_window_bound(tp), TCP_WINDOW_MAX << tp->rcv_scale);
+}
+
+/* The window offered is small: asks the application to tell when it has read. */
+void tcp_window_watch_small(struct worker *w, struct tcp_sock *tp);
+static inline void tcp_window_watch(struct worker *w, struct tcp_sock *tp)
+{
+	if (unlikely(tp->rcv_edge - tp->rcv_nxt < tcp_window_limit(tp) / 2))
+		tcp_window_watch_small(w, tp);
+}
 /* The application has read: tells the peer, when the window grew by enough. */
 void tcp_window_reopen(struct worker *w, struct tcp_sock *tp);
 uint8_t tcp_window_scale(const struct worker *w, const struct sock *sk);
 
 /* ---- buffer.c: how large the buffers are ---- */
 
+/* A round trip's time, as the receiver knows it: sampled when something was sent, last in the
+ * handshake at least. */
+static inline uint32_t tcp_round_trip_us(const struct tcp_sock *tp)
+{
+	return RTE_MAX(rtt_smoothed_us(&tp->rtt), RTT_CLOCK_US);
+}
+
+/* A round trip of read_round is over. */
+void tcp_tune_rcvbuf_round(struct worker *w, struct tcp_sock *tp);
+
 /* The receive ring was synced: has the application read more in this round trip than before? */
-void tcp_tune_rcvbuf(struct worker *w, struct tcp_sock *tp);
+static inline void tcp_tune_rcvbuf(struct worker *w, struct tcp_sock *tp)
+{
+	if ((uint32_t)w->now_us - tp->read_round.start_us >= tcp_round_trip_us(tp))
+		tcp_tune_rcvbuf_round(w, tp);
+}
 /* The congestion window may have grown. */
 void tcp_tune_sndbuf(struct worker *w, struct tcp_sock *tp);
 
@@ -654,24 +679,24 @@ static inline bool tcp_is_urgent(const struct tcp_sock *tp)
 /* ---- timers.c ---- */
 
 /* The wheel's entry is to fire at deadline_ms. */
-void tcp_timers_arm(struct worker *w, struct tcp_sock *tp, uint32_t deadline_ms);
-
-static inline void tcp_timer_set(struct worker *w, struct tcp_sock *tp, enum tcp_timer which,
-				 uint32_t delay_ms)
-{
-	uint32_t deadline_ms = w->now_ms + delay_ms;
-
-	tp->deadline_ms[which] = deadline_ms;
-	tp->timers |= (uint8_t)(1u << which);
-	if (!tp->ics.timer.armed || (int32_t)(deadline_ms - tp->ics.timer.expiry_ms) < 0)
-		tcp_timers_arm(w, tp, deadline_ms);
-}
-
+void tcp_timer_arm(struct worker *w, struct tcp_sock *tp, uint32_t deadline_ms);
 void tcp_timers_stop(struct worker *w, struct tcp_sock *tp);
 /* RTO with the back-off there is, no later than the user timeout. */
 void tcp_timer_set_retransmit(struct worker *w, struct tcp_sock *tp);
 /* Starts or stops keepalive, or bounds FIN-WAIT-2, as the sock's state and options ask. */
 void tcp_timer_set_idle(struct worker *w, struct tcp_sock *tp);
+
+static inline void tcp_timer_set(struct worker *w, struct tcp_sock *tp, enum tcp_timer which,
+				 uint32_t delay_ms)
+{
+	const struct timer *entry = &tp->ics.timer;
+	uint32_t deadline_ms = w->now_ms + delay_ms;
+
+	tp->deadline_ms[which] = deadline_ms;
+	tp->timers |= (uint8_t)(1u << which);
+	if (unlikely(!entry->armed || (int32_t)(deadline_ms - entry->expiry_ms) < 0))
+		tcp_timer_arm(w, tp, deadline_ms);
+}
 
 static inline bool tcp_timer_armed(const struct tcp_sock *tp, enum tcp_timer which)
 {

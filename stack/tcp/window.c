@@ -6,29 +6,28 @@
 #include "shm/ring.h"
 #include "tcp/tcp_sock.h"
 
-/* The largest window we could offer. */
-static uint32_t window_limit(const struct tcp_sock *tp)
-{
-	return RTE_MIN(tcp_window_bound(tp), TCP_WINDOW_MAX << tp->rcv_scale);
-}
-
 /* By how much the window would grow if it were offered anew; <= 0: not at all. */
-static int32_t window_gain(const struct tcp_sock *tp)
+static int32_t window_gain(const struct tcp_sock *tp, uint32_t limit)
 {
 	const struct sock *sk = &tp->ics.inet.sk;
 	uint64_t used = rx_ring_used(&sk->ring);
 	uint32_t space = used < sk->rcvbuf_bytes ? sk->rcvbuf_bytes - (uint32_t)used : 0;
 
-	return (int32_t)(RTE_MIN(space, window_limit(tp)) - (tp->rcv_edge - tp->rcv_nxt));
+	return (int32_t)(RTE_MIN(space, limit) - (tp->rcv_edge - tp->rcv_nxt));
 }
 
 /* Growth worth an ACK of its own. */
 static int32_t window_step(const struct tcp_sock *tp)
 {
-	uint32_t limit = window_limit(tp);
+	uint32_t limit = tcp_window_limit(tp);
 	uint32_t segment = RTE_MIN(tp->mss_bytes, limit / 2);
 
 	return (int32_t)RTE_MAX(limit / 4, segment);
+}
+
+static bool window_is_worth_it(const struct tcp_sock *tp)
+{
+	return window_gain(tp, tcp_window_limit(tp)) >= window_step(tp);
 }
 
 /* Does anybody read, and may more come? */
@@ -50,19 +49,26 @@ uint8_t tcp_window_scale(const struct worker *w, const struct sock *sk)
 	return scale;
 }
 
+static void window_open(struct worker *w, struct tcp_sock *tp)
+{
+	uint32_t limit;
+	int32_t gain;
+
+	if (rx_ring_moved(&tcp_sock_sk(tp)->ring))
+		(void)rx_ring_sync(w, &tcp_sock_sk(tp)->ring);
+	tcp_tune_rcvbuf(w, tp);
+	limit = tcp_window_limit(tp);
+	gain = window_gain(tp, limit);
+	if (gain > 0 && (uint32_t)gain >= RTE_MIN(tp->mss_bytes, limit / 2))
+		tp->rcv_edge += (uint32_t)gain;
+}
+
 uint16_t tcp_window_field(struct worker *w, struct tcp_sock *tp)
 {
 	uint32_t offered;
 
-	if (!sock_is_detached(tcp_sock_sk(tp))) {
-		int32_t gain;
-
-		(void)rx_ring_sync(w, &tcp_sock_sk(tp)->ring);
-		tcp_tune_rcvbuf(w, tp);
-		gain = window_gain(tp);
-		if (gain > 0 && (uint32_t)gain >= RTE_MIN(tp->mss_bytes, window_limit(tp) / 2))
-			tp->rcv_edge += (uint32_t)gain;
-	}
+	if (!sock_is_detached(tcp_sock_sk(tp)))
+		window_open(w, tp);
 	if (seq_gt(tp->rcv_nxt, tp->rcv_edge)) /* the FIN lay one beyond */
 		return 0;
 	offered = (tp->rcv_edge - tp->rcv_nxt) >> tp->rcv_scale;
@@ -75,14 +81,13 @@ static void window_stop_watch(struct worker *w, struct tcp_sock *tp)
 	rx_ring_ask(w, &tcp_sock_sk(tp)->ring, LEAT_NO_OFFSET);
 }
 
-void tcp_window_watch(struct worker *w, struct tcp_sock *tp)
+void tcp_window_watch_small(struct worker *w, struct tcp_sock *tp)
 {
 	struct sock *sk = tcp_sock_sk(tp);
 	uint32_t offered = tp->rcv_edge - tp->rcv_nxt;
 	uint64_t wake;
 
-	if (tp->flags & TCP_SOCK_WINDOW_ASKED || offered >= window_limit(tp) / 2 ||
-	    !window_is_live(tp))
+	if (tp->flags & TCP_SOCK_WINDOW_ASKED || !window_is_live(tp))
 		return;
 	/* Where the reader is when the window may grow by a step; at the latest with all read. */
 	wake = sk->ring.rx_tail + offered + (uint32_t)window_step(tp) - sk->rcvbuf_bytes;
@@ -90,7 +95,7 @@ void tcp_window_watch(struct worker *w, struct tcp_sock *tp)
 		wake = sk->ring.rx_tail;
 	tp->flags |= TCP_SOCK_WINDOW_ASKED;
 	rx_ring_ask(w, &sk->ring, wake);
-	if (rx_ring_sync(w, &sk->ring) == 0 && window_gain(tp) >= window_step(tp)) {
+	if (rx_ring_sync(w, &sk->ring) == 0 && window_is_worth_it(tp)) {
 		window_stop_watch(w, tp);
 		tcp_ack_now(w, tp);
 	}
@@ -103,7 +108,7 @@ void tcp_window_reopen(struct worker *w, struct tcp_sock *tp)
 	window_stop_watch(w, tp);
 	if (!window_is_live(tp))
 		return;
-	if (window_gain(tp) >= window_step(tp))
+	if (window_is_worth_it(tp))
 		tcp_ack_now(w, tp);
 	else
 		tcp_window_watch(w, tp);
