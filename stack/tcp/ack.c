@@ -326,15 +326,33 @@ static void wait_for_rest(struct worker *w, struct tcp_sock *tp)
 		tcp_timer_stop(tp, TCP_TIMER_LOSS);
 }
 
+/* take_delivered, of such an ACK. */
+static inline void tell_ordinary(struct worker *w, struct tcp_sock *tp, uint32_t acked_bytes,
+				 uint32_t prior_in_flight, const struct flight_record *newest)
+{
+	bool used = window_was_used(tp, prior_in_flight);
+
+	flight_check_app_limited(&tp->sending->flight);
+	if (likely(window_is_left(tp, used))) {
+		tp->sending->congestion.unused_us = w->now_us;
+	} else {
+		struct congestion_ack c = {
+			.acked_bytes = acked_bytes,
+			.prior_in_flight_bytes = prior_in_flight,
+			.cwnd_limited = used,
+		};
+
+		tell_congestion_control(w, tp, &c, newest);
+	}
+}
+
 /* What tcp_ack_take does with such an ACK. */
 static void take_ordinary(struct worker *w, struct tcp_sock *tp, uint32_t ack)
 {
 	struct sock *sk = tcp_sock_sk(tp);
 	struct tcp_sending *s = tp->sending;
-	struct congestion_ack c = {
-		.acked_bytes = ack - tp->snd_una,
-		.prior_in_flight_bytes = tp->snd_nxt - tp->snd_una,
-	};
+	uint32_t acked_bytes = ack - tp->snd_una;
+	uint32_t prior_in_flight = tp->snd_nxt - tp->snd_una;
 	uint32_t now_us = (uint32_t)w->now_us;
 	const struct flight_record *r = flight_ack_first(&s->flight, &w->tcp->flights, ack, now_us);
 
@@ -342,7 +360,7 @@ static void take_ordinary(struct worker *w, struct tcp_sock *tp, uint32_t ack)
 	tp->backoff = 0;
 	tp->ics.inet.soft_error = 0;
 	tp->progress_ms = w->now_ms;
-	tx_ring_done(w, &sk->ring, sk->ring.tx_head + c.acked_bytes);
+	tx_ring_done(w, &sk->ring, sk->ring.tx_head + acked_bytes);
 	sock_raise(w, sk, 0);
 	take_rtt(tp, now_us - r->sent_us);
 	min_rtt_sample(&tp->min_rtt, now_us - r->sent_us, w->now_ms);
@@ -356,12 +374,7 @@ static void take_ordinary(struct worker *w, struct tcp_sock *tp, uint32_t ack)
 		tcp_timer_stop(tp, TCP_TIMER_LOSS);
 		rack_idle(&s->rack);
 	}
-	flight_check_app_limited(&s->flight);
-	c.cwnd_limited = window_was_used(tp, c.prior_in_flight_bytes);
-	if (window_is_left(tp, c.cwnd_limited))
-		s->congestion.unused_us = w->now_us;
-	else
-		tell_congestion_control(w, tp, &c, r);
+	tell_ordinary(w, tp, acked_bytes, prior_in_flight, r);
 	if (tcp_has_unsent(tp))
 		sock_want_output(w, sk);
 }

@@ -50,7 +50,8 @@ static void hand_over(uint32_t *search, uint32_t index, uint32_t heir)
 		*search = heir;
 }
 
-static void record_put(struct flight *f, struct flight_pool *pool, uint32_t index, uint32_t heir)
+static inline void record_put(struct flight *f, struct flight_pool *pool, uint32_t index,
+			      uint32_t heir)
 {
 	leat_assert(f->records > 0);
 	hand_over(&f->sack_at, index, heir);
@@ -134,7 +135,7 @@ void flight_init(struct flight *f)
 			     .rack_at = FLIGHT_NONE};
 }
 
-static void drop_first(struct flight *f, struct flight_pool *pool)
+static inline void drop_first(struct flight *f, struct flight_pool *pool)
 {
 	uint32_t index = f->first;
 	struct flight_record *r = flight_at(pool, index);

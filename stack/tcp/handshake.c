@@ -192,17 +192,18 @@ static void request_init(struct worker *w, struct request_sock *req, struct tcp_
 {
 	const struct tcp_segment *syn = &p->tcp;
 	bool scales = syn->window_scale >= 0;
+	uint64_t secret = tcp_flow_secret(w, &p->flow);
 
 	*req = (struct request_sock){
 		.flow = p->flow,
 		.listener = listener,
 		.sent_us = w->now_us,
-		.iss = tcp_initial_sequence(w, &p->flow),
+		.iss = tcp_initial_sequence(w, secret),
 		.irs = syn->seq,
 		.window = syn->window,
 		.rcv_window = syn_window(listener),
 		.ts_recent = syn->ts_value,
-		.ts_offset = tcp_timestamp_offset(w, &p->flow),
+		.ts_offset = tcp_timestamp_offset(secret),
 		.peer_mss_bytes = peer_mss_bytes(syn),
 		.snd_scale = syn->window_scale,
 		.rcv_scale = scales ? tcp_window_scale(w, tcp_sock_sk(listener)) : 0,
@@ -581,18 +582,18 @@ static int connect_choose_local(struct worker *w, struct tcp_sock *tp)
 static void connect_init(struct worker *w, struct tcp_sock *tp)
 {
 	struct sock *sk = tcp_sock_sk(tp);
-	const struct flow *flow = &tp->ics.inet.flow;
+	uint64_t secret = tcp_flow_secret(w, &tp->ics.inet.flow);
 
 	if (sk->state_events != 0) { /* of a connect that failed */
 		sk->state_events = 0;
 		sock_raise(w, sk, 0);
 	}
-	tp->snd_una = tp->snd_nxt = tcp_initial_sequence(w, flow);
+	tp->snd_una = tp->snd_nxt = tcp_initial_sequence(w, secret);
 	tp->rcv_nxt = tp->rcv_acked = 0;
 	tp->rcv_edge = syn_window(tp);
 	tp->rcv_scale = tcp_window_scale(w, sk);
 	tp->snd_wnd = tp->snd_wnd_max = 0;
-	tp->ts_offset = tcp_timestamp_offset(w, flow);
+	tp->ts_offset = tcp_timestamp_offset(secret);
 	tp->ts_recent = 0;
 	tp->rtt = (struct rtt){0};
 	tp->min_rtt = (struct min_rtt){0};

@@ -32,11 +32,6 @@ void rack_update(struct rack *r, const struct flight_delivery *d, uint32_t una)
 		r->in_dsack_round = false;
 }
 
-void rack_idle(struct rack *r)
-{
-	r->has_sent = false;
-}
-
 void rack_saw_dsack(struct rack *r, uint32_t una, uint32_t nxt)
 {
 	if (r->in_dsack_round && seq_lt(una, r->dsack_round))

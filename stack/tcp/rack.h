@@ -62,7 +62,10 @@ static inline void rack_advance(struct rack *r, uint32_t sent_us, uint32_t una, 
 
 /* Nothing is in flight: what is sent next is sent after all that has arrived, even if the clock's 32
  * bits come around before. */
-void rack_idle(struct rack *r);
+static inline void rack_idle(struct rack *r)
+{
+	r->has_sent = false;
+}
 
 /* Step 4: the ACK came with a DSACK, or recovery ended without one. */
 void rack_saw_dsack(struct rack *r, uint32_t una, uint32_t nxt);

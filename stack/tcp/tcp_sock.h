@@ -374,8 +374,14 @@ uint32_t tcp_ssthresh_bytes(const struct tcp_sock *tp);
 
 /* ---- isn.c ---- */
 
-uint32_t tcp_initial_sequence(const struct worker *w, const struct flow *flow);
-uint32_t tcp_timestamp_offset(const struct worker *w, const struct flow *flow);
+/* The same for each connection between two ends; its halves tell nothing of each other. */
+uint64_t tcp_flow_secret(const struct worker *w, const struct flow *flow);
+uint32_t tcp_initial_sequence(const struct worker *w, uint64_t secret);
+/* So that timestamps grow from one incarnation to the next. */
+static inline uint32_t tcp_timestamp_offset(uint64_t secret)
+{
+	return (uint32_t)(secret >> 32);
+}
 
 /* ---- cookie.c: half-open connections that need no memory ---- */
 

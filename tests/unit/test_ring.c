@@ -188,6 +188,51 @@ static void a_packet_of_many_segments_is_placed_whole(void)
 	end();
 }
 
+/* A packet whose data are skip bytes of something else and the stream's next length bytes, the last
+ * part of them in a segment of its own. */
+static void append(uint32_t skip, uint32_t length, uint32_t part)
+{
+	struct rte_mbuf *m = worker_mbuf(h->w);
+	struct rte_mbuf *rest = part > 0 ? worker_mbuf(h->w) : NULL;
+	uint8_t bytes[CHUNK];
+
+	pattern_fill(bytes, sk->ring.rx_tail, length);
+	memset(rte_pktmbuf_append(m, (uint16_t)skip), 0xee, skip);
+	memcpy(rte_pktmbuf_append(m, (uint16_t)(length - part)), bytes, length - part);
+	if (rest != NULL) {
+		memcpy(rte_pktmbuf_append(rest, (uint16_t)part), bytes + length - part, part);
+		m->next = rest;
+		m->nb_segs = 2;
+		m->pkt_len += part;
+	}
+	CHECK_EQ(rx_ring_append(h->w, &sk->ring, m, skip, length), 0);
+	rte_pktmbuf_free(m);
+	sock_raise(h->w, sk, LEAT_EV_IN);
+	host_poll(h);
+	CHECK(ring_is_sane(&sk->ring));
+}
+
+static void what_is_appended_continues_the_stream(void)
+{
+	/* Ends within a chunk, one byte before its end, at it, beyond it. */
+	static const uint32_t sizes[] = {1500, 1500, 1095, 1, 1024, 1024, 1024, 1024, 900, 1300, 7};
+
+	begin();
+	for (uint32_t i = 0; i < 10 * RTE_DIM(sizes); i++) {
+		uint32_t n = sizes[i % RTE_DIM(sizes)];
+		uint64_t readable;
+
+		append(i % 5, n, i % 3 == 2 ? n / 2 : 0);
+		if (i % 4 != 0)
+			continue;
+		readable = app_readable(&s);
+		CHECK_EQ(app_read_pattern(&s, 8 * CHUNK), readable);
+		CHECK_EQ(sk->ring.rx_placed, (uint32_t)sk->ring.rx_tail);
+		REQUIRE_EQ(rx_ring_sync(h->w, &sk->ring), 0);
+	}
+	end();
+}
+
 static void a_full_arena_refuses_without_loss(void)
 {
 	uint32_t placed = 0;
@@ -566,6 +611,7 @@ TEST_SUITE(ring)
 	TEST(a_chunk_is_kept_until_its_link_was_followed);
 	TEST(out_of_order_bytes_go_straight_to_their_place);
 	TEST(a_packet_of_many_segments_is_placed_whole);
+	TEST(what_is_appended_continues_the_stream);
 	TEST(a_full_arena_refuses_without_loss);
 	TEST(an_idle_ring_holds_no_chunk_and_restarts_anywhere);
 	TEST(bytes_that_wait_are_not_released);

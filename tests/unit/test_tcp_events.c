@@ -172,7 +172,7 @@ static void wait_for_isn(uint32_t isn, uint16_t local_port)
 
 	for (uint32_t port = PEER_PORT_MIN; port < PEER_PORT_MIN + PEER_PORTS; port++) {
 		struct flow flow = flow_of((uint16_t)port, local_port);
-		uint32_t missing = isn - tcp_initial_sequence(h->w, &flow);
+		uint32_t missing = isn - tcp_initial_sequence(h->w, tcp_flow_secret(h->w, &flow));
 
 		if (missing < wait) {
 			wait = missing;
