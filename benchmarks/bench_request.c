@@ -244,9 +244,9 @@ static void write_config(char *path, size_t path_bytes)
 	fprintf(f,
 		"[leatd]\nsocket = none\nidle_us = 0\nmax_socks = %u\nslots_per_worker = %u\n"
 		"chunks_per_worker = %u\nchunk_size = 4K\nmax_flight_records = %u\n"
-		"queue_entries = 4096\n"
+		"queue_entries = 4096\nhuge_pages = yes\n"
 		"[port0]\ndevice = net_ring_%s\naddress = 198.18.0.1/15\n",
-		socks + 64, socks, 2 * socks + 1024, 2 * socks + 4096, LINK_SERVER);
+		socks + 64, socks, 2 * socks + 16384, 2 * socks + 4096, LINK_SERVER);
 	fflush(f);
 	snprintf(path, path_bytes, "/proc/self/fd/%d", fd);
 }

@@ -373,7 +373,7 @@ static void rx_segment(struct generator *g, struct connection *c, const struct s
 		return;
 	if (unlikely(s->seq != c->rcv_nxt)) {
 		if (s->bytes > 0 || s->flags & (SYN | FIN)) {
-			g->result.sent_again++; /* by the server, or our ACK was lost */
+			g->result.got_again++;
 			send_segment(g, c, c->snd_nxt, ACK);
 		}
 		return;

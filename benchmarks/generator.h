@@ -57,7 +57,8 @@ enum generator_phase {
 struct generator_result {
 	uint64_t requests; /* answered, while measuring */
 	double seconds; /* that it measured */
-	uint64_t sent_again; /* segments, over the whole run */
+	uint64_t sent_again; /* segments, by the generator, over the whole run */
+	uint64_t got_again; /* segments that had come before, or not in order */
 	uint64_t resets; /* connections that ended before their time */
 	uint64_t wrong; /* answers that were not what they should be */
 	uint32_t established; /* connections, when it began to measure */

@@ -198,9 +198,10 @@ static void print_json(const struct load_options *o, const struct generator_resu
 	if (s->ceiling_cycles > 0)
 		printf("\"ceiling_cycles_per_op\": %.0f, ", s->ceiling_cycles);
 	printf("\"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"sent_again\": %llu, "
-	       "\"resets\": %llu, \"wrong\": %llu, \"seconds\": %.2f}\n",
+	       "\"got_again\": %llu, \"resets\": %llu, \"wrong\": %llu, \"seconds\": %.2f}\n",
 	       us(r, 0.5), us(r, 0.99), us(r, 0.999), (unsigned long long)r->sent_again,
-	       (unsigned long long)r->resets, (unsigned long long)r->wrong, r->seconds);
+	       (unsigned long long)r->got_again, (unsigned long long)r->resets,
+	       (unsigned long long)r->wrong, r->seconds);
 }
 
 static void print_text(const struct load_options *o, const struct generator_result *r,
@@ -221,9 +222,10 @@ static void print_text(const struct load_options *o, const struct generator_resu
 		printf("; the driver alone: %.0f", s->ceiling_cycles);
 	printf("\n  latency p50 %.1f us, p99 %.1f us, p99.9 %.1f us\n", us(r, 0.5), us(r, 0.99),
 	       us(r, 0.999));
-	printf("  %llu segments sent again, %llu connections reset, %llu wrong answers\n",
-	       (unsigned long long)r->sent_again, (unsigned long long)r->resets,
-	       (unsigned long long)r->wrong);
+	printf("  %llu segments sent again, %llu by the server, %llu connections reset, %llu wrong "
+	       "answers\n",
+	       (unsigned long long)r->sent_again, (unsigned long long)r->got_again,
+	       (unsigned long long)r->resets, (unsigned long long)r->wrong);
 }
 
 void load_print(const struct load_options *options, const struct generator_result *result,

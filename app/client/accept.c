@@ -19,13 +19,6 @@
 
 #define OFFERS_MAX 1024 /* a power of two; more than that go back to the worker by themselves */
 
-struct offer {
-	struct leat_handle handle;
-	uint32_t claim;
-	uint32_t context; /* index of the one it was made to */
-	struct leat_addr peer;
-};
-
 struct listener {
 	pthread_mutex_t lock;
 	uint64_t contexts; /* atomic; that have or had credits */
@@ -38,7 +31,7 @@ struct listener {
 int listener_open(struct socket *so)
 {
 	/* Kept with the file: completions under way may still look at it. */
-	struct listener *l = so->file.kept[1];
+	struct listener *l = so->memory.kept[1];
 
 	if (so->listener != NULL)
 		return 0;
@@ -47,7 +40,7 @@ int listener_open(struct socket *so)
 		if (l == NULL)
 			return -ENOMEM;
 		pthread_mutex_init(&l->lock, NULL);
-		so->file.kept[1] = l;
+		so->memory.kept[1] = l;
 	}
 	pthread_mutex_lock(&l->lock);
 	l->contexts = 0;
@@ -56,6 +49,16 @@ int listener_open(struct socket *so)
 	pthread_mutex_unlock(&l->lock);
 	store_release(&so->listener, l);
 	return 0;
+}
+
+static void listener_lock(struct socket *so)
+{
+	context_lock(socket_context(so), &so->listener->lock);
+}
+
+static void listener_unlock(struct socket *so)
+{
+	context_unlock(socket_context(so), &so->listener->lock);
 }
 
 /* ---- Offers ------------------------------------------------------------- */
@@ -68,7 +71,7 @@ void accept_offered(struct sock *listener, struct leat_cq *cq, const struct leat
 
 	if (l == NULL)
 		return;
-	pthread_mutex_lock(&l->lock);
+	listener_lock(so);
 	if (l->credits[cq->index][worker] > 0)
 		l->credits[cq->index][worker]--;
 	if (l->tail - l->head < OFFERS_MAX)
@@ -76,8 +79,7 @@ void accept_offered(struct sock *listener, struct leat_cq *cq, const struct leat
 								   .claim = cqe->claim,
 								   .context = cq->index,
 								   .peer = cqe->addr};
-	pthread_mutex_unlock(&l->lock);
-	sock_event(listener, LEAT_EV_IN);
+	listener_unlock(so);
 }
 
 static bool offer_stands(const struct session *s, const struct offer *offer)
@@ -93,57 +95,83 @@ bool listener_has_offer(struct socket *so)
 
 	if (load_relaxed(&l->head) == load_relaxed(&l->tail))
 		return false;
-	pthread_mutex_lock(&l->lock);
+	listener_lock(so);
 	while (l->head != l->tail && !offer_stands(so->session, &l->offers[l->head % OFFERS_MAX]))
 		l->head++;
 	has = l->head != l->tail;
-	pthread_mutex_unlock(&l->lock);
+	listener_unlock(so);
 	return has;
 }
 
-/* Claims the oldest offer that stands; false: there is none. */
-static bool listener_claim(struct socket *so, struct offer *out)
+static bool offer_take(const struct session *s, const struct offer *offer)
+{
+	const struct leat_cqe accept = {.handle = offer->handle, .claim = offer->claim};
+	uint32_t taken = (offer->claim & ~LEAT_CLAIM_STATE) | LEAT_CLAIM_TAKEN;
+
+	if (!slot_is_own(offer->handle.slot))
+		return leat_cq_claim(s->contexts[offer->context], &accept) == 0;
+	/* Its worker, who could take it back, is this thread. */
+	if (!offer_stands(s, offer))
+		return false;
+	store_relaxed(&s->slots[offer->handle.slot].claim, taken);
+	return true;
+}
+
+bool listener_claim(struct socket *so, struct offer *out)
 {
 	struct listener *l = so->listener;
 
 	for (;;) {
-		struct leat_cqe accept = {0};
 
-		pthread_mutex_lock(&l->lock);
+		listener_lock(so);
 		if (l->head == l->tail) {
-			pthread_mutex_unlock(&l->lock);
+			listener_unlock(so);
 			return false;
 		}
 		*out = l->offers[l->head++ % OFFERS_MAX];
-		pthread_mutex_unlock(&l->lock);
-		accept.handle = out->handle;
-		accept.claim = out->claim;
-		if (leat_cq_claim(socket_context(so), &accept) == 0)
+		listener_unlock(so);
+		if (offer_take(so->session, out))
 			return true;
 	}
 }
 
 /* ---- Credits ------------------------------------------------------------ */
 
+/* Topped up when half are used. */
+static bool credits_suffice(unsigned credits, unsigned count)
+{
+	return credits >= count || (credits > 0 && credits > count / 2);
+}
+
+bool listener_has_credit(struct socket *so, const struct leat_cq *cq, unsigned count)
+{
+	const uint8_t *credits = so->listener->credits[cq->index];
+
+	for (unsigned i = 0; i < socket_count(so); i++) {
+		if (!credits_suffice(credits[sock_worker(&so->socks[i])], count))
+			return false;
+	}
+	return true;
+}
+
 void listener_credit(struct socket *so, struct leat_cq *cq, unsigned count)
 {
 	struct listener *l = so->listener;
 
-	pthread_mutex_lock(&l->lock);
+	listener_lock(so);
 	__atomic_or_fetch(&l->contexts, context_bit(cq), __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < socket_count(so); i++) {
 		uint8_t *credits = &l->credits[cq->index][sock_worker(&so->socks[i])];
 		struct leat_sqe sqe = {.op = LEAT_OP_CREDIT, .handle = so->socks[i].handle};
 
-		/* Topped up when half are used. */
-		if (*credits >= count || (*credits > 0 && *credits > count / 2))
+		if (credits_suffice(*credits, count))
 			continue;
 		sqe.value = (int32_t)(count - *credits);
 		/* Else the caller comes by again. */
 		if (context_try_submit(cq, sock_worker(&so->socks[i]), &sqe))
 			*credits = (uint8_t)count;
 	}
-	pthread_mutex_unlock(&l->lock);
+	listener_unlock(so);
 }
 
 void listener_uncredit(struct socket *so, struct leat_cq *cq)
@@ -152,7 +180,7 @@ void listener_uncredit(struct socket *so, struct leat_cq *cq)
 
 	if (__libc_single_threaded && !socket_has(so, SOCKET_SHARED))
 		return;
-	pthread_mutex_lock(&l->lock);
+	listener_lock(so);
 	for (unsigned i = 0; i < socket_count(so); i++) {
 		uint8_t *credits = &l->credits[cq->index][sock_worker(&so->socks[i])];
 		struct leat_sqe sqe = {.op = LEAT_OP_UNCREDIT, .handle = so->socks[i].handle};
@@ -160,7 +188,7 @@ void listener_uncredit(struct socket *so, struct leat_cq *cq)
 		if (*credits > 0 && context_try_submit(cq, sock_worker(&so->socks[i]), &sqe))
 			*credits = 0;
 	}
-	pthread_mutex_unlock(&l->lock);
+	listener_unlock(so);
 }
 
 uint64_t listener_contexts(struct socket *so)
@@ -168,8 +196,7 @@ uint64_t listener_contexts(struct socket *so)
 	return load_relaxed(&so->listener->contexts);
 }
 
-/* Has cq no credit at some worker?  Then a connection may be there that nobody was told of. */
-static bool listener_lacks_credit(struct socket *so, const struct leat_cq *cq)
+bool listener_lacks_credit(struct socket *so, const struct leat_cq *cq)
 {
 	for (unsigned i = 0; i < socket_count(so); i++) {
 		if (load_relaxed(&so->listener->credits[cq->index][sock_worker(&so->socks[i])]) ==
@@ -252,12 +279,24 @@ static int accept_find(struct socket *so, struct leat_cq *cq, int64_t deadline_u
 	return context_is_alive(cq) ? -EAGAIN : -ENETDOWN;
 }
 
+void accept_enter(struct socket *so, struct socket *child, const struct offer *offer)
+{
+	/* Its events go where it was offered. */
+	struct leat_cq *cq = load_acquire(&so->session->contexts[offer->context]);
+
+	if (cq != NULL)
+		store_release(&child->context, cq);
+	socket_inherit(child, so);
+	store_relaxed(&child->flags, load_relaxed(&child->flags) | SOCKET_CONNECTED);
+	sock_enter(&child->one, child, offer->handle);
+	child->sock_count = 1;
+}
+
 /* A descriptor for the connection; *out says which. */
 static int accept_take(struct socket *so, int flags, struct offer *out)
 {
 	/* Made first: a connection that was claimed cannot be given back. */
 	struct socket *child = socket_alloc(so->session, socket_context(so), SOCK_STREAM, flags);
-	struct leat_cq *cq;
 	int fd;
 
 	if (child == NULL)
@@ -272,14 +311,7 @@ static int accept_take(struct socket *so, int flags, struct offer *out)
 		socket_put(child);
 		return -EAGAIN;
 	}
-	/* Its events go where it was offered. */
-	cq = load_acquire(&so->session->contexts[out->context]);
-	if (cq != NULL)
-		store_release(&child->context, cq);
-	socket_inherit(child, so);
-	socket_set(child, SOCKET_CONNECTED);
-	sock_enter(&child->one, child, out->handle);
-	child->sock_count = 1;
+	accept_enter(so, child, out);
 	fd_publish(fd, &child->file);
 	return fd;
 }

@@ -478,6 +478,8 @@ void session_mark_dead(struct session *s)
 {
 	if (__atomic_exchange_n(&s->dead, true, __ATOMIC_SEQ_CST))
 		return;
+	/* Who takes locks looks whether leatd is there. */
+	contexts_share(s);
 	sockets_of_dead_session(s);
 	wait_wake(s, UINT64_MAX);
 }

@@ -11,7 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "session.h"
+#include "ring.h"
 #include "socket.h"
 
 struct leat_cq *context_create(struct session *s, uint32_t index, int wake_fd)
@@ -40,7 +40,7 @@ struct leat_cq *context_create(struct session *s, uint32_t index, int wake_fd)
 		ch->sq = leat_channel_sq(ch->shared);
 		ch->cq = leat_channel_cq(ch->shared, s->layout.queue_entries);
 		ch->grants = leat_channel_grants(ch->shared, s->layout.queue_entries);
-		ch->sq_tail = ch->shared->sq_tail;
+		ch->sq_tail = ch->sq_head = ch->shared->sq_tail;
 		ch->cq_head = ch->shared->cq_head;
 		ch->grant_head = ch->shared->grant_head;
 	}
@@ -49,6 +49,10 @@ struct leat_cq *context_create(struct session *s, uint32_t index, int wake_fd)
 
 void context_free(struct leat_cq *cq)
 {
+	for (uint32_t i = 0; i < cq->spare_count; i++) {
+		fd_unreserve(cq->spare[i].fd);
+		file_free(&cq->spare[i].socket->file);
+	}
 	close(cq->wake_fd);
 	pthread_mutex_destroy(&cq->sq_lock);
 	pthread_mutex_destroy(&cq->cq_lock);
@@ -102,30 +106,26 @@ unsigned leat_cq_worker(const struct leat_cq *cq, struct leat_handle handle)
 
 int leat_cq_submit(struct leat_cq *cq, unsigned worker, const struct leat_sqe *sqe)
 {
-	struct session *s = cq->session;
-	uint32_t entries = s->layout.queue_entries;
-	struct channel *ch = &cq->channel[worker];
+	struct leat_sqe *entry;
 
 	if (worker >= cq->workers)
 		return -EINVAL;
-	if (load_relaxed(&s->dead))
+	if (load_relaxed(&cq->session->dead))
 		return -ENETDOWN;
-	/* acquire: pairs with the worker's release after it copied the entry */
-	if (ch->sq_tail - load_acquire(&ch->shared->sq_head) >= entries)
+	entry = channel_entry(cq, &cq->channel[worker]);
+	if (entry == NULL)
 		return -EAGAIN;
-	ch->sq[ch->sq_tail & (entries - 1)] = *sqe;
-	ch->sq_tail++;
-	store_release(&ch->shared->sq_tail, ch->sq_tail);
-	if (worker == own_worker.worker.number) {
-		if (ch->shared->doorbell != 0)
-			own_worker.worker.bell(own_worker.worker.arg);
-		return 0;
-	}
-	/* Pairs with the worker's fence between its doorbell and its last look at sq_tail. */
-	fence_full();
-	if (load_relaxed(&ch->shared->doorbell) != 0)
-		(void)eventfd_write(s->bell[worker], 1);
+	*entry = *sqe;
+	context_push(cq, worker);
 	return 0;
+}
+
+void context_ring_bell(struct leat_cq *cq, unsigned worker)
+{
+	if (worker == own_worker.worker.number)
+		own_worker.worker.bell(own_worker.worker.arg);
+	else
+		(void)eventfd_write(cq->session->bell[worker], 1);
 }
 
 static bool channel_has_completions(const struct channel *ch)
@@ -219,7 +219,6 @@ int leat_cq_claim(struct leat_cq *cq, const struct leat_cqe *accept)
 
 static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
 static pthread_key_t thread_key;
-static __thread struct leat_cq *thread_context;
 
 /* The thread ends: the next that needs a context may have it.  Socks stay with it. */
 static void thread_leaves(void *arg)
@@ -244,7 +243,7 @@ static void thread_joins(struct leat_cq *cq)
 	if (thread_context != NULL)
 		thread_leaves(thread_context);
 	session_get(cq->session);
-	thread_context = cq;
+	context_own(cq);
 	(void)pthread_setspecific(thread_key, cq);
 }
 
@@ -282,12 +281,17 @@ int context_self(struct session *s, struct leat_cq **out)
 	(void)pthread_once(&thread_once, thread_init);
 	lock_polling(&s->lock);
 	r = context_choose(s, out);
-	if (r == 0)
-		(*out)->threads++;
+	if (r == 0 && (*out)->threads++ > 0)
+		context_share(*out);
 	pthread_mutex_unlock(&s->lock);
-	if (r == 0)
-		thread_joins(*out);
-	return r;
+	if (r != 0)
+		return r;
+	thread_joins(*out);
+	/* Pairs with session_mark_dead, which may have come too early for this context. */
+	fence_full();
+	if (load_relaxed(&s->dead))
+		context_share(*out);
+	return 0;
 }
 
 struct leat_cq *context_self_or_null(struct session *s)
@@ -323,29 +327,22 @@ static void dispatch_result(struct leat_cq *cq, const struct leat_cqe *cqe)
 	}
 }
 
-static struct sock *dispatch_find(struct session *s, struct leat_handle h)
-{
-	struct sock *sk = h.slot < s->slot_count ? load_acquire(&s->socks[h.slot]) : NULL;
-
-	return sk != NULL && load_relaxed(&sk->handle.generation) == h.generation ? sk : NULL;
-}
-
 static void dispatch_chunks(struct leat_cq *cq, struct channel *ch)
 {
 	struct leat_handle starved[STARVED_MAX];
 	uint32_t count;
 
-	pthread_mutex_lock(&cq->sq_lock);
+	context_lock_sq(cq);
 	count = ch->starved_count;
 	memcpy(starved, ch->starved, sizeof(starved));
 	ch->starved_count = 0;
-	pthread_mutex_unlock(&cq->sq_lock);
+	context_unlock_sq(cq);
 	if (count > STARVED_MAX) {
 		sockets_of_context(cq, LEAT_EV_OUT);
 		return;
 	}
 	for (uint32_t i = 0; i < count; i++) {
-		struct sock *sk = dispatch_find(cq->session, starved[i]);
+		struct sock *sk = session_sock(cq->session, starved[i]);
 
 		if (sk != NULL)
 			sock_event(sk, LEAT_EV_OUT);
@@ -354,12 +351,7 @@ static void dispatch_chunks(struct leat_cq *cq, struct channel *ch)
 
 static void dispatch_event(struct session *s, struct sock *sk, const struct leat_cqe *cqe)
 {
-	struct leat_slot *slot = &s->slots[cqe->handle.slot];
-	uint64_t wake = load_relaxed(&slot->tx_wake);
-
-	/* The wish is granted; a newer one stays. */
-	if (wake != LEAT_NO_OFFSET && (int64_t)(load_acquire(&slot->tx_head) - wake) >= 0)
-		(void)compare_and_swap(&slot->tx_wake, wake, LEAT_NO_OFFSET);
+	slot_grant_room(&s->slots[cqe->handle.slot]);
 	sock_event(sk, cqe->events);
 }
 
@@ -376,12 +368,14 @@ static void context_dispatch_one(struct leat_cq *cq, const struct leat_cqe *cqe)
 		dispatch_chunks(cq, &cq->channel[cq->peeked]);
 		break;
 	case LEAT_CQE_ACCEPT:
-		sk = dispatch_find(s, cqe->listener);
-		if (sk != NULL)
-			accept_offered(sk, cq, cqe);
+		sk = session_sock(s, cqe->listener);
+		if (sk == NULL)
+			break;
+		accept_offered(sk, cq, cqe);
+		sock_event(sk, LEAT_EV_IN);
 		break;
 	case LEAT_CQE_EVENT:
-		sk = dispatch_find(s, cqe->handle);
+		sk = session_sock(s, cqe->handle);
 		if (sk != NULL)
 			dispatch_event(s, sk, cqe);
 		break;
@@ -400,13 +394,13 @@ static bool context_dispatch(struct leat_cq *cq)
 	struct leat_cqe *cqe;
 	bool any = false;
 
-	pthread_mutex_lock(&cq->cq_lock);
+	context_lock_cq(cq);
 	while (limit-- > 0 && context_peek(cq, &cqe)) {
 		context_dispatch_one(cq, cqe);
 		leat_cq_seen(cq);
 		any = true;
 	}
-	pthread_mutex_unlock(&cq->cq_lock);
+	context_unlock_cq(cq);
 	if (any)
 		wait_tell_followers(cq);
 	return any;
@@ -418,11 +412,11 @@ static void context_release_idle(struct leat_cq *cq)
 	struct leat_handle idle[IDLE_MAX];
 	uint32_t count;
 
-	pthread_mutex_lock(&cq->cq_lock);
+	context_lock_cq(cq);
 	count = cq->idle_count;
 	memcpy(idle, cq->idle, count * sizeof(idle[0]));
 	cq->idle_count = 0;
-	pthread_mutex_unlock(&cq->cq_lock);
+	context_unlock_cq(cq);
 	for (uint32_t i = 0; i < count; i++)
 		sock_release_ring(cq, idle[i]);
 }
@@ -457,9 +451,9 @@ bool context_try_submit(struct leat_cq *cq, unsigned worker, const struct leat_s
 {
 	int r;
 
-	pthread_mutex_lock(&cq->sq_lock);
+	context_lock_sq(cq);
 	r = leat_cq_submit(cq, worker, sqe);
-	pthread_mutex_unlock(&cq->sq_lock);
+	context_unlock_sq(cq);
 	if (r == -EAGAIN)
 		store_relaxed(&cq->napping, true);
 	return r == 0;
@@ -480,9 +474,9 @@ int context_submit(struct leat_cq *cq, unsigned worker, const struct leat_sqe *s
 	for (;;) {
 		int r;
 
-		pthread_mutex_lock(&cq->sq_lock);
+		context_lock_sq(cq);
 		r = leat_cq_submit(cq, worker, sqe);
-		pthread_mutex_unlock(&cq->sq_lock);
+		context_unlock_sq(cq);
 		if (r != -EAGAIN)
 			return r;
 		context_relieve(cq, worker);
@@ -515,9 +509,9 @@ int context_call(struct leat_cq *cq, unsigned worker, struct leat_sqe *sqe, stru
 	int r;
 
 	sqe->user_data = c.call.id;
-	pthread_mutex_lock(&cq->cq_lock);
+	context_lock_cq(cq);
 	LIST_INSERT_HEAD(&cq->calls, &c.call, link);
-	pthread_mutex_unlock(&cq->cq_lock);
+	context_unlock_cq(cq);
 	r = context_submit(cq, worker, sqe);
 	while (r == 0) {
 		r = wait_run(cq->session, &c.wait);
@@ -526,9 +520,9 @@ int context_call(struct leat_cq *cq, unsigned worker, struct leat_sqe *sqe, stru
 		if (r == -EINTR)
 			r = 0;
 	}
-	pthread_mutex_lock(&cq->cq_lock);
+	context_lock_cq(cq);
 	LIST_REMOVE(&c.call, link);
-	pthread_mutex_unlock(&cq->cq_lock);
+	context_unlock_cq(cq);
 	if (r != 0)
 		return r;
 	if (out != NULL)

@@ -25,39 +25,42 @@ static pthread_mutex_t *watch_lock(const struct socket *so)
 	return &watch_locks[(uintptr_t)so / sizeof(*so) % WATCH_LOCKS];
 }
 
-/* ---- Events ------------------------------------------------------------- */
-
-static bool watch_wants(const struct watch *watch, uint32_t events)
+static void watches_lock(struct socket *so)
 {
-	if (watch->disarmed)
-		return false;
-	if (events & LEAT_EV_IN && watch->events & (EPOLLIN | EPOLLRDNORM | EPOLLRDHUP | EPOLLPRI))
-		return true;
-	if (events & LEAT_EV_OUT && watch->events & (EPOLLOUT | EPOLLWRNORM))
-		return true;
-	/* Urgent data that is only announced makes nothing ready: LEAT_EV_IN tells when it is there. */
-	return events & ~(LEAT_EV_IN | LEAT_EV_OUT | LEAT_EV_PRI);
+	context_lock(socket_context(so), watch_lock(so));
 }
 
-/* Under epoll.lock. */
-static void watch_make_ready(struct watch *watch)
+static void watches_unlock(struct socket *so)
 {
-	if (watch->is_ready)
+	context_unlock(socket_context(so), watch_lock(so));
+}
+
+static void epoll_lock(struct epoll *ep)
+{
+	if (context_is_inside(load_relaxed(&ep->owner)))
 		return;
-	watch->is_ready = true;
-	TAILQ_INSERT_TAIL(&watch->epoll->ready, watch, ready_link);
+	pthread_mutex_lock(&ep->lock);
+	/* After it: who is to own it became so under the lock. */
+	context_touch(load_relaxed(&ep->owner));
 }
+
+static void epoll_unlock(struct epoll *ep)
+{
+	context_unlock(load_relaxed(&ep->owner), &ep->lock);
+}
+
+/* ---- Events ------------------------------------------------------------- */
 
 static void socket_event(struct socket *so, uint32_t events)
 {
-	pthread_mutex_lock(watch_lock(so));
+	watches_lock(so);
 	for (struct watch *watch = so->watches; watch != NULL; watch = watch->next) {
-		pthread_mutex_lock(&watch->epoll->lock);
+		epoll_lock(watch->epoll);
 		if (watch_wants(watch, events))
 			watch_make_ready(watch);
-		pthread_mutex_unlock(&watch->epoll->lock);
+		epoll_unlock(watch->epoll);
 	}
-	pthread_mutex_unlock(watch_lock(so));
+	watches_unlock(so);
 }
 
 void sock_event(struct sock *sk, uint32_t events)
@@ -127,7 +130,21 @@ static void watch_unlink(struct watch *watch)
 		LIST_REMOVE(watch, listener_link);
 	if (watch->is_ready)
 		TAILQ_REMOVE(&watch->epoll->ready, watch, ready_link);
-	free(watch);
+	if (watch == &watch->socket->first_watch)
+		watch->epoll = NULL;
+	else
+		free(watch);
+}
+
+/* For one more of so's; NULL: no memory. */
+static struct watch *watch_alloc(struct socket *so)
+{
+	struct watch *watch = &so->first_watch;
+
+	if (watch->epoll != NULL)
+		return calloc(1, sizeof(*watch));
+	*watch = (struct watch){0};
+	return watch;
 }
 
 /* Under epoll.lock. */
@@ -169,17 +186,17 @@ static int epoll_add(struct epoll *ep, struct socket *so, const struct epoll_eve
 		return -EBADF;
 	if (watch_find(ep, so) != NULL)
 		return -EEXIST;
-	watch = calloc(1, sizeof(*watch));
+	watch = watch_alloc(so);
 	if (watch == NULL)
 		return -ENOMEM;
 	watch->epoll = ep;
 	watch->socket = so;
 	watch->next = so->watches;
 	so->watches = watch;
-	pthread_mutex_lock(&ep->lock);
+	epoll_lock(ep);
 	LIST_INSERT_HEAD(&ep->watches, watch, link);
 	watch_arm(watch, event);
-	pthread_mutex_unlock(&ep->lock);
+	epoll_unlock(ep);
 	return 0;
 }
 
@@ -189,12 +206,12 @@ static int epoll_change(struct epoll *ep, struct socket *so, const struct epoll_
 
 	if (watch == NULL)
 		return -ENOENT;
-	pthread_mutex_lock(&ep->lock);
+	epoll_lock(ep);
 	if (event != NULL)
 		watch_arm(watch, event);
 	else
 		watch_unlink(watch);
-	pthread_mutex_unlock(&ep->lock);
+	epoll_unlock(ep);
 	return 0;
 }
 
@@ -212,69 +229,69 @@ static int epoll_control(struct epoll *ep, int op, struct socket *so,
 {
 	int r = -EINVAL;
 
-	pthread_mutex_lock(watch_lock(so));
+	watches_lock(so);
 	if (op == EPOLL_CTL_ADD)
 		r = epoll_add(ep, so, event);
 	else if (op == EPOLL_CTL_MOD)
 		r = epoll_change(ep, so, event);
 	else if (op == EPOLL_CTL_DEL)
 		r = epoll_change(ep, so, NULL);
-	pthread_mutex_unlock(watch_lock(so));
-	if (r == 0 && op != EPOLL_CTL_DEL)
-		epoll_wake(ep, so->session);
+	watches_unlock(so);
 	return r;
 }
 
 void epoll_forget(struct socket *so)
 {
-	pthread_mutex_lock(watch_lock(so));
+	watches_lock(so);
 	socket_set(so, SOCKET_CLOSED);
 	while (so->watches != NULL) {
 		struct epoll *ep = so->watches->epoll;
 
-		pthread_mutex_lock(&ep->lock);
+		epoll_lock(ep);
 		watch_unlink(so->watches);
-		pthread_mutex_unlock(&ep->lock);
+		epoll_unlock(ep);
 	}
-	pthread_mutex_unlock(watch_lock(so));
+	watches_unlock(so);
 }
 
 void epoll_moved(struct socket *so, struct leat_cq *cq)
 {
-	pthread_mutex_lock(watch_lock(so));
+	watches_lock(so);
 	for (struct watch *watch = so->watches; watch != NULL; watch = watch->next)
 		__atomic_or_fetch(&watch->epoll->contexts, context_bit(cq), __ATOMIC_RELAXED);
-	pthread_mutex_unlock(watch_lock(so));
+	watches_unlock(so);
 }
 
 void epoll_listening(struct socket *so)
 {
-	pthread_mutex_lock(watch_lock(so));
+	watches_lock(so);
 	for (struct watch *watch = so->watches; watch != NULL; watch = watch->next) {
-		pthread_mutex_lock(&watch->epoll->lock);
+		epoll_lock(watch->epoll);
 		watch_note_listener(watch);
-		pthread_mutex_unlock(&watch->epoll->lock);
+		epoll_unlock(watch->epoll);
 	}
-	pthread_mutex_unlock(watch_lock(so));
+	watches_unlock(so);
 }
 
 void epoll_destroy(struct epoll *ep)
 {
 	struct watch *watch;
 
-	pthread_mutex_lock(&ep->lock);
+	epoll_lock(ep);
 	while ((watch = LIST_FIRST(&ep->watches)) != NULL) {
 		struct socket *so = watch->socket;
 
 		/* In the order of the locks; the socket may be closed in between. */
-		pthread_mutex_unlock(&ep->lock);
-		pthread_mutex_lock(watch_lock(so));
-		pthread_mutex_lock(&ep->lock);
+		epoll_unlock(ep);
+		watches_lock(so);
+		epoll_lock(ep);
 		if (LIST_FIRST(&ep->watches) == watch)
 			watch_unlink(watch);
-		pthread_mutex_unlock(watch_lock(so));
+		watches_unlock(so);
 	}
-	pthread_mutex_unlock(&ep->lock);
+	epoll_unlock(ep);
+	if (ep->owner_session != NULL)
+		session_put(ep->owner_session);
 	if (ep->kernel_fd >= 0)
 		close(ep->kernel_fd);
 	pthread_mutex_destroy(&ep->lock);
@@ -305,7 +322,11 @@ static void users_tell(struct users *users)
 	}
 }
 
-/* Takes up to count ready watches off the list; level-triggered ones go back. */
+/*
+ * Takes up to count ready watches off the list; level-triggered ones go back.
+ * users NULL: inside own, and the list is left from the first socket on that
+ * does not belong to it.
+ */
 static int epoll_collect(struct epoll *ep, struct epoll_event *events, int count,
 			 const struct leat_cq *own, struct users *users)
 {
@@ -315,14 +336,21 @@ static int epoll_collect(struct epoll *ep, struct epoll_event *events, int count
 
 	while (n < count && (watch = TAILQ_FIRST(&ep->ready)) != NULL) {
 		uint32_t wanted = watch->events | EPOLLERR | EPOLLHUP;
-		uint32_t mask = watch->disarmed ? 0 : socket_poll(watch->socket, wanted) & wanted;
+		uint32_t mask = 0;
 
+		if (users == NULL && !socket_is_own(watch->socket, own))
+			break;
+		if (!watch->disarmed)
+			mask = users == NULL ? quick_poll(watch->socket, wanted)
+					     : socket_poll(watch->socket, wanted);
+		mask &= wanted;
 		TAILQ_REMOVE(&ep->ready, watch, ready_link);
 		watch->is_ready = false;
 		if (mask == 0)
 			continue;
 		events[n++] = (struct epoll_event){.events = mask, .data = watch->data};
-		users_note(users, watch->socket, own);
+		if (users != NULL)
+			users_note(users, watch->socket, own);
 		if (watch->events & EPOLLONESHOT) {
 			watch->disarmed = true;
 		} else if (!(watch->events & EPOLLET)) {
@@ -334,14 +362,19 @@ static int epoll_collect(struct epoll *ep, struct epoll_event *events, int count
 	return n;
 }
 
+static bool watch_waits_for_connections(const struct watch *watch, const struct leat_cq *own)
+{
+	return !watch->disarmed && watch->events & (EPOLLIN | EPOLLRDNORM) &&
+	       watch->socket->session == own->session;
+}
+
 /* Under epoll.lock: connections may be offered to own while somebody watches for them. */
 static void epoll_credit(struct epoll *ep, struct leat_cq *own)
 {
 	struct watch *watch;
 
 	LIST_FOREACH (watch, &ep->listeners, listener_link) {
-		if (watch->disarmed || !(watch->events & (EPOLLIN | EPOLLRDNORM)) ||
-		    watch->socket->session != own->session)
+		if (!watch_waits_for_connections(watch, own))
 			continue;
 		listener_credit(watch->socket, own, LISTENER_CREDITS);
 		__atomic_or_fetch(&ep->contexts, context_bit(own), __ATOMIC_RELAXED);
@@ -383,7 +416,7 @@ static bool epoll_check(struct wait *wait)
 	w->kernel = (struct pollfd){.fd = ep->kernel_fd, .events = POLLIN};
 	wait->kernel = &w->kernel;
 	wait->kernel_count = load_acquire(&ep->has_kernel) ? 1 : 0;
-	pthread_mutex_lock(&ep->lock);
+	epoll_lock(ep);
 	if (w->session != NULL) {
 		wait->contexts = context_bit(w->own);
 		if (ep->session == w->session)
@@ -392,15 +425,15 @@ static bool epoll_check(struct wait *wait)
 	}
 	if (ep->shared)
 		epoll_look_at_shared(ep);
-	pthread_mutex_unlock(&ep->lock);
+	epoll_unlock(ep);
 	if (w->session != NULL)
 		contexts_drain(w->session, wait->contexts);
-	pthread_mutex_lock(&ep->lock);
+	epoll_lock(ep);
 	/* After the queues were emptied: what came may have been taken back, its credit spent. */
 	if (w->session != NULL)
 		epoll_credit(ep, w->own);
 	w->ready = epoll_collect(ep, w->events, w->count, w->own, &w->users);
-	pthread_mutex_unlock(&ep->lock);
+	epoll_unlock(ep);
 	return w->ready > 0;
 }
 
@@ -426,6 +459,20 @@ static struct session *epoll_session(struct leat_cq **own)
 	return s;
 }
 
+/* Sets that no thread has yet become the first one's who waits for them. */
+static void epoll_adopt(struct epoll *ep, struct leat_cq *own)
+{
+	if (load_relaxed(&ep->owner) != NULL || load_relaxed(&own->use) != CONTEXT_OWN)
+		return;
+	epoll_lock(ep);
+	if (load_relaxed(&ep->owner) == NULL) {
+		session_get(own->session);
+		ep->owner_session = own->session;
+		store_release(&ep->owner, own);
+	}
+	epoll_unlock(ep);
+}
+
 /* Until something is ready or deadline_us: how many of events were filled, or -errno. */
 static int epoll_await(struct epoll *ep, struct epoll_event *events, int count, int64_t deadline_us)
 {
@@ -445,6 +492,8 @@ static int epoll_await(struct epoll *ep, struct epoll_event *events, int count, 
 		if (deadline_us > look_us)
 			w.wait.deadline_us = look_us;
 	}
+	if (w.session != NULL)
+		epoll_adopt(ep, w.own);
 	__atomic_add_fetch(&ep->sleepers, 1, __ATOMIC_SEQ_CST);
 	r = wait_run(w.session, &w.wait);
 	__atomic_sub_fetch(&ep->sleepers, 1, __ATOMIC_RELAXED);
@@ -456,6 +505,81 @@ static int epoll_await(struct epoll *ep, struct epoll_event *events, int count, 
 	if (r == -EINTR)
 		return r;
 	return epoll_add_kernel(ep, events, count, w.ready);
+}
+
+/* ---- The quick way ------------------------------------------------------ */
+
+/* The set that epfd names, if all there is to know of it is in cq's own queues. */
+static struct epoll *quick_epoll(const struct leat_cq *cq, int epfd)
+{
+	struct epoll *ep = (struct epoll *)fd_look(epfd);
+
+	if (ep == NULL || ep->file.kind != FILE_EPOLL || load_acquire(&ep->owner) != cq ||
+	    ep->shared || load_relaxed(&ep->has_kernel) || ep->session != cq->session ||
+	    load_relaxed(&ep->contexts) & ~context_bit(cq))
+		return NULL;
+	return ep;
+}
+
+/* leat_epoll_ctl of a set and a socket that both belong to the calling thread. */
+static int quick_control(int epfd, int op, int fd, const struct epoll_event *event)
+{
+	struct leat_cq *cq = context_enter();
+	struct epoll *ep = (struct epoll *)fd_look(epfd);
+	struct socket *so = (struct socket *)fd_look(fd);
+	int r = QUICK_NOT;
+
+	if (cq == NULL)
+		return QUICK_NOT;
+	if (ep != NULL && ep->file.kind == FILE_EPOLL && load_relaxed(&ep->owner) == cq &&
+	    so != NULL && so->file.kind == FILE_SOCKET && socket_is_own(so, cq))
+		r = epoll_control(ep, op, so, event); /* nobody else sleeps on the set */
+	context_leave(cq);
+	return r;
+}
+
+bool quick_forget(struct socket *so, const struct leat_cq *cq)
+{
+	for (struct watch *watch = so->watches; watch != NULL; watch = watch->next) {
+		if (load_relaxed(&watch->epoll->owner) != cq)
+			return false;
+	}
+	while (so->watches != NULL)
+		watch_unlink(so->watches);
+	return true;
+}
+
+/* As epoll_credit, inside cq; false: not done, one of the listeners does not belong to it. */
+static bool quick_credit(struct epoll *ep, struct leat_cq *cq)
+{
+	struct watch *watch;
+
+	LIST_FOREACH (watch, &ep->listeners, listener_link) {
+		if (!socket_is_own(watch->socket, cq))
+			return false;
+		if (watch_waits_for_connections(watch, cq) &&
+		    !listener_has_credit(watch->socket, cq, LISTENER_CREDITS))
+			listener_credit(watch->socket, cq, LISTENER_CREDITS);
+	}
+	return true;
+}
+
+/* What is ready now; QUICK_NOT: not that simple, and nothing was told. */
+static int quick_wait(int epfd, struct epoll_event *events, int count, int timeout)
+{
+	struct leat_cq *cq = context_enter();
+	struct epoll *ep;
+	int n = QUICK_NOT;
+
+	if (cq == NULL)
+		return QUICK_NOT;
+	ep = quick_epoll(cq, epfd);
+	if (ep != NULL && context_drain_own(cq) && quick_credit(ep, cq))
+		n = epoll_collect(ep, events, count, cq, NULL);
+	if (n == 0 && (timeout != 0 || !TAILQ_EMPTY(&ep->ready) || !quick_may_find_nothing(cq)))
+		n = QUICK_NOT;
+	context_leave(cq);
+	return n;
 }
 
 /* ---- The calls ---------------------------------------------------------- */
@@ -496,10 +620,10 @@ static int epoll_get(int fd, struct epoll **out)
 
 static int epoll_control_kernel(struct epoll *ep, int op, int fd, struct epoll_event *event)
 {
-	pthread_mutex_lock(&ep->lock);
+	epoll_lock(ep);
 	if (ep->kernel_fd < 0)
 		ep->kernel_fd = epoll_create1(EPOLL_CLOEXEC);
-	pthread_mutex_unlock(&ep->lock);
+	epoll_unlock(ep);
 	if (ep->kernel_fd < 0 || epoll_ctl(ep->kernel_fd, op, fd, event) != 0)
 		return -errno;
 	store_release(&ep->has_kernel, true);
@@ -511,8 +635,11 @@ int leat_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
 	struct epoll *ep;
 	struct socket *so;
-	int r = epoll_get(epfd, &ep);
+	int r = quick_control(epfd, op, fd, event);
 
+	if (r != QUICK_NOT)
+		return (int)posix_result(r);
+	r = epoll_get(epfd, &ep);
 	if (r != 0)
 		return (int)posix_result(r);
 	if (!leat_is_fd(fd)) {
@@ -521,6 +648,8 @@ int leat_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 		r = socket_get_any(fd, &so);
 		if (r == 0) {
 			r = epoll_control(ep, op, so, event);
+			if (r == 0 && op != EPOLL_CTL_DEL)
+				epoll_wake(ep, so->session);
 			socket_put(so);
 		} else if (r == -ENOTSOCK) {
 			r = -EINVAL;
@@ -532,10 +661,14 @@ int leat_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 
 int leat_epoll_wait(int epfd, struct epoll_event *events, int maxevents, int timeout)
 {
-	int64_t deadline_us = timeout < 0 ? WAIT_FOREVER : now_us() + (int64_t)timeout * 1000;
+	int r = quick_wait(epfd, events, maxevents, timeout);
+	int64_t deadline_us;
 	struct epoll *ep;
-	int r = epoll_get(epfd, &ep);
 
+	if (r != QUICK_NOT)
+		return r;
+	deadline_us = timeout < 0 ? WAIT_FOREVER : now_us() + (int64_t)timeout * 1000;
+	r = epoll_get(epfd, &ep);
 	if (r != 0)
 		return (int)posix_result(r);
 	if (maxevents <= 0)
@@ -568,6 +701,7 @@ void epoll_fork_child(struct epoll *ep, struct leat_cq *cq)
 	struct watch *watch;
 
 	pthread_mutex_init(&ep->lock, NULL);
+	store_relaxed(&ep->owner, NULL); /* the parent's */
 	store_relaxed(&ep->contexts, context_bit(cq));
 	LIST_FOREACH (watch, &ep->watches, link)
 		ep->shared |= !socket_has(watch->socket, SOCKET_LISTENING);

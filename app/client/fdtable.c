@@ -8,23 +8,33 @@
 #include "epoll.h"
 #include "socket.h"
 
-#define BLOCK_FDS  1024
-#define BLOCKS_MAX 16384 /* 2^24 descriptors */
-
-struct block {
-	struct file *file[BLOCK_FDS]; /* atomic */
-	uint64_t used[BLOCK_FDS / 64];
-	uint32_t count;
-};
-
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct block *blocks[BLOCKS_MAX]; /* atomic; never freed */
+struct fd_block *fd_blocks[FD_BLOCKS];
 static uint32_t first_open_block; /* all before it are full */
 static struct file *free_files[2]; /* by kind */
 
 static size_t file_size(enum file_kind kind)
 {
 	return kind == FILE_SOCKET ? sizeof(struct socket) : sizeof(struct epoll);
+}
+
+static struct file_memory *file_memory(struct file *f)
+{
+	return f->kind == FILE_SOCKET ? &((struct socket *)f)->memory
+				      : &((struct epoll *)f)->memory;
+}
+
+/* A new one, on cache lines of its own; NULL: no memory. */
+static struct file *file_make(enum file_kind kind)
+{
+	size_t size = (file_size(kind) + LEAT_CACHE_LINE - 1) & ~(size_t)(LEAT_CACHE_LINE - 1);
+	struct file *f = aligned_alloc(LEAT_CACHE_LINE, size);
+
+	if (f == NULL)
+		return NULL;
+	memset(f, 0, size);
+	f->kind = (uint8_t)kind;
+	return f;
 }
 
 /* ---- Files -------------------------------------------------------------- */
@@ -36,16 +46,28 @@ struct file *file_alloc(enum file_kind kind)
 	pthread_mutex_lock(&table_lock);
 	f = free_files[kind];
 	if (f != NULL)
-		free_files[kind] = f->next_free;
+		free_files[kind] = file_memory(f)->next_free;
 	pthread_mutex_unlock(&table_lock);
 	if (f == NULL)
-		f = calloc(1, file_size(kind));
+		f = file_make(kind);
 	if (f == NULL)
 		return NULL;
-	memset(f + 1, 0, file_size(kind) - sizeof(*f));
-	f->kind = (uint8_t)kind;
-	store_release(&f->refs, 1u);
+	file_reset(f);
 	return f;
+}
+
+void file_reset(struct file *f)
+{
+	memset(f + 1, 0, (size_t)((char *)file_memory(f) - (char *)(f + 1)));
+	store_release(&f->refs, 1u);
+}
+
+void file_free(struct file *f)
+{
+	pthread_mutex_lock(&table_lock);
+	file_memory(f)->next_free = free_files[f->kind];
+	free_files[f->kind] = f;
+	pthread_mutex_unlock(&table_lock);
 }
 
 static bool file_get(struct file *f)
@@ -68,10 +90,7 @@ void file_put(struct file *f)
 		socket_destroy((struct socket *)f);
 	else
 		epoll_destroy((struct epoll *)f);
-	pthread_mutex_lock(&table_lock);
-	f->next_free = free_files[f->kind];
-	free_files[f->kind] = f;
-	pthread_mutex_unlock(&table_lock);
+	file_free(f);
 }
 
 /* ---- Descriptors -------------------------------------------------------- */
@@ -79,22 +98,22 @@ void file_put(struct file *f)
 /* The lowest free place: its block (made if need be) and index there; 0 or -errno. */
 static int table_find_free(uint32_t *block, uint32_t *index)
 {
-	for (uint32_t b = first_open_block; b < BLOCKS_MAX; b++) {
-		if (blocks[b] == NULL) {
-			struct block *fresh = calloc(1, sizeof(*fresh));
+	for (uint32_t b = first_open_block; b < FD_BLOCKS; b++) {
+		if (fd_blocks[b] == NULL) {
+			struct fd_block *fresh = calloc(1, sizeof(*fresh));
 
 			if (fresh == NULL)
 				return -ENOMEM;
-			store_release(&blocks[b], fresh);
+			store_release(&fd_blocks[b], fresh);
 		}
-		if (blocks[b]->count == BLOCK_FDS)
+		if (fd_blocks[b]->count == FDS_PER_BLOCK)
 			continue;
 		first_open_block = b;
 		for (uint32_t word = 0;; word++) {
-			if (~blocks[b]->used[word] == 0)
+			if (~fd_blocks[b]->used[word] == 0)
 				continue;
 			*block = b;
-			*index = word * 64 + (uint32_t)__builtin_ctzll(~blocks[b]->used[word]);
+			*index = word * 64 + (uint32_t)__builtin_ctzll(~fd_blocks[b]->used[word]);
 			return 0;
 		}
 	}
@@ -109,23 +128,12 @@ int fd_reserve(void)
 	pthread_mutex_lock(&table_lock);
 	r = table_find_free(&block, &index);
 	if (r == 0) {
-		blocks[block]->used[index / 64] |= UINT64_C(1) << (index % 64);
-		blocks[block]->count++;
-		r = (int)(LEAT_FD_BASE + block * BLOCK_FDS + index);
+		fd_blocks[block]->used[index / 64] |= UINT64_C(1) << (index % 64);
+		fd_blocks[block]->count++;
+		r = (int)(LEAT_FD_BASE + block * FDS_PER_BLOCK + index);
 	}
 	pthread_mutex_unlock(&table_lock);
 	return r;
-}
-
-static struct file **fd_place(int fd)
-{
-	uint32_t number = (uint32_t)fd - LEAT_FD_BASE;
-	struct block *block;
-
-	if (fd < LEAT_FD_BASE || number / BLOCK_FDS >= BLOCKS_MAX)
-		return NULL;
-	block = load_acquire(&blocks[number / BLOCK_FDS]);
-	return block == NULL ? NULL : &block->file[number % BLOCK_FDS];
 }
 
 int fd_get(int fd, struct file **out)
@@ -159,13 +167,13 @@ void fd_publish(int fd, struct file *f)
 static void table_free(int fd)
 {
 	uint32_t number = (uint32_t)fd - LEAT_FD_BASE;
-	uint32_t index = number % BLOCK_FDS;
-	struct block *block = blocks[number / BLOCK_FDS];
+	uint32_t index = number % FDS_PER_BLOCK;
+	struct fd_block *block = fd_blocks[number / FDS_PER_BLOCK];
 
 	block->used[index / 64] &= ~(UINT64_C(1) << (index % 64));
 	block->count--;
-	if (number / BLOCK_FDS < first_open_block)
-		first_open_block = number / BLOCK_FDS;
+	if (number / FDS_PER_BLOCK < first_open_block)
+		first_open_block = number / FDS_PER_BLOCK;
 }
 
 void fd_unreserve(int fd)
@@ -200,9 +208,9 @@ int fd_remove(int fd, struct file **out)
 
 void fd_for_each(void (*visit)(struct file *f, void *arg), void *arg)
 {
-	for (uint32_t b = 0; b < BLOCKS_MAX && blocks[b] != NULL; b++) {
-		for (uint32_t i = 0; i < BLOCK_FDS && blocks[b]->count > 0; i++) {
-			struct file *f = load_acquire(&blocks[b]->file[i]);
+	for (uint32_t b = 0; b < FD_BLOCKS && fd_blocks[b] != NULL; b++) {
+		for (uint32_t i = 0; i < FDS_PER_BLOCK && fd_blocks[b]->count > 0; i++) {
+			struct file *f = load_acquire(&fd_blocks[b]->file[i]);
 
 			/* The table's reference goes only after the lock. */
 			if (f != NULL)

@@ -5,8 +5,9 @@
  * context of its own.  From then on parent and child take the locks in the
  * region when they move a ring's cursor.
  *
- * All locks are held across the fork, so that the child finds every list in
- * order; it then makes the locks anew, because only one thread came along.
+ * All locks are held across the fork, and all contexts are common then, so that
+ * the child finds every list in order; it then makes the locks anew, because
+ * only one thread came along.
  */
 #include <errno.h>
 
@@ -60,6 +61,7 @@ static void fork_prepare(void)
 	fork_state.session = s;
 	fork_state.token = 0;
 	pthread_mutex_lock(&s->lock);
+	contexts_share(s);
 	ring_locks_take_all();
 	each_context(s, pthread_mutex_lock);
 	fd_lock();

@@ -85,10 +85,10 @@ int socket_open(struct socket *so)
 static struct sock *socket_room_for_all(struct socket *so)
 {
 	/* Kept with the file: completions under way may still look at them. */
-	struct sock *all = so->file.kept[0];
+	struct sock *all = so->memory.kept[0];
 
 	if (all == NULL)
-		all = so->file.kept[0] = calloc(LEAT_MAX_WORKERS, sizeof(*all));
+		all = so->memory.kept[0] = calloc(LEAT_MAX_WORKERS, sizeof(*all));
 	return all;
 }
 

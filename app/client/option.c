@@ -142,7 +142,7 @@ static void note_option(struct socket *so, int name, const void *value, socklen_
 	if (name == SO_RCVLOWAT) { /* leatd may have cut it */
 		length = sizeof(lowat);
 		if (get_remote(so, SOL_SOCKET, name, &lowat, &length) == 0)
-			so->receive_lowat = (uint32_t)lowat;
+			socket_set_lowat(so, (uint32_t)lowat);
 	}
 }
 

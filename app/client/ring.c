@@ -6,7 +6,7 @@
  */
 #include <errno.h>
 
-#include "session.h"
+#include "ring.h"
 
 struct leat_slot *session_slot(const struct session *s, struct leat_handle h)
 {
@@ -16,12 +16,6 @@ struct leat_slot *session_slot(const struct session *s, struct leat_handle h)
 		return NULL;
 	slot = &s->slots[h.slot];
 	return load_relaxed(&slot->generation) == h.generation ? slot : NULL;
-}
-
-/* The first offset past the chunk that holds offset. */
-static uint64_t chunk_end(const struct session *s, uint64_t offset)
-{
-	return (offset | s->chunk_mask) + 1;
 }
 
 /* Describes [offset, end) from chunk on, following links; how many bytes found a piece. */
@@ -36,8 +30,7 @@ static size_t describe(const struct session *s, const uint32_t *link, uint32_t c
 
 		if (length > end - offset)
 			length = end - offset;
-		iov[used].iov_base = s->chunks + ((uint64_t)chunk << s->layout.chunk_shift) +
-				     (offset & s->chunk_mask);
+		iov[used].iov_base = chunk_byte(s, chunk, offset);
 		iov[used].iov_len = length;
 		used++;
 		offset += length;
@@ -46,17 +39,6 @@ static size_t describe(const struct session *s, const uint32_t *link, uint32_t c
 	}
 	*iov_count = used;
 	return offset - from;
-}
-
-/* The chunk of byte offset + length - 1, where chunk is that of offset; length > 0. */
-static uint32_t chunk_walk(const struct session *s, const uint32_t *link, uint32_t chunk,
-			   uint64_t offset, uint64_t length)
-{
-	uint64_t chunks = ((offset & s->chunk_mask) + length - 1) >> s->layout.chunk_shift;
-
-	while (chunks-- > 0)
-		chunk = link[chunk];
-	return chunk;
 }
 
 /* ---- Telling the worker ------------------------------------------------- */
@@ -68,42 +50,26 @@ static uint32_t chunk_walk(const struct session *s, const uint32_t *link, uint32
  */
 static int slot_kick(struct leat_cq *cq, struct leat_handle h, struct leat_slot *slot, bool more)
 {
-	uint32_t entries = cq->session->layout.queue_entries;
 	unsigned worker = session_worker(cq->session, h);
-	struct channel *ch = &cq->channel[worker];
-	struct leat_sqe sqe = {
-		.op = LEAT_OP_SYNC,
-		.value = more ? LEAT_SYNC_MORE : 0,
-		.handle = h,
-		.offset = load_relaxed(&slot->tx_tail),
-	};
+	struct leat_sqe *sqe;
+	uint32_t kick;
 
-	/* Pairs with the worker's fence between kick_seen and its look at the rings. */
-	fence_worker(h.slot);
-	for (;;) {
-		uint32_t kick = load_relaxed(&slot->kick);
-
-		if (kick != load_acquire(&slot->kick_seen) && !more)
+	do {
+		kick = load_relaxed(&slot->kick);
+		if (!more && kick_is_pending(h.slot, slot, kick))
 			return 0;
-		if (ch->sq_tail - load_acquire(&ch->shared->sq_head) >= entries)
+		if (load_relaxed(&cq->session->dead))
+			return -ENETDOWN;
+		sqe = channel_entry(cq, &cq->channel[worker]);
+		if (sqe == NULL)
 			return -EAGAIN;
 		/* Another thread may be kicking as well; then it is looked at anew. */
-		if (compare_and_swap(&slot->kick, kick, kick + 1))
-			return leat_cq_submit(cq, worker, &sqe);
-	}
+	} while (!compare_and_swap(&slot->kick, kick, kick + 1));
+	kick_submit(cq, worker, h, slot, sqe, more ? LEAT_SYNC_MORE : 0);
+	return 0;
 }
 
 /* ---- Receive ------------------------------------------------------------ */
-
-/* The chunk of the byte at rx_head; there is one. */
-static uint32_t rx_chunk(const struct session *s, const struct leat_slot *slot, uint64_t head)
-{
-	if (head == slot->rx_restart)
-		return slot->rx_restart_chunk;
-	if ((head & s->chunk_mask) == 0)
-		return s->rx_link[slot->rx_chunk];
-	return slot->rx_chunk;
-}
 
 ssize_t leat_cq_recv_peek(struct leat_cq *cq, struct leat_handle handle, struct iovec *iov,
 			  int *iov_count)
@@ -134,7 +100,7 @@ uint8_t ring_rx_byte(const struct session *s, const struct leat_slot *slot, uint
 	uint32_t chunk = chunk_walk(s, s->rx_link, rx_chunk(s, slot, head), head,
 				    offset - head + 1);
 
-	return s->chunks[((uint64_t)chunk << s->layout.chunk_shift) + (offset & s->chunk_mask)];
+	return *chunk_byte(s, chunk, offset);
 }
 
 int leat_cq_recv_urgent(struct leat_cq *cq, struct leat_handle handle, uint64_t *bytes)
@@ -158,7 +124,7 @@ int leat_cq_recv_consume(struct leat_cq *cq, struct leat_handle handle, size_t b
 {
 	const struct session *s = cq->session;
 	struct leat_slot *slot = session_slot(s, handle);
-	uint64_t head, wake;
+	uint64_t head;
 
 	if (slot == NULL)
 		return -EBADF;
@@ -171,22 +137,11 @@ int leat_cq_recv_consume(struct leat_cq *cq, struct leat_handle handle, size_t b
 		/* release: what was read was read before the worker takes the bytes back */
 		store_release(&slot->rx_head, head);
 	}
-	/* Pairs with the worker's fence between rx_wake and its look at rx_head. */
-	fence_worker(handle.slot);
-	wake = load_relaxed(&slot->rx_wake);
-	if (wake == LEAT_NO_OFFSET || (int64_t)(head - wake) < 0)
-		return 0;
-	return slot_kick(cq, handle, slot, false);
+	return slot_wants_consumed(handle.slot, slot, head) ? slot_kick(cq, handle, slot, false)
+							    : 0;
 }
 
 /* ---- Chunks to send with ------------------------------------------------ */
-
-/* Chunks that can be taken now. */
-static uint32_t channel_chunks(const struct channel *ch)
-{
-	/* acquire: pairs with the worker's release after it wrote the grants */
-	return ch->spare_count + (load_acquire(&ch->shared->grant_tail) - ch->grant_head);
-}
 
 /* LEAT_CQE_CHUNKS is to be told to h. */
 static void channel_note_starved(struct channel *ch, struct leat_handle h)
@@ -228,25 +183,6 @@ bool channel_has_chunks(struct leat_cq *cq, struct leat_handle h, size_t bytes)
 		}
 	}
 	return false;
-}
-
-/* LEAT_NO_CHUNK: none granted. */
-static uint32_t channel_take_chunk(struct leat_cq *cq, struct channel *ch)
-{
-	struct session *s = cq->session;
-	uint32_t chunk = ch->spare;
-
-	if (channel_chunks(ch) == 0)
-		return LEAT_NO_CHUNK;
-	if (ch->spare_count > 0) {
-		ch->spare = s->tx_link[chunk];
-		ch->spare_count--;
-		return chunk;
-	}
-	chunk = ch->grants[ch->grant_head & (s->layout.grant_entries - 1)];
-	ch->grant_head++;
-	store_release(&ch->shared->grant_head, ch->grant_head);
-	return chunk;
 }
 
 static void channel_keep_chunk(struct session *s, struct channel *ch, uint32_t chunk)

@@ -12,6 +12,9 @@
  * All are free in a process with one thread, and in the ordinary case of
  * each thread using its own socks.  No lock is held while sleeping, but for a
  * context's answer_lock, which is outside all others.
+ *
+ * A thread that is inside its own context (own.c) needs no lock for what
+ * belongs to it, and must not wait for any.
  */
 #ifndef LEAT_CLIENT_SESSION_H
 #define LEAT_CLIENT_SESSION_H
@@ -28,6 +31,7 @@
 #include "inside.h"
 
 struct sock;
+struct socket;
 struct waiter;
 
 #define LIVENESS_CHECK_US 50000 /* who does not sleep looks this often whether leatd lives */
@@ -95,8 +99,21 @@ struct call {
 	struct leat_cqe cqe;
 };
 
+/* A socket with a reserved descriptor that nobody has. */
+struct spare {
+	int fd;
+	struct socket *socket;
+};
+
+#define SPARES_MAX  64
 #define STARVED_MAX 32
 #define IDLE_MAX    32
+
+enum context_use {
+	CONTEXT_OWN, /* of one thread, with all that belongs to it */
+	CONTEXT_BECOMES_COMMON,
+	CONTEXT_COMMON, /* other threads use it, too; it stays so */
+};
 
 /* A context's queues to and from one worker. */
 struct channel {
@@ -105,6 +122,7 @@ struct channel {
 	struct leat_cqe *cq;
 	uint32_t *grants;
 	uint32_t sq_tail;
+	uint32_t sq_head; /* as last seen */
 	uint32_t cq_head; /* atomic: who does not hold cq_lock may look */
 	uint32_t grant_head;
 	uint32_t spare; /* first of the chunks taken but not used, linked by tx_link */
@@ -126,6 +144,11 @@ struct leat_cq {
 	int64_t alive_us; /* leatd was seen alive */
 	uint32_t spin_us; /* how long to spin before sleeping; adapts */
 	bool napping; /* atomic: a hint found its submission queue full; sleep only for a moment */
+	bool inside; /* atomic; its thread is, see own.c */
+	uint8_t use; /* atomic, enum context_use */
+	uint8_t fruitless; /* calls the quick way that found nothing */
+	uint32_t spare_count; /* of what the quick way closed and will use again */
+	struct spare spare[SPARES_MAX];
 
 	/* for the socket API, where threads may share a context */
 	pthread_mutex_t sq_lock; /* submissions and chunks */
@@ -174,7 +197,8 @@ int session_request(struct session *s, uint32_t op, uint32_t value, uint64_t *to
 
 static inline unsigned session_worker(const struct session *s, struct leat_handle h)
 {
-	return h.slot / s->layout.slots_per_worker;
+	/* Mostly there is one worker, and no need for a division. */
+	return h.slot < s->layout.slots_per_worker ? 0 : h.slot / s->layout.slots_per_worker;
 }
 
 /* ---- inside.c ---- */
@@ -210,6 +234,91 @@ static inline void fence_worker(uint32_t slot)
 		fence_full();
 }
 
+/* ---- own.c: what a thread does with its own context, without locks ---- */
+
+extern __thread struct leat_cq *thread_context __attribute__((tls_model("initial-exec")));
+
+/* The thread that calls gets cq as its own, alone. */
+void context_own(struct leat_cq *cq);
+/* From now on other threads may use cq as well; once that is so, nobody is inside.  Any lock may be
+ * held. */
+void context_share(struct leat_cq *cq);
+/* All of s. */
+void contexts_share(struct session *s);
+
+/* Before what belongs to cq (NULL: to nobody) is used: its owner does not expect others. */
+static inline void context_touch(struct leat_cq *cq)
+{
+	if (cq != NULL && cq != thread_context && load_acquire(&cq->use) != CONTEXT_COMMON)
+		context_share(cq);
+}
+
+/* Is the calling thread inside cq? */
+static inline bool context_is_inside(const struct leat_cq *cq)
+{
+	return cq == thread_context && cq != NULL && load_relaxed(&cq->inside);
+}
+
+/*
+ * The calling thread's context if it is its alone; the thread is then inside.
+ * Until context_leave, which comes soon, it may use what belongs to the
+ * context without a lock, and waits for nothing.  NULL: it takes locks.
+ */
+static inline struct leat_cq *context_enter(void)
+{
+	struct leat_cq *cq = thread_context;
+
+	if (cq == NULL)
+		return NULL;
+	store_relaxed(&cq->inside, true);
+	/* Ordered by context_share's barrier on all threads; here the compiler alone must know. */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (load_acquire(&cq->use) == CONTEXT_OWN)
+		return cq;
+	store_release(&cq->inside, false);
+	return NULL;
+}
+
+static inline void context_leave(struct leat_cq *cq)
+{
+	/* release: pairs with context_share's acquire */
+	store_release(&cq->inside, false);
+}
+
+static inline void context_lock(struct leat_cq *cq, pthread_mutex_t *lock)
+{
+	if (context_is_inside(cq))
+		return;
+	context_touch(cq);
+	pthread_mutex_lock(lock);
+}
+
+static inline void context_unlock(const struct leat_cq *cq, pthread_mutex_t *lock)
+{
+	if (!context_is_inside(cq))
+		pthread_mutex_unlock(lock);
+}
+
+static inline void context_lock_sq(struct leat_cq *cq)
+{
+	context_lock(cq, &cq->sq_lock);
+}
+
+static inline void context_unlock_sq(struct leat_cq *cq)
+{
+	context_unlock(cq, &cq->sq_lock);
+}
+
+static inline void context_lock_cq(struct leat_cq *cq)
+{
+	context_lock(cq, &cq->cq_lock);
+}
+
+static inline void context_unlock_cq(struct leat_cq *cq)
+{
+	context_unlock(cq, &cq->cq_lock);
+}
+
 /* ---- context.c ---- */
 
 struct leat_cq *context_create(struct session *s, uint32_t index, int wake_fd);
@@ -226,6 +335,8 @@ void context_adopt(struct leat_cq *cq);
 bool context_has_completions(const struct leat_cq *cq);
 /* Takes and dispatches completions; true if there were any.  Takes ring locks. */
 bool context_drain(struct leat_cq *cq);
+/* The same the quick way, inside cq; false: there is one left that needs context_drain. */
+bool context_drain_own(struct leat_cq *cq);
 /* The same for each context of a mask. */
 void contexts_drain(struct session *s, uint64_t contexts);
 /* Submits, making room if need be; 0 or -ENETDOWN.  Any lock up to a ring lock may be held. */
@@ -233,6 +344,37 @@ int context_submit(struct leat_cq *cq, unsigned worker, const struct leat_sqe *s
 /* Submits if there is room; else the next sleep on cq is short, so that the caller's loop comes
  * by again.  True: submitted. */
 bool context_try_submit(struct leat_cq *cq, unsigned worker, const struct leat_sqe *sqe);
+/* The next free entry of a submission queue; NULL: it is full.  Under sq_lock. */
+static inline struct leat_sqe *channel_entry(const struct leat_cq *cq, struct channel *ch)
+{
+	uint32_t entries = cq->session->layout.queue_entries;
+
+	if (ch->sq_tail - ch->sq_head >= entries) {
+		/* acquire: pairs with the worker's release after it copied the entry */
+		ch->sq_head = load_acquire(&ch->shared->sq_head);
+		if (ch->sq_tail - ch->sq_head >= entries)
+			return NULL;
+	}
+	return &ch->sq[ch->sq_tail & (entries - 1)];
+}
+
+/* Whoever polls worker's submission queue left it to its doorbell. */
+void context_ring_bell(struct leat_cq *cq, unsigned worker);
+
+/* Submits what was written there. */
+static inline void context_push(struct leat_cq *cq, unsigned worker)
+{
+	struct channel *ch = &cq->channel[worker];
+
+	store_release(&ch->shared->sq_tail, ++ch->sq_tail);
+	/* Pairs with the worker's fence between its doorbell and its last look at sq_tail.  On the
+	 * worker's own thread it cannot be in between. */
+	if (worker != own_worker.worker.number)
+		fence_full();
+	if (load_relaxed(&ch->shared->doorbell) != 0)
+		context_ring_bell(cq, worker);
+}
+
 /* Makes room in a full submission queue: takes completions, rings the bell, yields. */
 void context_relieve(struct leat_cq *cq, unsigned worker);
 /* Submits and waits for the result: its value, and in *out the completion (may be NULL).  No

@@ -79,10 +79,14 @@ int leat_socket(int domain, int type, int protocol)
 int leat_close(int fd)
 {
 	struct file *f;
-	int r = fd_remove(fd, &f);
+	int r = quick_close(fd);
 
+	if (r == 0)
+		return 0;
+	r = fd_remove(fd, &f);
 	if (r == 0) {
 		if (f->kind == FILE_SOCKET) {
+			context_touch(socket_context((struct socket *)f));
 			epoll_forget((struct socket *)f);
 			socket_linger((struct socket *)f);
 		}
@@ -125,13 +129,17 @@ int leat_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)
 
 	if (flags & ~SOCKET_TYPE_FLAGS)
 		return (int)posix_result(-EINVAL);
-	so = socket_of(fd);
-	if (so == NULL)
-		return -1;
-	r = socket_accept(so, flags, &peer);
+	r = quick_accept(fd, flags, &peer);
+	if (r == QUICK_NOT) {
+		so = socket_of(fd);
+		if (so == NULL)
+			return -1;
+		r = socket_accept(so, flags, &peer);
+		socket_put(so);
+	}
 	if (r >= 0)
 		addr_to_sockaddr(&peer, addr, addrlen);
-	return (int)socket_result(so, r);
+	return (int)posix_result(r);
 }
 
 int leat_accept(int fd, struct sockaddr *addr, socklen_t *addrlen)
@@ -248,18 +256,23 @@ ssize_t leat_sendto(int fd, const void *buf, size_t len, int flags, const struct
 
 ssize_t leat_send(int fd, const void *buf, size_t len, int flags)
 {
-	return leat_sendto(fd, buf, len, flags, NULL, 0);
+	ssize_t n = quick_send(fd, buf, len, flags);
+
+	return n != QUICK_NOT ? n : leat_sendto(fd, buf, len, flags, NULL, 0);
 }
 
 ssize_t leat_write(int fd, const void *buf, size_t len)
 {
-	return leat_sendto(fd, buf, len, 0, NULL, 0);
+	return leat_send(fd, buf, len, 0);
 }
 
 ssize_t leat_writev(int fd, const struct iovec *iov, int iovcnt)
 {
 	struct msghdr msg = {.msg_iov = (void *)(uintptr_t)iov, .msg_iovlen = (size_t)iovcnt};
+	ssize_t n = quick_send_pieces(fd, iov, iovcnt);
 
+	if (n != QUICK_NOT)
+		return n;
 	return iovcnt < 0 ? posix_result(-EINVAL) : socket_send(fd, &msg, 0);
 }
 
@@ -310,12 +323,14 @@ ssize_t leat_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr 
 
 ssize_t leat_recv(int fd, void *buf, size_t len, int flags)
 {
-	return leat_recvfrom(fd, buf, len, flags, NULL, NULL);
+	ssize_t n = quick_receive(fd, buf, len, flags);
+
+	return n != QUICK_NOT ? n : leat_recvfrom(fd, buf, len, flags, NULL, NULL);
 }
 
 ssize_t leat_read(int fd, void *buf, size_t len)
 {
-	return leat_recvfrom(fd, buf, len, 0, NULL, NULL);
+	return leat_recv(fd, buf, len, 0);
 }
 
 ssize_t leat_readv(int fd, const struct iovec *iov, int iovcnt)

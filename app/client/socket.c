@@ -16,6 +16,12 @@ struct socket *socket_alloc(struct session *s, struct leat_cq *cq, int type, int
 
 	if (so == NULL)
 		return NULL;
+	socket_begin(so, s, cq, type, flags);
+	return so;
+}
+
+void socket_begin(struct socket *so, struct session *s, struct leat_cq *cq, int type, int flags)
+{
 	session_get(s);
 	so->session = s;
 	so->context = cq;
@@ -24,7 +30,6 @@ struct socket *socket_alloc(struct session *s, struct leat_cq *cq, int type, int
 	so->protocol = type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
 	so->flags = flags & SOCK_NONBLOCK ? SOCKET_NONBLOCK : 0;
 	so->home = so->socks = &so->one;
-	return so;
 }
 
 void sock_enter(struct sock *sk, struct socket *so, struct leat_handle h)
@@ -32,6 +37,7 @@ void sock_enter(struct sock *sk, struct socket *so, struct leat_handle h)
 	sk->handle = h;
 	sk->shared = &so->session->slots[h.slot];
 	sk->socket = so;
+	sk->worker = session_worker(so->session, h);
 	sk->error_seen = 0;
 	store_release(&so->session->socks[h.slot], sk);
 }
@@ -71,8 +77,10 @@ int socket_get_any(int fd, struct socket **out)
 	if (r != 0)
 		return r;
 	*out = (struct socket *)f;
-	if (f->kind == FILE_SOCKET)
+	if (f->kind == FILE_SOCKET) {
+		context_touch(socket_context(*out));
 		return 0;
+	}
 	file_put(f);
 	return -ENOTSOCK;
 }
@@ -88,11 +96,6 @@ int socket_get(int fd, struct socket **out)
 }
 
 /* ---- Errors ------------------------------------------------------------- */
-
-bool sock_has_error(const struct sock *sk)
-{
-	return load_acquire(&sk->shared->error_seq) != load_relaxed(&sk->error_seen);
-}
 
 int sock_take_error(struct sock *sk)
 {
@@ -199,6 +202,7 @@ static void socket_move(struct socket *so, struct leat_cq *to)
 		if (!context_try_submit(to, sock_worker(&so->socks[i]), &sqe))
 			return; /* another time; events that moved already come to both */
 	}
+	socket_set(so, SOCKET_MOVED);
 	store_release(&so->context, to);
 	epoll_moved(so, to);
 	/* Whoever waits for it has to wait elsewhere. */
@@ -300,10 +304,19 @@ int socket_wait(struct socket *so, bool (*ready)(struct socket *so, uint64_t arg
 
 /* ---- Closing ------------------------------------------------------------- */
 
+void socket_set_lowat(struct socket *so, uint32_t bytes)
+{
+	so->receive_lowat = bytes;
+	if (bytes > 1)
+		socket_set(so, SOCKET_LOWAT);
+	else if (socket_has(so, SOCKET_LOWAT))
+		socket_clear(so, SOCKET_LOWAT);
+}
+
 void socket_inherit(struct socket *so, const struct socket *listener)
 {
 	so->family = listener->family;
-	so->receive_lowat = listener->receive_lowat;
+	socket_set_lowat(so, listener->receive_lowat);
 	so->linger_s = listener->linger_s;
 	so->receive_timeout_us = listener->receive_timeout_us;
 	so->send_timeout_us = listener->send_timeout_us;

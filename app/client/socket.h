@@ -11,7 +11,10 @@
 #define LEAT_CLIENT_SOCKET_H
 
 #include <errno.h>
+#include <leat/leat.h>
 #include <netinet/in.h>
+#include <stddef.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "session.h"
@@ -31,6 +34,10 @@ enum file_kind { FILE_SOCKET, FILE_EPOLL };
 struct file {
 	uint32_t refs; /* atomic; 0: free */
 	uint8_t kind; /* enum file_kind */
+};
+
+/* What a file keeps when it is used again: the end of its struct. */
+struct file_memory {
 	struct file *next_free;
 	void *kept[2]; /* more memory for whoever uses it next, for the same reason */
 };
@@ -38,6 +45,9 @@ struct file {
 /* A file with one reference, zeroed beyond its struct file; NULL: no memory. */
 struct file *file_alloc(enum file_kind kind);
 void file_put(struct file *f);
+/* One that nobody has a reference to is used again: zeroed, with one; or is free. */
+void file_reset(struct file *f);
+void file_free(struct file *f);
 /* Enters f (whose reference the table takes); the descriptor or -errno. */
 int fd_install(struct file *f);
 /* The same in two steps: a descriptor that names nothing yet, or -errno; then one of the others. */
@@ -46,6 +56,37 @@ void fd_publish(int fd, struct file *f);
 void fd_unreserve(int fd);
 /* A reference to what fd names; 0, -EBADF. */
 int fd_get(int fd, struct file **out);
+
+#define FDS_PER_BLOCK 1024
+#define FD_BLOCKS     16384 /* 2^24 descriptors */
+
+struct fd_block {
+	struct file *file[FDS_PER_BLOCK]; /* atomic */
+	uint64_t used[FDS_PER_BLOCK / 64];
+	uint32_t count;
+};
+extern struct fd_block *fd_blocks[FD_BLOCKS]; /* atomic; never freed */
+
+/* Where fd is entered; NULL: nowhere. */
+static inline struct file **fd_place(int fd)
+{
+	uint32_t number = (uint32_t)fd - LEAT_FD_BASE; /* lower ones become very high */
+	struct fd_block *block;
+
+	if (number / FDS_PER_BLOCK >= FD_BLOCKS)
+		return NULL;
+	block = load_acquire(&fd_blocks[number / FDS_PER_BLOCK]);
+	return block == NULL ? NULL : &block->file[number % FDS_PER_BLOCK];
+}
+
+/* What fd names, without a reference: inside a context, if it belongs to it.  NULL: nothing. */
+static inline struct file *fd_look(int fd)
+{
+	struct file **place = fd_place(fd);
+
+	return place == NULL ? NULL : load_acquire(place);
+}
+
 /* fd is free again; its reference is the caller's. 0 or -EBADF. */
 int fd_remove(int fd, struct file **out);
 /* Calls visit for each open file, with the table locked. */
@@ -62,6 +103,7 @@ struct sock {
 	struct leat_slot *shared;
 	struct socket *socket;
 	uint32_t error_seen; /* atomic; of error_seq, what was reported */
+	uint32_t worker; /* whose it is */
 };
 
 enum socket_flag {
@@ -77,19 +119,48 @@ enum socket_flag {
 	SOCKET_OOBINLINE = 1u << 9, /* SO_OOBINLINE */
 	SOCKET_TX_URGENT = 1u << 10, /* leatd looks at what it sends as urgent (LEAT_OP_URGENT) */
 	SOCKET_CORK = 1u << 11, /* datagram: UDP_CORK */
+	SOCKET_MOVED = 1u << 12, /* had another context, whose threads may still use it */
+	SOCKET_LOWAT = 1u << 13, /* receive_lowat says more than one byte */
+};
+
+/*
+ * One socket in one epoll.  It is on the ready list when an event came since
+ * it was last found not ready; level-triggered ones stay there while they are
+ * ready.
+ */
+struct watch {
+	struct epoll *epoll; /* NULL: not in use */
+	/* under epoll.lock */
+	TAILQ_ENTRY(watch) ready_link;
+	epoll_data_t data;
+	uint32_t events; /* EPOLL* asked for */
+	bool is_ready;
+	bool is_listener;
+	bool disarmed; /* EPOLLONESHOT, and it was told */
+	struct socket *socket;
+	struct watch *next; /* of the socket; under its watch lock */
+	LIST_ENTRY(watch) link;
+	LIST_ENTRY(watch) listener_link;
 };
 
 struct socket {
+	/* hot: to receive and send */
 	struct file file;
 	uint32_t flags; /* atomic; enum socket_flag */
-	struct session *session;
-	struct leat_cq *context; /* atomic; where events of its socks arrive */
-	struct sock *home; /* atomic; the one that sends and answers */
-	struct sock *socks; /* atomic; [sock_count]: &one, or one per worker in their order */
 	uint8_t sock_count; /* atomic */
 	uint8_t next_rx; /* index of the sock to receive from first */
 	uint8_t type; /* SOCK_STREAM, SOCK_DGRAM */
 	uint8_t family;
+	struct leat_cq *context; /* atomic; where events of its socks arrive */
+	struct sock *home; /* atomic; the one that sends and answers */
+	struct sock one;
+
+	/* hot: to hear of events */
+	struct watch *watches; /* epoll entries; under watch_lock */
+	struct watch first_watch; /* the first of them; most have no other */
+
+	struct session *session;
+	struct sock *socks; /* atomic; [sock_count]: &one, or one per worker in their order */
 	uint8_t protocol;
 	uint8_t user; /* index of the foreign context that used it last, and ... */
 	uint8_t user_count; /* ... how often in a row */
@@ -98,12 +169,14 @@ struct socket {
 	uint32_t receive_lowat; /* SO_RCVLOWAT; 0: 1 */
 	uint32_t linger_s; /* how long close waits; 0: not at all */
 	uint64_t urgent_read; /* atomic; offset after the last byte MSG_OOB read; 0: none */
-	struct watch *watches; /* epoll entries; under watch_lock */
 	struct listener *listener;
 	struct cork *cork; /* atomic; a datagram in the making; under the send ring's lock */
 	struct option_log *options; /* set before there was a sock on each worker */
-	struct sock one;
+	struct file_memory memory;
 };
+_Static_assert(offsetof(struct socket, watches) == LEAT_CACHE_LINE, "receiving takes one line");
+_Static_assert(offsetof(struct socket, first_watch.socket) <= 2 * LEAT_CACHE_LINE,
+	       "hearing of events takes one more");
 
 static inline struct sock *socket_home(const struct socket *so)
 {
@@ -143,7 +216,21 @@ static inline bool socket_is_dead(const struct socket *so)
 
 static inline unsigned sock_worker(const struct sock *sk)
 {
-	return session_worker(sk->socket->session, sk->handle);
+	return sk->worker;
+}
+
+/* Does so belong to cq alone?  Then who is inside cq may use it. */
+static inline bool socket_is_own(const struct socket *so, const struct leat_cq *cq)
+{
+	return socket_context(so) == cq && !socket_has(so, SOCKET_SHARED | SOCKET_MOVED);
+}
+
+/* The sock with handle h; NULL: there is none. */
+static inline struct sock *session_sock(const struct session *s, struct leat_handle h)
+{
+	struct sock *sk = h.slot < s->slot_count ? load_acquire(&s->socks[h.slot]) : NULL;
+
+	return sk != NULL && load_relaxed(&sk->handle.generation) == h.generation ? sk : NULL;
 }
 
 /* A reference to fd's socket; 0, -EBADF, -ENOTSOCK, and only the first -ENETDOWN. */
@@ -169,6 +256,8 @@ static inline ssize_t posix_result(ssize_t r)
 void sock_enter(struct sock *sk, struct socket *so, struct leat_handle h);
 /* This process lets go of it. */
 void sock_leave(struct sock *sk);
+/* so, zeroed beyond its file, is a socket of cq's from now on. */
+void socket_begin(struct socket *so, struct session *s, struct leat_cq *cq, int type, int flags);
 /* The last reference is gone: closes the socks, never blocks. */
 void socket_destroy(struct socket *so);
 /* A socket without socks yet; NULL: no memory. */
@@ -185,13 +274,18 @@ static inline uint64_t sock_readable_bytes(const struct sock *sk)
 	return load_acquire(&sk->shared->rx_tail) - head;
 }
 
+/* SO_RCVLOWAT. */
+void socket_set_lowat(struct socket *so, uint32_t bytes);
 /* An accepted socket has what was set on its listener and is the library's. */
 void socket_inherit(struct socket *so, const struct socket *listener);
 /* SO_LINGER: the descriptor is closed; waits until all is delivered, or the time is over. */
 void socket_linger(struct socket *so);
 /* -errno of the sock's error if it was not reported yet, which it is now; else 0. */
 int sock_take_error(struct sock *sk);
-bool sock_has_error(const struct sock *sk);
+static inline bool sock_has_error(const struct sock *sk)
+{
+	return load_acquire(&sk->shared->error_seq) != load_relaxed(&sk->error_seen);
+}
 int socket_take_error(struct socket *so);
 /* The calling thread works with so; if it is the only one for a while, its context gets the
  * events. */
@@ -293,6 +387,18 @@ int transfer_init(struct transfer *t, const struct iovec *iov, size_t iov_count,
 /* Copies the next bytes, as many as both have, between the caller and the ring. */
 size_t transfer_in(struct transfer *t, void *ring, size_t bytes);
 size_t transfer_out(struct transfer *t, const void *ring, size_t bytes);
+/* What most calls are, for a stream that is the calling thread's own: QUICK_NOT, and nothing was
+ * done, when it is not that simple. */
+#define QUICK_NOT (-65536) /* no -errno */
+ssize_t quick_receive(int fd, void *data, size_t length, int flags);
+ssize_t quick_send(int fd, const void *data, size_t length, int flags);
+ssize_t quick_send_pieces(int fd, const struct iovec *iov, int iov_count);
+int quick_accept(int fd, int flags, struct leat_addr *peer);
+int quick_close(int fd);
+/* As socket_poll, inside the context that so belongs to. */
+uint32_t quick_poll(struct socket *so, uint32_t want);
+/* A call the quick way may say that there is nothing; else it is time to look whether leatd lives. */
+bool quick_may_find_nothing(struct leat_cq *cq);
 ssize_t stream_send(struct socket *so, struct transfer *t);
 ssize_t stream_receive(struct socket *so, struct transfer *t);
 ssize_t datagram_send(struct socket *so, struct transfer *t);
@@ -325,13 +431,28 @@ void cork_drop(struct socket *so);
 
 /* ---- accept.c ---- */
 
+/* The connection of an offer that was claimed becomes child. */
+struct offer {
+	struct leat_handle handle;
+	uint32_t claim;
+	uint32_t context; /* index of the one it was made to */
+	struct leat_addr peer;
+};
+void accept_enter(struct socket *so, struct socket *child, const struct offer *offer);
+/* Claims the oldest offer that stands; false: there is none. */
+bool listener_claim(struct socket *so, struct offer *out);
 /* The next connection's descriptor, or -errno. */
 int socket_accept(struct socket *so, int flags, struct leat_addr *peer);
 int listener_open(struct socket *so);
 void listener_free(struct socket *so);
+/* A connection is offered; inside cq, if the listener belongs to it. */
 void accept_offered(struct sock *listener, struct leat_cq *cq, const struct leat_cqe *cqe);
 /* Is a connection there to be claimed? */
 bool listener_has_offer(struct socket *so);
+/* Has cq no credit at some worker?  Then a connection may be there that nobody was told of. */
+bool listener_lacks_credit(struct socket *so, const struct leat_cq *cq);
+/* Has cq so many credits that it is not yet to post more? */
+bool listener_has_credit(struct socket *so, const struct leat_cq *cq, unsigned count);
 /* Lets up to count connections of each worker be offered to cq. */
 void listener_credit(struct socket *so, struct leat_cq *cq, unsigned count);
 /* cq does not wait any more, and somebody else may. */
@@ -353,6 +474,8 @@ void sock_event(struct sock *sk, uint32_t events);
 void epoll_forget(struct socket *so);
 /* so's events arrive at cq from now on. */
 void epoll_moved(struct socket *so, struct leat_cq *cq);
+/* As epoll_forget, inside cq, to which so belongs; false: not done, a set of others watches it. */
+bool quick_forget(struct socket *so, const struct leat_cq *cq);
 /* so listens: who watches it posts credits. */
 void epoll_listening(struct socket *so);
 void epoll_destroy(struct epoll *ep);

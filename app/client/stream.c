@@ -15,9 +15,9 @@ ssize_t sock_reserve(struct sock *sk, size_t bytes, struct iovec *iov, int *iov_
 	struct leat_cq *cq = socket_context(sk->socket);
 	ssize_t n;
 
-	pthread_mutex_lock(&cq->sq_lock);
+	context_lock_sq(cq);
 	n = leat_cq_send_reserve(cq, sk->handle, bytes, iov, iov_count);
-	pthread_mutex_unlock(&cq->sq_lock);
+	context_unlock_sq(cq);
 	return n;
 }
 
@@ -27,10 +27,10 @@ int sock_commit(struct sock *sk, size_t bytes, bool more)
 	int r;
 
 	for (;;) {
-		pthread_mutex_lock(&cq->sq_lock);
+		context_lock_sq(cq);
 		r = more ? leat_cq_send_commit_more(cq, sk->handle, bytes)
 			 : leat_cq_send_commit(cq, sk->handle, bytes);
-		pthread_mutex_unlock(&cq->sq_lock);
+		context_unlock_sq(cq);
 		if (r != -EAGAIN)
 			return r;
 		context_relieve(cq, sock_worker(sk));
@@ -44,9 +44,9 @@ int sock_consume(struct sock *sk, size_t bytes)
 	int r;
 
 	for (;;) {
-		pthread_mutex_lock(&cq->sq_lock);
+		context_lock_sq(cq);
 		r = leat_cq_recv_consume(cq, sk->handle, bytes);
-		pthread_mutex_unlock(&cq->sq_lock);
+		context_unlock_sq(cq);
 		if (r != -EAGAIN)
 			return r;
 		context_relieve(cq, sock_worker(sk));
@@ -61,9 +61,9 @@ void sock_release_ring(struct leat_cq *cq, struct leat_handle h)
 
 	if (sk == NULL || sk->socket == NULL || ring_lock(sk, RING_TX, &lock) != 0)
 		return;
-	pthread_mutex_lock(&cq->sq_lock);
+	context_lock_sq(cq);
 	(void)leat_cq_send_release(cq, h);
-	pthread_mutex_unlock(&cq->sq_lock);
+	context_unlock_sq(cq);
 	ring_unlock(&lock);
 }
 
@@ -79,9 +79,9 @@ bool sock_is_writable(struct sock *sk, size_t room, size_t bytes)
 
 	if (leat_cq_send_wake(cq, sk->handle, room) == 0)
 		return false;
-	pthread_mutex_lock(&cq->sq_lock);
+	context_lock_sq(cq);
 	writable = channel_has_chunks(cq, sk->handle, bytes);
-	pthread_mutex_unlock(&cq->sq_lock);
+	context_unlock_sq(cq);
 	return writable;
 }
 

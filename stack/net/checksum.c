@@ -6,46 +6,60 @@
 #include "net/addr.h"
 #include "net/ipv4.h"
 
-/* A sum of 32-bit words folds to the same 16 bits as a sum of 16-bit words (RFC 1071, section 2),
- * and 64 bits of room make carries a matter of the end. */
-static uint64_t checksum_words(const uint8_t *data, uint32_t length)
+static inline uint64_t load64(const uint8_t *data)
 {
-	uint64_t even = 0;
-	uint64_t odd = 0;
 	uint64_t word;
+
+	memcpy(&word, data, sizeof(word));
+	return word;
+}
+
+/* What is left after the last eight bytes. */
+static inline uint64_t sum_tail(const uint8_t *data, uint32_t length)
+{
+	uint64_t sum = 0;
 	uint32_t half;
 	uint16_t pair;
 
-	for (; length >= 16; length -= 16, data += 16) {
-		uint64_t next;
-
-		memcpy(&word, data, sizeof(word));
-		memcpy(&next, data + 8, sizeof(next));
-		even += (word & 0xffffffff) + (next & 0xffffffff);
-		odd += (word >> 32) + (next >> 32);
-	}
-	for (; length >= 4; length -= 4, data += 4) {
+	if (length & 4) {
 		memcpy(&half, data, sizeof(half));
-		even += half;
+		sum += half;
+		data += sizeof(half);
 	}
-	if (length >= 2) {
+	if (length & 2) {
 		memcpy(&pair, data, sizeof(pair));
-		even += pair;
-		length -= 2;
-		data += 2;
+		sum += pair;
+		data += sizeof(pair);
 	}
-	if (length == 1) {
+	if (length & 1) {
 		uint8_t last[2] = {*data, 0};
 
 		memcpy(&pair, last, sizeof(pair));
-		odd += pair;
+		sum += pair;
 	}
-	return even + odd;
+	return sum;
+}
+
+/* Two sums at a time: a carry waits for nothing but the one before it in its own. */
+static inline uint64_t sum_bytes(const uint8_t *data, uint32_t length)
+{
+	uint64_t even = 0;
+	uint64_t odd = 0;
+
+	for (; length >= 32; length -= 32, data += 32) {
+		even = checksum_add(even, load64(data));
+		odd = checksum_add(odd, load64(data + 8));
+		even = checksum_add(even, load64(data + 16));
+		odd = checksum_add(odd, load64(data + 24));
+	}
+	for (; length >= 8; length -= 8, data += 8)
+		even = checksum_add(even, load64(data));
+	return checksum_add(checksum_add(even, odd), sum_tail(data, length));
 }
 
 uint16_t checksum_bytes(const void *data, uint32_t length)
 {
-	return checksum_fold(checksum_words(data, length));
+	return checksum_fold(sum_bytes(data, length));
 }
 
 uint16_t checksum_mbuf(const struct rte_mbuf *m, uint32_t offset, uint32_t length)
@@ -71,16 +85,26 @@ uint16_t checksum_mbuf(const struct rte_mbuf *m, uint32_t offset, uint32_t lengt
 	return checksum_fold(sum);
 }
 
+/* Of the pseudo header (RFC 9293, section 3.1; RFC 768).  An unused half of an address is 0. */
+static inline uint64_t sum_pseudo_header(const struct flow *flow, uint32_t length)
+{
+	uint64_t sum = (uint64_t)rte_cpu_to_be_16(flow->protocol) + rte_cpu_to_be_32(length);
+
+	sum = checksum_add(sum, flow->local.words[0]);
+	sum = checksum_add(sum, flow->local.words[1]);
+	sum = checksum_add(sum, flow->remote.words[0]);
+	return checksum_add(sum, flow->remote.words[1]);
+}
+
 uint16_t ip_transport_sum(const struct flow *flow, const struct rte_mbuf *m, uint32_t length)
 {
-	uint64_t sum = checksum_mbuf(m, 0, length);
+	uint64_t sum;
 
-	/* The pseudo header (RFC 9293, section 3.1; RFC 768).  An unused half of an address is 0. */
-	sum += checksum_bytes(&flow->local, sizeof(flow->local));
-	sum += checksum_bytes(&flow->remote, sizeof(flow->remote));
-	sum += rte_cpu_to_be_16(flow->protocol);
-	sum += rte_cpu_to_be_32(length);
-	return checksum_fold(sum);
+	if (likely(m->next == NULL))
+		sum = sum_bytes(rte_pktmbuf_mtod(m, const uint8_t *), length);
+	else
+		sum = checksum_mbuf(m, 0, length);
+	return checksum_fold(checksum_add(sum, sum_pseudo_header(flow, length)));
 }
 
 bool ip_transport_checksum_good(const struct packet *p)

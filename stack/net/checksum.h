@@ -14,6 +14,14 @@ uint16_t checksum_bytes(const void *data, uint32_t length);
  * must be there. */
 uint16_t checksum_mbuf(const struct rte_mbuf *m, uint32_t offset, uint32_t length);
 
+/* A sum of wider words folds to the same 16 bits as a sum of 16-bit words (RFC 1071, section 2), as
+ * long as a carry goes around. */
+static inline uint64_t checksum_add(uint64_t sum, uint64_t word)
+{
+	sum += word;
+	return sum + (sum < word);
+}
+
 static inline uint16_t checksum_fold(uint64_t sum)
 {
 	sum = (sum & 0xffffffff) + (sum >> 32);

@@ -16,6 +16,9 @@
 #include "net/netif.h"
 #include "sock/sock_table.h"
 
+#define SOCK_HOT_LINES 7 /* of a TCP sock: what a segment in order meets */
+#define SOCK_PREFETCH  4 /* packets ahead of the one in hand */
+
 #define IP_OPTION_END  0
 #define IP_OPTION_NOP  1
 #define IP_OPTION_LSRR 131
@@ -66,14 +69,23 @@ static bool ipv4_source_valid(const struct worker *w, const struct netif *n, rte
 	uint32_t host = rte_be_to_cpu_32(source);
 
 	return host >> 24 != 0 && host >> 24 != IN_LOOPBACKNET && host >> 28 < 0xe &&
-	       !netif_is_broadcast(n, &a) && !netif_is_local(w, &a);
+	       source != n->address.v4 && !(n->prefix_length < 31 && source == n->broadcast) &&
+	       (w->netif_count == 1 || !netif_is_local(w, &a));
+}
+
+/* Of this host, or of all; nearly always it is the interface's own. */
+static bool ipv4_is_ours(const struct worker *w, const struct netif *n, rte_be32_t address)
+{
+	struct inet_addr to = inet_addr_v4(address);
+
+	return likely(address == n->address.v4) || netif_is_local(w, &to) ||
+	       netif_is_broadcast(n, &to);
 }
 
 /* The header, once; trims the frame to the packet.  CNT_MAX: good. */
 static enum counter ipv4_check(struct worker *w, struct netif *n, struct rte_mbuf *m)
 {
 	const struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *);
-	struct inet_addr to;
 	enum counter why = CNT_MAX;
 	uint16_t total;
 	uint8_t header_length;
@@ -96,8 +108,7 @@ static enum counter ipv4_check(struct worker *w, struct netif *n, struct rte_mbu
 		return CNT_ip_checksum;
 	if (!ipv4_source_valid(w, n, ip->src_addr))
 		return CNT_ip_source;
-	to = inet_addr_v4(ip->dst_addr);
-	if (!netif_is_local(w, &to) && !netif_is_broadcast(n, &to))
+	if (!ipv4_is_ours(w, n, ip->dst_addr))
 		return CNT_ip_not_ours;
 	if ((ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)) != 0)
 		return CNT_ip_fragment;
@@ -122,7 +133,8 @@ static void packet_init(struct packet *p, struct netif *n, struct rte_mbuf *m, b
 	};
 	p->ttl = ip->time_to_live;
 	p->traffic_class = ip->type_of_service;
-	p->to_broadcast = link_broadcast || netif_is_broadcast(n, &p->flow.local);
+	p->to_broadcast = link_broadcast || (unlikely(ip->dst_addr != n->address.v4) &&
+					     netif_is_broadcast(n, &p->flow.local));
 	p->length = m->pkt_len - p->network_header_length;
 	p->entry = 0;
 	rte_pktmbuf_adj(m, p->network_header_length);
@@ -207,34 +219,54 @@ static uint32_t ip_steer_burst(struct worker *w, struct packet *own[])
 	return count;
 }
 
-/* One bulk look-up for the whole burst, then each packet to its protocol. */
-static void ip_rx_burst(struct worker *w, struct packet *own[], uint32_t count)
+/* One bulk look-up for all that ask for it; their socks are on their way into the cache then. */
+static void ip_find_burst(struct worker *w, struct packet *const own[], uint32_t count)
 {
 	struct packet *asked[TRANSPORT_BURST];
 	const struct flow *flows[TRANSPORT_BURST];
 	sock_entry entries[TRANSPORT_BURST];
-	uint32_t changes = sock_table_changes(w->socks_by_flow);
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
 		if (!w->protocols[own[i]->flow.protocol]->lookup)
 			continue;
+		own[i]->asked = (uint16_t)n;
 		flows[n] = &own[i]->flow;
 		asked[n++] = own[i];
 	}
-	if (n > 0)
-		sock_table_find_burst(w->socks_by_flow, flows, n, entries);
+	if (n == 0)
+		return;
+	sock_table_find_burst(w->socks_by_flow, flows, n, entries);
 	for (uint32_t i = 0; i < n; i++) {
 		asked[i]->entry = entries[i];
 		rte_prefetch0(sock_entry_pointer(entries[i]));
 	}
-	for (uint32_t i = 0; i < count; i++) {
-		const struct ip_protocol *protocol = w->protocols[own[i]->flow.protocol];
+}
 
+/* The lines after the first of what is about to be met. */
+static inline void ip_prefetch(const struct packet *p)
+{
+	const uint8_t *object = sock_entry_pointer(p->entry);
+
+	for (uint32_t line = 1; line < SOCK_HOT_LINES; line++)
+		rte_prefetch0(object + (size_t)line * RTE_CACHE_LINE_SIZE);
+}
+
+/* Each packet to its protocol, with the sock of a later one being fetched meanwhile. */
+static void ip_rx_burst(struct worker *w, struct packet *own[], uint32_t count)
+{
+	ip_find_burst(w, own, count);
+	for (uint32_t i = 0; i < count; i++) {
+		struct packet *p = own[i];
+		const struct ip_protocol *protocol = w->protocols[p->flow.protocol];
+
+		if (i + SOCK_PREFETCH < count)
+			ip_prefetch(own[i + SOCK_PREFETCH]);
 		/* What an earlier packet of the burst opened or closed was looked up too soon. */
-		if (protocol->lookup && sock_table_changes(w->socks_by_flow) != changes)
-			own[i]->entry = sock_table_find(w->socks_by_flow, &own[i]->flow);
-		protocol->rx(w, own[i]);
+		if (protocol->lookup)
+			p->entry = sock_table_find_again(w->socks_by_flow, p->asked, &p->flow,
+							 p->entry);
+		protocol->rx(w, p);
 	}
 }
 

@@ -58,6 +58,7 @@ struct packet {
 	uint8_t traffic_class; /* DSCP and ECN */
 	bool to_broadcast; /* link or network destination is broadcast or multicast */
 	uint16_t network_header_length;
+	uint16_t asked; /* where it stood in the burst look-up */
 	uint32_t length; /* of the transport's payload after parsing */
 	sock_entry entry; /* filled by the burst lookup; 0: none */
 	union {

@@ -14,23 +14,24 @@ static uint32_t channel_entries(const struct channel *ch)
 	return ch->arena->session->layout.queue_entries;
 }
 
-bool channel_take(struct worker *w, struct channel *ch, struct leat_sqe *sqe)
+unsigned channel_take(struct worker *w, struct channel *ch, struct leat_sqe *sqe, unsigned limit)
 {
 	/* acquire: pairs with the application's release of sq_tail after it filled the entry */
 	uint32_t tail = __atomic_load_n(&ch->shared->sq_tail, __ATOMIC_ACQUIRE);
 	uint32_t waiting = tail - ch->sq_head;
+	unsigned count = RTE_MIN(waiting, limit);
 
-	if (waiting == 0)
-		return false;
 	if (waiting > channel_entries(ch)) {
 		arena_condemn(w, ch->arena, "sq_tail beyond the submission queue");
-		return false;
+		return 0;
 	}
-	*sqe = ch->sq[ch->sq_head & (channel_entries(ch) - 1)];
-	ch->sq_head++;
-	/* release: the copy above is done before the application reuses the entry */
+	if (count == 0)
+		return 0;
+	for (unsigned i = 0; i < count; i++)
+		sqe[i] = ch->sq[ch->sq_head++ & (channel_entries(ch) - 1)];
+	/* release: the copies above are done before the application reuses the entries */
 	__atomic_store_n(&ch->shared->sq_head, ch->sq_head, __ATOMIC_RELEASE);
-	return true;
+	return count;
 }
 
 uint32_t channel_cq_room(struct worker *w, struct channel *ch)

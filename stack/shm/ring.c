@@ -122,6 +122,12 @@ static void rx_ring_seek(struct ring_pair *r)
 	}
 }
 
+static inline void rx_ring_note_placed(struct ring_pair *r, uint32_t end)
+{
+	if (seq_gt(end, r->rx_placed))
+		r->rx_placed = end;
+}
+
 static int rx_ring_reserve(struct worker *w, struct ring_pair *r, uint64_t end)
 {
 	while (r->rx_last == LEAT_NO_CHUNK || end > r->rx_end) {
@@ -132,8 +138,7 @@ static int rx_ring_reserve(struct worker *w, struct ring_pair *r, uint64_t end)
 			return -ENOBUFS;
 	}
 	rx_ring_seek(r);
-	if (seq_gt((uint32_t)end, r->rx_placed))
-		r->rx_placed = (uint32_t)end;
+	rx_ring_note_placed(r, (uint32_t)end);
 	return 0;
 }
 
@@ -207,6 +212,28 @@ void rx_ring_advance(struct ring_pair *r, uint32_t length)
 	r->active = true;
 	leat_assert(r->rx_tail <= r->rx_end);
 	rx_ring_seek(r);
+}
+
+int rx_ring_append(struct worker *w, struct ring_pair *r, const struct rte_mbuf *m, uint32_t skip,
+		   uint32_t length)
+{
+	uint64_t within = r->rx_tail - r->rx_chunk_base;
+
+	if (likely(r->shared != NULL && /* does anybody read? */
+		   r->rx_chunk != LEAT_NO_CHUNK && /* is there a chunk at hand? */
+		   within + length < r->arena->chunk_bytes && /* with room behind it? */
+		   skip + length <= m->data_len)) { /* in one piece? */
+		rte_memcpy(arena_chunk_memory(r->arena, r->rx_chunk) + within,
+			   rte_pktmbuf_mtod_offset(m, const uint8_t *, skip), length);
+		r->rx_tail += length;
+		r->active = true;
+		rx_ring_note_placed(r, (uint32_t)r->rx_tail);
+		return 0;
+	}
+	if (rx_ring_write(w, r, r->rx_tail, m, skip, length) != 0)
+		return -ENOBUFS;
+	rx_ring_advance(r, length);
+	return 0;
 }
 
 void rx_ring_ask(struct worker *w, struct ring_pair *r, uint64_t offset)

@@ -89,6 +89,10 @@ int rx_ring_write_bytes(struct worker *w, struct ring_pair *r, uint64_t offset, 
 /* The next length bytes are complete: publish with the coming sock_raise. */
 void rx_ring_advance(struct ring_pair *r, uint32_t length);
 
+/* Both, of the bytes that come next in the stream. */
+int rx_ring_append(struct worker *w, struct ring_pair *r, const struct rte_mbuf *m, uint32_t skip,
+		   uint32_t length);
+
 /* Tells the application to submit LEAT_OP_SYNC once it has consumed up to offset
  * (LEAT_NO_OFFSET: no need).  Full fence inside; afterwards rx_ring_sync sees a consumption that
  * the application may have done without noticing the wish. */

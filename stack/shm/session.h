@@ -165,8 +165,8 @@ void arena_check_drained(struct worker *w, struct arena *a);
 
 /* ---- a channel's queues ---- */
 
-/* Copies the next submission out; false: none.  Condemns on an impossible sq_tail. */
-bool channel_take(struct worker *w, struct channel *ch, struct leat_sqe *sqe);
+/* Copies the next submissions out, up to limit; how many.  Condemns on an impossible sq_tail. */
+unsigned channel_take(struct worker *w, struct channel *ch, struct leat_sqe *sqe, unsigned limit);
 /* Free entries of the CQ that are not owed to a submission. */
 uint32_t channel_cq_room(struct worker *w, struct channel *ch);
 /* Room was checked.  Published by channels_publish. */

@@ -14,8 +14,6 @@
 #include "shm/session.h"
 #include "sock/connection.h"
 
-#define STICKY_EVENTS (LEAT_EV_PRI | LEAT_EV_ERR | LEAT_EV_HUP | LEAT_EV_RDHUP | LEAT_EV_CONNECTED)
-
 void sock_init(struct worker *w, struct sock *sk, const struct proto *proto, uint8_t family)
 {
 	memset(sk, 0, sizeof(*sk));
@@ -45,10 +43,8 @@ void sock_fini(struct worker *w, struct sock *sk)
 	ring_free(w, &sk->ring);
 }
 
-void sock_want_output(struct worker *w, struct sock *sk)
+void sock_list_output(struct worker *w, struct sock *sk)
 {
-	if (sk->flags & SOCK_ON_OUTPUT)
-		return;
 	sk->flags |= SOCK_ON_OUTPUT;
 	TAILQ_INSERT_TAIL(&w->output, sk, output_link);
 	w->output_count++;
@@ -160,12 +156,8 @@ void sock_release(struct worker *w, struct sock *sk, uint16_t process)
 
 /* ---- events -------------------------------------------------------------- */
 
-void sock_raise(struct worker *w, struct sock *sk, uint32_t events)
+void sock_list_raised(struct worker *w, struct sock *sk)
 {
-	sk->raised |= events;
-	sk->state_events |= events & STICKY_EVENTS;
-	if (sk->channel == NULL || sk->flags & SOCK_RAISED)
-		return;
 	sk->flags |= SOCK_RAISED;
 	TAILQ_INSERT_TAIL(&sk->channel->raised, sk, raised_link);
 	channel_want_publish(w, sk->channel);

@@ -149,12 +149,30 @@ struct sock_info {
 
 /* ---- For protocols ---- */
 
+void sock_list_output(struct worker *w, struct sock *sk);
+
 /* Puts sk on the worker's output list; proto->output runs later in this iteration. */
-void sock_want_output(struct worker *w, struct sock *sk);
+static inline void sock_want_output(struct worker *w, struct sock *sk)
+{
+	if (!(sk->flags & SOCK_ON_OUTPUT))
+		sock_list_output(w, sk);
+}
+
+/* Events that last, as state. */
+#define SOCK_STICKY_EVENTS \
+	(LEAT_EV_PRI | LEAT_EV_ERR | LEAT_EV_HUP | LEAT_EV_RDHUP | LEAT_EV_CONNECTED)
+
+void sock_list_raised(struct worker *w, struct sock *sk);
 
 /* Raises LEAT_EV_* bits; published once at the end of the iteration.  Also publishes ring
  * positions that moved: call it with 0 when only tx_head moved. */
-void sock_raise(struct worker *w, struct sock *sk, uint32_t events);
+static inline void sock_raise(struct worker *w, struct sock *sk, uint32_t events)
+{
+	sk->raised |= events;
+	sk->state_events |= events & SOCK_STICKY_EVENTS;
+	if (!(sk->flags & SOCK_RAISED) && sk->channel != NULL)
+		sock_list_raised(w, sk);
+}
 
 /* Records errno for SO_ERROR and raises LEAT_EV_ERR. */
 void sock_raise_error(struct worker *w, struct sock *sk, int error);

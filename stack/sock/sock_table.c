@@ -2,6 +2,7 @@
 #include "sock/sock_table.h"
 
 #include <errno.h>
+#include <rte_branch_prediction.h>
 #include <rte_hash.h>
 #include <rte_malloc.h>
 #include <stdio.h>
@@ -18,11 +19,14 @@ struct flow4 {
 };
 _Static_assert(sizeof(struct flow4) == 16, "rte_hash compares 16-byte keys fast");
 
+#define TOUCHED_WORDS 4
+
 struct sock_table {
 	struct rte_hash *v4;
 	struct rte_hash *v6;
-	uint32_t changes;
 	struct siphash_key key;
+	uint32_t burst_hash[SOCK_TABLE_BURST]; /* of the last burst */
+	uint64_t touched[TOUCHED_WORDS]; /* since then: a bit for each hash modulo their number */
 };
 
 static struct flow4 flow4_of(const struct flow *f)
@@ -81,6 +85,16 @@ void sock_table_free(struct sock_table *t)
 	rte_free(t);
 }
 
+static void touch(struct sock_table *t, uint32_t hash)
+{
+	t->touched[hash / 64 % TOUCHED_WORDS] |= UINT64_C(1) << hash % 64;
+}
+
+static bool is_touched(const struct sock_table *t, uint32_t hash)
+{
+	return (t->touched[hash / 64 % TOUCHED_WORDS] >> hash % 64 & 1) != 0;
+}
+
 /* A flow's table, key and hash. */
 struct lookup {
 	struct rte_hash *table;
@@ -89,7 +103,8 @@ struct lookup {
 	struct flow4 flow4;
 };
 
-static void lookup_init(struct lookup *l, const struct sock_table *t, const struct flow *flow)
+static inline void lookup_init(struct lookup *l, const struct sock_table *t,
+			       const struct flow *flow)
 {
 	if (flow->family == AF_INET) {
 		l->flow4 = flow4_of(flow);
@@ -121,7 +136,7 @@ int sock_table_add(struct sock_table *t, const struct flow *flow, sock_entry e)
 	present = lookup_find(&l);
 	if (present != 0)
 		return present == e ? 0 : -EEXIST;
-	t->changes++;
+	touch(t, l.hash);
 	/* NOLINTNEXTLINE(performance-no-int-to-ptr) */
 	return rte_hash_add_key_with_hash_data(l.table, l.key, l.hash, (void *)e);
 }
@@ -133,7 +148,7 @@ void sock_table_replace(struct sock_table *t, const struct flow *flow, sock_entr
 
 	lookup_init(&l, t, flow);
 	leat_assert(lookup_find(&l) != 0);
-	t->changes++;
+	touch(t, l.hash);
 	/* An existing key is updated in place: this does not fail. */
 	/* NOLINTNEXTLINE(performance-no-int-to-ptr) */
 	result = rte_hash_add_key_with_hash_data(l.table, l.key, l.hash, (void *)e);
@@ -146,7 +161,7 @@ void sock_table_delete(struct sock_table *t, const struct flow *flow)
 	struct lookup l;
 
 	lookup_init(&l, t, flow);
-	t->changes++;
+	touch(t, l.hash);
 	(void)rte_hash_del_key_with_hash(l.table, l.key, l.hash);
 }
 
@@ -163,13 +178,8 @@ uint32_t sock_table_count(const struct sock_table *t)
 	return (uint32_t)(rte_hash_count(t->v4) + rte_hash_count(t->v6));
 }
 
-uint32_t sock_table_changes(const struct sock_table *t)
-{
-	return t->changes;
-}
-
-void sock_table_find_burst(const struct sock_table *t, const struct flow *const flows[],
-			   uint32_t count, sock_entry entries[])
+void sock_table_find_burst(struct sock_table *t, const struct flow *const flows[], uint32_t count,
+			   sock_entry entries[])
 {
 	struct flow4 flow4[SOCK_TABLE_BURST];
 	const void *keys[SOCK_TABLE_BURST];
@@ -180,15 +190,21 @@ void sock_table_find_burst(const struct sock_table *t, const struct flow *const 
 	uint32_t v4 = 0;
 
 	leat_assert(count <= SOCK_TABLE_BURST);
+	memset(t->touched, 0, sizeof(t->touched));
 	for (uint32_t i = 0; i < count; i++) {
 		entries[i] = 0;
 		if (flows[i]->family != AF_INET) {
-			entries[i] = sock_table_find(t, flows[i]);
+			struct lookup l;
+
+			lookup_init(&l, t, flows[i]);
+			t->burst_hash[i] = l.hash;
+			entries[i] = lookup_find(&l);
 			continue;
 		}
 		flow4[v4] = flow4_of(flows[i]);
 		keys[v4] = &flow4[v4];
 		hashes[v4] = (hash_sig_t)siphash13(&t->key, &flow4[v4], sizeof(flow4[v4]));
+		t->burst_hash[i] = hashes[v4];
 		position[v4++] = (uint16_t)i;
 	}
 	if (v4 == 0)
@@ -198,4 +214,10 @@ void sock_table_find_burst(const struct sock_table *t, const struct flow *const 
 		if (hits >> i & 1)
 			entries[position[i]] = (sock_entry)data[i];
 	}
+}
+
+sock_entry sock_table_find_again(const struct sock_table *t, uint32_t i, const struct flow *flow,
+				 sock_entry found)
+{
+	return likely(!is_touched(t, t->burst_hash[i])) ? found : sock_table_find(t, flow);
 }

@@ -47,13 +47,14 @@ void sock_table_delete(struct sock_table *t, const struct flow *flow);
 /* 0: none. */
 sock_entry sock_table_find(const struct sock_table *t, const struct flow *flow);
 uint32_t sock_table_count(const struct sock_table *t);
-/* Differs after each add, replace and delete: an entry found earlier holds while it stays the
- * same. */
-uint32_t sock_table_changes(const struct sock_table *t);
 
 #define SOCK_TABLE_BURST 64
 /* Looks count <= SOCK_TABLE_BURST flows up; entries[i] is 0 where there is none. */
-void sock_table_find_burst(const struct sock_table *t, const struct flow *const flows[],
-			   uint32_t count, sock_entry entries[]);
+void sock_table_find_burst(struct sock_table *t, const struct flow *const flows[], uint32_t count,
+			   sock_entry entries[]);
+/* The last burst's flow i once more: found is what it was then, and still is unless an entry was
+ * added, replaced or deleted that may be its own. */
+sock_entry sock_table_find_again(const struct sock_table *t, uint32_t i, const struct flow *flow,
+				 sock_entry found);
 
 #endif

@@ -282,7 +282,8 @@ static void submissions_see_kicks(struct channel *ch, const struct leat_sqe *sqe
 				 __ATOMIC_RELAXED);
 		any = true;
 	}
-	/* Pairs with the fence between the application's tx_tail and its look at kick_seen. */
+	/* Pairs with the fence between the application's tx_tail and its look at kick_seen.  (When it
+	 * finds its last kick seen it submits another, which needs no fence.) */
 	if (any)
 		rte_smp_mb();
 }
@@ -295,11 +296,12 @@ static void submissions_run(struct worker *w, struct channel *ch, struct leat_sq
 	ch->cq_owed = count;
 	submissions_see_kicks(ch, sqe, count);
 	for (unsigned i = 0; i < count && !ch->arena->condemned; i++) {
-		struct leat_cqe cqe = {.type = LEAT_CQE_RESULT, .user_data = sqe[i].user_data};
+		struct leat_cqe cqe;
 
 		ch->cq_owed--;
 		if (op_without_result(w, ch, &sqe[i]))
 			continue;
+		cqe = (struct leat_cqe){.type = LEAT_CQE_RESULT, .user_data = sqe[i].user_data};
 		cqe.result = op_with_result(w, ch, &sqe[i], &cqe);
 		if (ch->open)
 			channel_complete(w, ch, &cqe);
@@ -313,11 +315,10 @@ static unsigned channel_poll(struct worker *w, struct channel *ch)
 	struct leat_sqe sqe[SUBMISSION_BATCH];
 	/* Each may need a completion; without room for it the submission stays where it is. */
 	unsigned limit = RTE_MIN(channel_cq_room(w, ch), (uint32_t)SUBMISSION_BATCH);
-	unsigned count = 0;
+	unsigned count = channel_take(w, ch, sqe, limit);
 
-	while (count < limit && channel_take(w, ch, &sqe[count]))
-		count++;
-	submissions_run(w, ch, sqe, count);
+	if (count > 0)
+		submissions_run(w, ch, sqe, count);
 	channel_grant(w, ch);
 	return count;
 }
@@ -327,7 +328,7 @@ void channel_drain(struct worker *w, struct channel *ch)
 	struct leat_sqe sqe;
 
 	for (uint32_t i = 0; i < ch->arena->session->layout.queue_entries; i++) {
-		if (ch->arena->condemned || !channel_take(w, ch, &sqe))
+		if (ch->arena->condemned || channel_take(w, ch, &sqe, 1) == 0)
 			break;
 		submissions_run(w, ch, &sqe, 1);
 	}

@@ -10,17 +10,8 @@
 
 /* ---- the window ----------------------------------------------------------- */
 
-void tcp_update_window(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg)
+void tcp_change_window(struct worker *w, struct tcp_sock *tp, uint32_t window)
 {
-	uint32_t window = (uint32_t)seg->window << tp->snd_scale;
-
-	if (!(seq_lt(tp->snd_wl1, seg->seq) ||
-	      (tp->snd_wl1 == seg->seq && seq_le(tp->snd_wl2, seg->ack))))
-		return;
-	tp->snd_wl1 = seg->seq;
-	tp->snd_wl2 = seg->ack;
-	if (window == tp->snd_wnd)
-		return;
 	if (window > tp->snd_wnd) {
 		if (tp->snd_nxt == tp->snd_una) { /* what waited for it may go: no probe is due */
 			tp->backoff = 0;
@@ -183,29 +174,24 @@ static void count_duplicates(struct tcp_sock *tp, struct tcp_ack *a)
 
 /* ---- congestion control ---------------------------------------------------------- */
 
-/* Only what is acknowledged in order makes the window larger, and only one that was in use. */
-static bool window_was_used(const struct tcp_sock *tp, const struct tcp_ack *a)
+/* Only what is acknowledged in order makes the window larger, and only one that was in use: was
+ * it? */
+static inline bool window_was_used(const struct tcp_sock *tp, uint32_t prior_in_flight)
 {
 	const struct congestion *c = &tp->sending->congestion;
 
-	if (!a->advanced)
-		return false;
 	/* In slow start half is enough: it doubles in a round trip. */
 	return tp->flags & TCP_SOCK_CWND_LIMITED ||
-	       (c->cwnd_bytes < c->ssthresh_bytes && a->prior_in_flight >= c->cwnd_bytes / 2);
+	       (c->cwnd_bytes < c->ssthresh_bytes && prior_in_flight >= c->cwnd_bytes / 2);
 }
 
 /* The BBR draft's section 4.1.2.3, GenerateRateSample. */
-static void fill_rate_sample(struct tcp_sock *tp, const struct tcp_ack *a, struct congestion_ack *c)
+static void fill_rate_sample(const struct tcp_sock *tp, const struct flight_record *r,
+			     struct congestion_ack *c)
 {
-	const struct flight_record *r = &a->delivered.newest;
-	struct flight *f = &tp->sending->flight;
+	const struct flight *f = &tp->sending->flight;
 	uint32_t interval_us;
 
-	if (f->app_limited != 0 && f->delivered > f->app_limited)
-		f->app_limited = 0;
-	if (!a->delivered.any)
-		return;
 	interval_us = RTE_MAX(r->sent_us - r->first_sent_us, f->delivered_us - r->delivered_us);
 	c->app_limited = (r->flags & FLIGHT_APP_LIMITED) != 0;
 	c->delivered_bytes = (uint32_t)f->delivered - r->delivered;
@@ -216,31 +202,52 @@ static void fill_rate_sample(struct tcp_sock *tp, const struct tcp_ack *a, struc
 		c->interval_us = interval_us;
 }
 
-static void tell_congestion_control(struct worker *w, struct tcp_sock *tp, const struct tcp_ack *a)
+/* newest: of what was delivered, what was sent last; NULL: that cannot be told.  The caller has
+ * filled c with what this ACK alone knows. */
+static void tell_congestion_control(struct worker *w, struct tcp_sock *tp, struct congestion_ack *c,
+				    const struct flight_record *newest)
+{
+	c->now_us = w->now_us;
+	c->snd_una = tp->snd_una;
+	c->snd_max = tp->snd_nxt;
+	c->in_flight_bytes = tcp_in_flight(tp);
+	c->srtt_us = rtt_smoothed_us(&tp->rtt);
+	c->in_recovery = tp->recovery != RECOVERY_NONE;
+	c->delivered_total = tp->sending->flight.delivered;
+	if (newest != NULL) {
+		if (!(newest->flags & FLIGHT_EVER_RESENT))
+			c->rtt_us = RTE_MAX((uint32_t)w->now_us - newest->sent_us, 1u);
+		fill_rate_sample(tp, newest, c);
+	}
+	tp->congestion_ops->acked(&tp->sending->congestion, c);
+	if (c->cwnd_limited)
+		tcp_tune_sndbuf(w, tp);
+}
+
+/* May its algorithm be left in peace?  A window that is not in use neither grows nor fills a queue
+ * whose delay would tell something. */
+static inline bool window_is_left(const struct tcp_sock *tp, bool used)
+{
+	return !used && tp->congestion_ops->only_in_use && tp->recovery == RECOVERY_NONE;
+}
+
+static void take_delivered(struct worker *w, struct tcp_sock *tp, const struct tcp_ack *a)
 {
 	const struct flight_delivery *d = &a->delivered;
+	bool used = window_was_used(tp, a->prior_in_flight);
 	struct congestion_ack c = {
-		.now_us = w->now_us,
-		.snd_una = tp->snd_una,
-		.snd_max = tp->snd_nxt,
 		.acked_bytes = d->acked_bytes,
 		.lost_bytes = (uint32_t)(tp->sending->flight.lost - a->prior_lost),
-		.in_flight_bytes = tcp_in_flight(tp),
 		.prior_in_flight_bytes = a->prior_in_flight,
-		.rtt_us = d->any && !(d->newest.flags & FLIGHT_EVER_RESENT)
-				  ? RTE_MAX((uint32_t)w->now_us - d->newest.sent_us, 1u)
-				  : 0,
-		.srtt_us = rtt_smoothed_us(&tp->rtt),
 		.ce_bytes = a->segment->flags & TCP_FLAG_ECE ? d->acked_bytes : 0,
-		.cwnd_limited = window_was_used(tp, a),
-		.in_recovery = tp->recovery != RECOVERY_NONE,
-		.delivered_total = tp->sending->flight.delivered,
+		.cwnd_limited = a->advanced && used,
 	};
 
-	fill_rate_sample(tp, a, &c);
-	tp->congestion_ops->acked(&tp->sending->congestion, &c);
-	if (c.cwnd_limited)
-		tcp_tune_sndbuf(w, tp);
+	flight_check_app_limited(&tp->sending->flight);
+	if (window_is_left(tp, used))
+		tp->sending->congestion.unused_us = w->now_us;
+	else
+		tell_congestion_control(w, tp, &c, d->any ? &d->newest : NULL);
 }
 
 /* ---- an ACK that says something ----------------------------------------------------- */
@@ -286,9 +293,85 @@ void tcp_ack_take(struct worker *w, struct tcp_sock *tp, const struct tcp_segmen
 	if (a.advanced && (!tcp_timer_armed(tp, TCP_TIMER_LOSS) || tp->flags & TCP_SOCK_PROBE_DUE))
 		tcp_probe_schedule(w, tp);
 	if (a.delivered.acked_bytes > 0)
-		tell_congestion_control(w, tp, &a);
+		take_delivered(w, tp, &a);
 	if (tp->sending->flight.lost_bytes > 0 || tcp_has_unsent(tp))
 		sock_want_output(w, tcp_sock_sk(tp));
+}
+
+/* ---- the ordinary case ----------------------------------------------------------- */
+
+/* Of a plain segment's ACK (tcp_rx_segment): does it say no more than that one record, or its first
+ * part, arrived as it was sent? */
+static inline bool is_ordinary(const struct worker *w, const struct tcp_sock *tp, uint32_t ack)
+{
+	const struct flight *f = &tp->sending->flight;
+	const struct flight_record *first = flight_at(&w->tcp->flights, f->first);
+
+	return tcp_has_sack(tp) && /* losses are RACK's to find? */
+	       seq_le(ack, first->end) && /* of one record? */
+	       !(first->flags & ~(uint32_t)FLIGHT_APP_LIMITED) && /* sent once, and no probe? */
+	       flight_is_whole(f) && /* nothing missing? */
+	       !(tp->flags & TCP_SOCK_PROBE_SENT) && /* no loss probe to answer? */
+	       tp->plpmtud.claimed == 0 && /* no news of the path's MTU? */
+	       tcp_packet_bytes(tp, ack - tp->snd_una) <= tp->plpmtud.acked;
+}
+
+/* What is left in flight is waited for; nothing of it was sent before what arrived now, so RACK
+ * finds no loss. */
+static void wait_for_rest(struct worker *w, struct tcp_sock *tp)
+{
+	tcp_timer_set_retransmit(w, tp); /* RFC 6298 (5.3) */
+	tcp_probe_schedule(w, tp);
+	if (!(tp->flags & TCP_SOCK_PROBE_DUE))
+		tcp_timer_stop(tp, TCP_TIMER_LOSS);
+}
+
+/* What tcp_ack_take does with such an ACK. */
+static void take_ordinary(struct worker *w, struct tcp_sock *tp, uint32_t ack)
+{
+	struct sock *sk = tcp_sock_sk(tp);
+	struct tcp_sending *s = tp->sending;
+	struct congestion_ack c = {
+		.acked_bytes = ack - tp->snd_una,
+		.prior_in_flight_bytes = tp->snd_nxt - tp->snd_una,
+	};
+	uint32_t now_us = (uint32_t)w->now_us;
+	const struct flight_record *r = flight_ack_first(&s->flight, &w->tcp->flights, ack, now_us);
+
+	tp->snd_una = ack;
+	tp->backoff = 0;
+	tp->ics.inet.soft_error = 0;
+	tp->progress_ms = w->now_ms;
+	tx_ring_done(w, &sk->ring, sk->ring.tx_head + c.acked_bytes);
+	sock_raise(w, sk, 0);
+	take_rtt(tp, now_us - r->sent_us);
+	min_rtt_sample(&tp->min_rtt, now_us - r->sent_us, w->now_ms);
+	rack_advance(&s->rack, r->sent_us, ack, now_us);
+	if (seq_gt(ack, s->recover))
+		s->recover = ack - 1;
+	if (ack != tp->snd_nxt) {
+		wait_for_rest(w, tp);
+	} else {
+		tcp_timer_stop(tp, TCP_TIMER_RETRANSMIT);
+		tcp_timer_stop(tp, TCP_TIMER_LOSS);
+		rack_idle(&s->rack);
+	}
+	flight_check_app_limited(&s->flight);
+	c.cwnd_limited = window_was_used(tp, c.prior_in_flight_bytes);
+	if (window_is_left(tp, c.cwnd_limited))
+		s->congestion.unused_us = w->now_us;
+	else
+		tell_congestion_control(w, tp, &c, r);
+	if (tcp_has_unsent(tp))
+		sock_want_output(w, sk);
+}
+
+void tcp_ack_take_plain(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg)
+{
+	if (likely(is_ordinary(w, tp, seg->ack)))
+		take_ordinary(w, tp, seg->ack);
+	else
+		tcp_ack_take(w, tp, seg, false);
 }
 
 /* ---- the step ------------------------------------------------------------------ */

@@ -26,6 +26,7 @@ struct congestion {
 	uint32_t prior_cwnd_bytes; /* before the last reduction, for undo; 0: nothing to undo */
 	uint32_t prior_ssthresh_bytes;
 	uint64_t pacing_rate; /* bytes per second; 0: not paced */
+	uint64_t unused_us; /* when last an ACK was not told because the window was not in use */
 	union {
 		uint64_t words[CONGESTION_PRIVATE_BYTES / 8];
 		void *pooled; /* congestion_ops.pooled_bytes > 0: the worker's object */
@@ -68,12 +69,13 @@ struct congestion_ops {
 	uint16_t pooled_bytes; /* size of private.pooled; 0: private.words are enough */
 	bool wants_ecn; /* negotiate ECN whatever the default, and see ce_bytes (DCTCP) */
 	bool owns_window; /* sets cwnd itself in recovery too */
+	bool only_in_use; /* acked is called while the window is in use or something is repaired */
 
 	/* c->mss_bytes is set, all else zero: initial window (RFC 6928; one segment if the handshake
 	 * lost one, RFC 6298 section 5 and RFC 5681), ssthresh, private state.  Also when a
 	 * connection changes to this algorithm: then cwnd_bytes is what it had and stays. */
 	void (*init)(struct congestion *c, uint64_t now_us, bool handshake_lost);
-	/* Every ACK that delivered something new. */
+	/* Every ACK that delivered something new, but for only_in_use. */
 	void (*acked)(struct congestion *c, const struct congestion_ack *ack);
 	/* Remembers cwnd and ssthresh for undo, then sets ssthresh, and cwnd where PRR does not
 	 * (always after a timeout). */

@@ -136,9 +136,10 @@ static void epoch_begin(struct congestion *c, uint64_t now_us)
 }
 
 /* Section 4.2: t does not count the time in which the application was the limit. */
-static void epoch_time(struct cubic *cu, const struct congestion_ack *ack)
+static void epoch_time(struct congestion *c, const struct congestion_ack *ack)
 {
-	uint64_t passed_us = ack->now_us - cu->last_us;
+	struct cubic *cu = cubic(c);
+	uint64_t passed_us = ack->now_us - max_u64(cu->last_us, c->unused_us);
 
 	if (ack->cwnd_limited)
 		cu->epoch.elapsed_us = (uint32_t)min_u64(cu->epoch.elapsed_us + passed_us,
@@ -188,7 +189,7 @@ static void congestion_avoidance(struct congestion *c, const struct congestion_a
 
 	if (!cu->epoch.begun)
 		epoch_begin(c, ack->now_us);
-	epoch_time(cu, ack);
+	epoch_time(c, ack);
 	if (!ack->cwnd_limited)
 		return;
 	reno_friendly(c, acked_bytes);
@@ -302,6 +303,7 @@ static void cubic_resume(struct congestion *c, uint32_t memory)
 const struct congestion_ops congestion_cubic = {
 	.name = "cubic",
 	.init = cubic_init,
+	.only_in_use = true,
 	.acked = cubic_acked,
 	.reduce = cubic_reduce,
 	.recovered = cubic_recovered,

@@ -58,6 +58,7 @@ void newreno_restart(struct congestion *c, uint32_t idle_us, uint32_t rto_us, ui
 const struct congestion_ops congestion_newreno = {
 	.name = "newreno",
 	.init = newreno_init,
+	.only_in_use = true,
 	.acked = newreno_acked,
 	.reduce = newreno_reduce,
 	.recovered = newreno_recovered,

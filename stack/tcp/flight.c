@@ -350,6 +350,22 @@ void flight_ack(struct flight *f, struct flight_pool *pool, uint32_t una, struct
 	}
 }
 
+const struct flight_record *flight_ack_first(struct flight *f, struct flight_pool *pool,
+					     uint32_t una, uint32_t now_us)
+{
+	struct flight_record *r = flight_at(pool, f->first);
+
+	leat_assert(!(r->flags & ~(uint32_t)FLIGHT_APP_LIMITED) && seq_le(una, r->end));
+	f->delivered += una - r->seq;
+	f->delivered_us = now_us;
+	f->first_sent_us = r->sent_us;
+	if (una == r->end)
+		drop_first(f, pool);
+	else
+		r->seq = una;
+	return r;
+}
+
 /* The record at index lies within what the peer has. */
 static void sack_record(struct flight *f, struct flight_record *r, struct flight_delivery *d)
 {

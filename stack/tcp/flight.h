@@ -152,6 +152,11 @@ void flight_resent(struct flight *f, struct flight_pool *pool, uint32_t index, u
 void flight_ack(struct flight *f, struct flight_pool *pool, uint32_t una,
 		struct flight_delivery *d);
 
+/* Of the first record, which was sent once, all before una is acknowledged: what flight_ack does
+ * then.  The record, which may be free now: read it at once. */
+const struct flight_record *flight_ack_first(struct flight *f, struct flight_pool *pool,
+					     uint32_t una, uint32_t now_us);
+
 /* [start, end), within what is in flight, has arrived; without effect, or with a part of it, when
  * d->walked has reached its bound. */
 void flight_sack(struct flight *f, struct flight_pool *pool, uint32_t start, uint32_t end,
@@ -188,6 +193,20 @@ static inline struct flight_record *flight_at(const struct flight_pool *pool, ui
 static inline uint32_t flight_pipe(const struct flight *f, uint32_t una, uint32_t nxt)
 {
 	return nxt - una - f->sacked_bytes - f->lost_bytes + f->resent_bytes;
+}
+
+/* Is all that is in flight on its way, as far as is known, and no search through it going on? */
+static inline bool flight_is_whole(const struct flight *f)
+{
+	return (f->sacked_bytes | f->lost_bytes | f->resent_bytes) == 0 &&
+	       f->rack_at == FLIGHT_NONE;
+}
+
+/* What was sent while there was too little to send is delivered. */
+static inline void flight_check_app_limited(struct flight *f)
+{
+	if (f->app_limited != 0 && f->delivered > f->app_limited)
+		f->app_limited = 0;
 }
 
 bool flight_is_sane(const struct flight *f, const struct flight_pool *pool, uint32_t una,

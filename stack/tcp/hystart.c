@@ -67,7 +67,9 @@ static void look_for_relief(struct hystart *h)
 enum hystart_verdict hystart_ack(struct hystart *h, uint32_t snd_una, uint32_t snd_max,
 				 uint32_t rtt_us)
 {
-	bool round_ends = h->in_round && seq_ge(snd_una, h->window_end);
+	/* While the window is not in use nothing is told, for as long as that lasts. */
+	bool round_ends = h->in_round &&
+			  (seq_ge(snd_una, h->window_end) || seq_gt(h->window_end, snd_max));
 
 	take_sample(h, rtt_us);
 	if (h->samples >= HYSTART_SAMPLES) {

@@ -41,9 +41,8 @@ static enum counter text_in_order(struct worker *w, struct tcp_sock *tp, struct 
 		schedule_ack(w, tp, length);
 		return TCP_GO_ON;
 	}
-	if (rx_ring_write(w, &sk->ring, sk->ring.rx_tail, p->m, skip, length) != 0)
+	if (rx_ring_append(w, &sk->ring, p->m, skip, length) != 0)
 		return CNT_tcp_rx_ring;
-	rx_ring_advance(&sk->ring, length);
 	tp->rcv_nxt += length;
 	sock_raise(w, sk, LEAT_EV_IN);
 	schedule_ack(w, tp, length);
@@ -498,7 +497,7 @@ enum counter tcp_rx_segment(struct worker *w, struct tcp_sock *tp, struct packet
 	tp->probes = 0;
 	tcp_update_window(w, tp, seg);
 	if (seg->ack != tp->snd_una)
-		tcp_ack_take(w, tp, seg, false);
+		tcp_ack_take_plain(w, tp, seg);
 	if (seg->length > 0) {
 		enum counter verdict = text_in_order(w, tp, p, 0, seg->length);
 

@@ -552,8 +552,7 @@ void tcp_tx_window_probe(struct worker *w, struct tcp_sock *tp)
 		if (flight_at(pool, tp->sending->flight.first)->flags & FLIGHT_SACKED)
 			flight_mark_all_lost(&tp->sending->flight, pool, true);
 		(void)resend(w, tp, tp->sending->flight.first, 1);
-	} else if (tcp_sending_take(w, tp) &&
-		   flight_has_room(&tp->sending->flight, &w->tcp->flights) &&
+	} else if (flight_has_room(&tp->sending->flight, &w->tcp->flights) &&
 		   tcp_tx_segment(w, tp, tp->snd_una, has_byte ? 1 : 0, flags) == 0) {
 		advance_snd_nxt(w, tp, tp->snd_una + 1);
 	}

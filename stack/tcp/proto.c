@@ -130,10 +130,12 @@ static void tcp_sync(struct worker *w, struct sock *sk)
 	if (tcp_state_in(tp, TCP_STATE(TCP_CLOSE) | TCP_STATE(TCP_LISTEN)) ||
 	    tcp_syn_is_unacked(tp))
 		return;
-	tcp_urgent_look(w, tp);
+	if (unlikely(sk->flags & SOCK_TX_URGENT))
+		tcp_urgent_look(w, tp);
 	if (tcp_has_unsent(tp))
 		sock_want_output(w, sk);
-	tcp_window_reopen(w, tp);
+	if (tp->flags & TCP_SOCK_WINDOW_ASKED)
+		tcp_window_reopen(w, tp);
 }
 
 static void tcp_describe(const struct sock *sk, struct sock_info *info)

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tcp/rack.h"
 
-#include "lib/seq.h"
-
 void rack_init(struct rack *r, uint32_t iss)
 {
 	*r = (struct rack){.end = iss, .fack = iss, .window_mult = 1};

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/seq.h"
 #include "tcp/flight.h"
 
 #define RACK_PERSIST 16 /* recoveries for which a widened reordering window lasts */
@@ -41,6 +42,23 @@ void rack_init(struct rack *r, uint32_t iss);
 
 /* Steps 2 and 3: an ACK delivered something. */
 void rack_update(struct rack *r, const struct flight_delivery *d, uint32_t una);
+
+/* The same when all that was delivered had been sent once, at one time, and ends at una. */
+static inline void rack_advance(struct rack *r, uint32_t sent_us, uint32_t una, uint32_t now_us)
+{
+	if (seq_lt(una, r->fack))
+		r->reordering_seen = true;
+	else
+		r->fack = una;
+	r->rtt_us = now_us != sent_us ? now_us - sent_us : 1;
+	if (!r->has_sent || flight_sent_after(sent_us, una, r->sent_us, r->end)) {
+		r->has_sent = true;
+		r->sent_us = sent_us;
+		r->end = una;
+	}
+	if (r->in_dsack_round && seq_ge(una, r->dsack_round))
+		r->in_dsack_round = false;
+}
 
 /* Nothing is in flight: what is sent next is sent after all that has arrived, even if the clock's 32
  * bits come around before. */

@@ -150,9 +150,7 @@ static bool frto_says_needless(struct tcp_sock *tp, const struct tcp_ack *a)
 void tcp_probe_schedule(struct worker *w, struct tcp_sock *tp)
 {
 	uint32_t srtt_us = rtt_smoothed_us(&tp->rtt);
-	uint32_t pto_ms = srtt_us != 0 ? round_up_ms(2 * srtt_us) + TCP_PROBE_SLACK_MS
-				       : RTO_INITIAL_MS;
-	uint32_t rto_ms;
+	uint32_t pto_ms, rto_ms;
 
 	/* In SYN-RECEIVED (RFC 7413) the SYN-ACK goes again, nothing else. */
 	if (!tcp_has_sack(tp) || tp->recovery != RECOVERY_NONE ||
@@ -160,6 +158,7 @@ void tcp_probe_schedule(struct worker *w, struct tcp_sock *tp)
 	    tcp_state(tp) == TCP_SYN_RECV || tp->flags & TCP_SOCK_PROBE_SENT ||
 	    !tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT))
 		return;
+	pto_ms = srtt_us != 0 ? round_up_ms(2 * srtt_us) + TCP_PROBE_SLACK_MS : RTO_INITIAL_MS;
 	if (tp->snd_nxt - tp->snd_una <= tp->mss_bytes)
 		pto_ms += TCP_PROBE_ACK_DELAY_MS;
 	rto_ms = tp->deadline_ms[TCP_TIMER_RETRANSMIT] - w->now_ms;

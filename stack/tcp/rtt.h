@@ -13,6 +13,7 @@
 #define RTO_MIN_MS   200u
 #define RTO_MAX_MS   120000u
 #define RTT_CLOCK_US 1000u /* G: granularity of the timer wheel */
+#define RTT_MAX_US   (RTO_MAX_MS * 1000u)
 
 /* All zero: no sample yet. */
 struct rtt {
@@ -30,10 +31,42 @@ struct min_rtt {
 
 #define MIN_RTT_WINDOW_MS (5u * 60 * 1000)
 
-void min_rtt_sample(struct min_rtt *m, uint32_t sample_us, uint32_t now_ms);
+static inline void min_rtt_sample(struct min_rtt *m, uint32_t sample_us, uint32_t now_ms)
+{
+	if (sample_us == 0)
+		sample_us = 1;
+	if (m->us != 0 && now_ms - m->start_ms >= MIN_RTT_WINDOW_MS)
+		*m = (struct min_rtt){.us = m->next_us};
+	if (m->next_us == 0) {
+		m->next_us = sample_us;
+		m->start_ms = now_ms;
+	}
+	if (sample_us < m->next_us)
+		m->next_us = sample_us;
+	if (m->us == 0 || sample_us < m->us)
+		m->us = sample_us;
+}
 
 /* A measured round trip; 0 counts as one microsecond. */
-void rtt_sample(struct rtt *r, uint32_t sample_us);
+static inline void rtt_sample(struct rtt *r, uint32_t sample_us)
+{
+	uint32_t srtt_us = r->srtt_us_8 / 8;
+	uint32_t error_us;
+
+	if (sample_us == 0)
+		sample_us = 1;
+	if (sample_us > RTT_MAX_US)
+		sample_us = RTT_MAX_US;
+	if (r->srtt_us_8 == 0) { /* section 2.2 */
+		r->srtt_us_8 = sample_us * 8;
+		r->rttvar_us_4 = sample_us * 2;
+		return;
+	}
+	/* Section 2.3, alpha 1/8 and beta 1/4; the variation first, with the old SRTT. */
+	error_us = srtt_us > sample_us ? srtt_us - sample_us : sample_us - srtt_us;
+	r->rttvar_us_4 = r->rttvar_us_4 - r->rttvar_us_4 / 4 + error_us;
+	r->srtt_us_8 = r->srtt_us_8 - srtt_us + sample_us;
+}
 
 /* The retransmission timeout before any back-off. */
 static inline uint32_t rtt_rto_ms(const struct rtt *r)
@@ -49,12 +82,7 @@ static inline uint32_t rtt_rto_ms(const struct rtt *r)
 }
 
 /* RTO after so many timeouts in a row (section 5.5). */
-static inline uint32_t rtt_backed_off_ms(uint32_t rto_ms, unsigned timeouts)
-{
-	while (timeouts-- > 0 && rto_ms < RTO_MAX_MS)
-		rto_ms *= 2;
-	return rto_ms > RTO_MAX_MS ? RTO_MAX_MS : rto_ms;
-}
+uint32_t rtt_backed_off_ms(uint32_t rto_ms, unsigned timeouts);
 
 static inline uint32_t rtt_smoothed_us(const struct rtt *r)
 {

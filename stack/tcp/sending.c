@@ -69,6 +69,7 @@ static int change_running(struct worker *w, struct tcp_sock *tp, const struct co
 		tp->sending->congestion.private.pooled = state;
 	tp->congestion_ops = ops;
 	ops->init(&tp->sending->congestion, w->now_us, false);
+	ring_hold(w, &tcp_sock_sk(tp)->ring); /* it may rest now, if it could not */
 	return 0;
 }
 
@@ -119,14 +120,20 @@ void tcp_sending_drop(struct worker *w, struct tcp_sock *tp)
 	tp->sending = NULL;
 }
 
+/* BBR's model lasts for ten seconds and more: it never rests. */
+static bool keeps_state(const struct congestion_ops *ops)
+{
+	return ops->pooled_bytes != 0;
+}
+
 /* Is nothing in flight, to be sent, or in question: who repaired what a loss probe did, when pacing
- * lets the next segment go?  BBR's model lasts for ten seconds and more: it never rests. */
+ * lets the next segment go? */
 static bool is_settled(const struct worker *w, const struct tcp_sock *tp)
 {
 	const struct tcp_sending *s = tp->sending;
 
 	return tp->snd_una == tp->snd_nxt && !tcp_has_unsent(tp) && tp->recovery == RECOVERY_NONE &&
-	       !(tp->flags & TCP_SOCK_PROBE_SENT) && tp->congestion_ops->pooled_bytes == 0 &&
+	       !(tp->flags & TCP_SOCK_PROBE_SENT) && !keeps_state(tp->congestion_ops) &&
 	       s->paced.place == 0 && s->pacing.next_us <= w->now_us;
 }
 
@@ -152,7 +159,7 @@ bool tcp_rest(struct worker *w, struct sock *sk)
 {
 	struct tcp_sock *tp = tcp_sk(sk);
 
-	if (tp->sending == NULL)
+	if (tp->sending == NULL || keeps_state(tp->congestion_ops))
 		return false;
 	if (w->now_ms - tp->sent_ms <= rtt_rto_ms(&tp->rtt) || !is_settled(w, tp))
 		return true;

@@ -473,11 +473,28 @@ struct tcp_ack {
 
 /* Step 5: the ACK field. */
 enum counter tcp_rx_ack(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
+/* The peer offers another window than before. */
+void tcp_change_window(struct worker *w, struct tcp_sock *tp, uint32_t window);
 /* Takes the window a segment offers, when it is newer than the one we have. */
-void tcp_update_window(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
+static inline void tcp_update_window(struct worker *w, struct tcp_sock *tp,
+				     const struct tcp_segment *seg)
+{
+	uint32_t window = (uint32_t)seg->window << tp->snd_scale;
+
+	if (!(seq_lt(tp->snd_wl1, seg->seq) ||
+	      (tp->snd_wl1 == seg->seq && seq_le(tp->snd_wl2, seg->ack))))
+		return;
+	tp->snd_wl1 = seg->seq;
+	tp->snd_wl2 = seg->ack;
+	if (window != tp->snd_wnd)
+		tcp_change_window(w, tp, window);
+}
 /* seg acknowledges something new, or selectively. */
 void tcp_ack_take(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg,
 		  bool duplicate);
+/* The same of a plain segment of an established connection: seg acknowledges something new and says
+ * nothing else, and nothing is being recovered. */
+void tcp_ack_take_plain(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
 /* The SYN's round trip ended. */
 void tcp_measure_syn(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
 
@@ -627,7 +644,7 @@ void tcp_challenge_ack(struct worker *w, struct tcp_sock *tp);
 void tcp_tx_reset(struct worker *w, struct tcp_sock *tp);
 /* RFC 8985 section 7.3: a segment of new data, else the last one sent once more. */
 void tcp_tx_loss_probe(struct worker *w, struct tcp_sock *tp);
-/* A keepalive probe, or one byte (or the FIN) into a closed window. */
+/* A keepalive probe; of a sock that sends, one byte (or the FIN) into a closed window. */
 void tcp_tx_keepalive(struct worker *w, struct tcp_sock *tp);
 void tcp_tx_window_probe(struct worker *w, struct tcp_sock *tp);
 /* RFC 9293 section 3.10.7.1: RST in answer to p, which belongs to no connection. */
@@ -656,24 +673,24 @@ static inline bool tcp_is_urgent(const struct tcp_sock *tp)
 /* ---- timers.c ---- */
 
 /* The wheel's entry is to fire at deadline_ms. */
-void tcp_timer_arm(struct worker *w, struct tcp_sock *tp, uint32_t deadline_ms);
+void tcp_timers_arm(struct worker *w, struct tcp_sock *tp, uint32_t deadline_ms);
+
+static inline void tcp_timer_set(struct worker *w, struct tcp_sock *tp, enum tcp_timer which,
+				 uint32_t delay_ms)
+{
+	uint32_t deadline_ms = w->now_ms + delay_ms;
+
+	tp->deadline_ms[which] = deadline_ms;
+	tp->timers |= (uint8_t)(1u << which);
+	if (unlikely(!tp->ics.timer.armed || (int32_t)(deadline_ms - tp->ics.timer.expiry_ms) < 0))
+		tcp_timers_arm(w, tp, deadline_ms);
+}
+
 void tcp_timers_stop(struct worker *w, struct tcp_sock *tp);
 /* RTO with the back-off there is, no later than the user timeout. */
 void tcp_timer_set_retransmit(struct worker *w, struct tcp_sock *tp);
 /* Starts or stops keepalive, or bounds FIN-WAIT-2, as the sock's state and options ask. */
 void tcp_timer_set_idle(struct worker *w, struct tcp_sock *tp);
-
-static inline void tcp_timer_set(struct worker *w, struct tcp_sock *tp, enum tcp_timer which,
-				 uint32_t delay_ms)
-{
-	const struct timer *entry = &tp->ics.timer;
-	uint32_t deadline_ms = w->now_ms + delay_ms;
-
-	tp->deadline_ms[which] = deadline_ms;
-	tp->timers |= (uint8_t)(1u << which);
-	if (unlikely(!entry->armed || (int32_t)(deadline_ms - entry->expiry_ms) < 0))
-		tcp_timer_arm(w, tp, deadline_ms);
-}
 
 static inline bool tcp_timer_armed(const struct tcp_sock *tp, enum tcp_timer which)
 {

@@ -21,6 +21,8 @@ static uint32_t retransmit_delay_ms(const struct tcp_sock *tp)
 {
 	uint32_t rto_ms = rtt_rto_ms(&tp->rtt);
 
+	if (likely(tp->backoff == 0 && tp->rtt.srtt_us_8 != 0))
+		return rto_ms;
 	if (tp->rtt.srtt_us_8 == 0 && tp->flags & TCP_SOCK_SYN_RESENT &&
 	    !tcp_state_in(tp, TCP_STATE(TCP_SYN_SENT) | TCP_STATE(TCP_SYN_RECV)))
 		rto_ms = RTO_FALLBACK_MS;
@@ -56,12 +58,14 @@ void tcp_timer_set_retransmit(struct worker *w, struct tcp_sock *tp)
 {
 	uint32_t delay_ms = retransmit_delay_ms(tp);
 	uint32_t limit_ms = wait_limit_ms(tp);
-	uint32_t waited_ms = w->now_ms - tp->progress_ms;
 
-	if (is_persisting(tp))
-		delay_ms = RTE_MIN(delay_ms, TCP_PERSIST_MAX_MS);
-	if (limit_ms != 0)
+	if (unlikely(delay_ms > TCP_PERSIST_MAX_MS) && is_persisting(tp))
+		delay_ms = TCP_PERSIST_MAX_MS;
+	if (unlikely(limit_ms != 0)) {
+		uint32_t waited_ms = w->now_ms - tp->progress_ms;
+
 		delay_ms = waited_ms < limit_ms ? RTE_MIN(delay_ms, limit_ms - waited_ms) : 0;
+	}
 	tcp_timer_set(w, tp, TCP_TIMER_RETRANSMIT, delay_ms);
 }
 
@@ -116,7 +120,7 @@ static bool persist_fire(struct worker *w, struct tcp_sock *tp)
 		sock_want_output(w, tcp_sock_sk(tp));
 		if (tcp_is_corked(tp) || tp->sending == NULL)
 			return true;
-	} else {
+	} else if (tcp_sending_take(w, tp)) { /* else no probe went that could be answered */
 		tp->probes++;
 		tcp_tx_window_probe(w, tp);
 	}
@@ -264,7 +268,7 @@ static void timer_fire(void *context, struct timer *timer)
 	}
 }
 
-void tcp_timer_arm(struct worker *w, struct tcp_sock *tp, uint32_t deadline_ms)
+void tcp_timers_arm(struct worker *w, struct tcp_sock *tp, uint32_t deadline_ms)
 {
 	wheel_arm(&w->wheel, &tp->ics.timer, deadline_ms, timer_fire);
 }

@@ -156,6 +156,19 @@ static void slow_start_ends_before_a_long_queue_overflows(void)
 	CHECK(drops_of_slow_start(&congestion_newreno, &without_bytes) > 1000);
 }
 
+/* Nothing was told while two gigabytes were sent in small pieces: the end of the round before lies
+ * ahead now, as sequence numbers go. */
+static void a_round_long_ago_is_over(void)
+{
+	begin();
+	round_of(BASE_US);
+	una += (1u << 31) + ROUND;
+	CHECK_EQ(hystart_ack(&h, una, una + ROUND, BASE_US), HYSTART_GOES_ON);
+	round_of(BASE_US);
+	round_of(BASE_US + DELAY_US);
+	CHECK(in_css());
+}
+
 TEST_SUITE(hystart)
 {
 	TEST(steady_round_trips_leave_slow_start_alone);
@@ -167,4 +180,5 @@ TEST_SUITE(hystart)
 	TEST(all_that_is_acknowledged_counts);
 	TEST(extreme_round_trips_do_no_harm);
 	TEST(slow_start_ends_before_a_long_queue_overflows);
+	TEST(a_round_long_ago_is_over);
 }

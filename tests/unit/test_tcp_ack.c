@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include "lib/pool.h"
+#include "support/clock.h"
 #include "support/tcp_fixture.h"
 
 #define MSS 1460u
@@ -332,6 +333,124 @@ static void a_reset_connection_forgets_what_was_out_of_order(void)
 	end();
 }
 
+/* ---- the ordinary case and the general one ------------------------------------------ */
+
+#define LOOKS 256
+
+/* What an ACK changes. */
+struct look {
+	uint32_t una, nxt, flags, progress_ms, deadline_ms[TCP_TIMERS], recover;
+	uint64_t tx_head, sndbuf_bytes;
+	struct rtt rtt;
+	struct min_rtt min_rtt;
+	struct flight flight;
+	struct rack rack;
+	struct congestion congestion;
+	uint8_t timers, backoff, recovery;
+};
+
+static struct look looks[2][LOOKS];
+static unsigned run, looks_taken; /* at how many moments of this run */
+static uint8_t ack_flags; /* of the peer's ACKs in it */
+
+static void look(void)
+{
+	const struct tcp_sock *tp = tcp();
+	struct look *l = &looks[run][looks_taken++];
+
+	CHECK(looks_taken < LOOKS);
+	l->una = tp->snd_una - peer.host_isn;
+	l->nxt = tp->snd_nxt - peer.host_isn;
+	l->flags = tp->flags;
+	l->progress_ms = tp->progress_ms;
+	for (unsigned i = 0; i < TCP_TIMERS; i++)
+		l->deadline_ms[i] = tp->timers >> i & 1 ? tp->deadline_ms[i] : 0;
+	l->tx_head = host_sock(&s)->ring.tx_head;
+	l->sndbuf_bytes = host_sock(&s)->sndbuf_bytes;
+	l->rtt = tp->rtt;
+	l->min_rtt = tp->min_rtt;
+	l->timers = tp->timers;
+	l->backoff = tp->backoff;
+	l->recovery = tp->recovery;
+	if (tp->sending == NULL)
+		return;
+	l->recover = tp->sending->recover;
+	l->flight = tp->sending->flight;
+	l->rack = tp->sending->rack;
+	l->congestion = tp->sending->congestion;
+	if (tp->congestion_ops->pooled_bytes != 0)
+		l->congestion.private.pooled = NULL;
+}
+
+static void ack_in_run(uint64_t offset)
+{
+	peer_inject(&peer, ack_flags, peer.seq, peer.host_isn + 1 + (uint32_t)offset, NULL, 0);
+	host_poll(h);
+	look();
+}
+
+/* Requests' answers, a transfer in which ACKs end within, at the end of and beyond what was sent at
+ * one time, a pause. */
+static void send_and_acknowledge(const char *algorithm, uint8_t flags)
+{
+	uint64_t sent = 0, acked = 0;
+
+	ack_flags = flags;
+	looks_taken = 0;
+	memset(looks[run], 0, sizeof(looks[run]));
+	clock_reset();
+	begin_unconnected(NULL);
+	peer.sack_permitted = true;
+	peer.timestamps = true;
+	host_connected(h, &peer, &s);
+	CHECK_EQ(tcp_set_congestion(h->w, tcp(), congestion_find(algorithm)), 0);
+	for (unsigned i = 0; i < 10; i++) {
+		app_write_pattern(&s, 64);
+		host_poll(h);
+		take(&sent);
+		host_advance_ms(h, 1 + i % 3);
+		ack_in_run(sent);
+	}
+	acked = sent;
+	for (unsigned i = 0; i < 60; i++) {
+		if (i % 8 == 0)
+			app_write_pattern(&s, 20 * MSS);
+		host_advance_us(h, 700);
+		host_poll(h);
+		take(&sent);
+		acked += RTE_MIN(sent - acked, (1 + i % 4) * MSS);
+		ack_in_run(acked);
+	}
+	while (acked < host_sock(&s)->ring.tx_tail) {
+		host_advance_ms(h, 1);
+		take(&sent);
+		acked = sent;
+		ack_in_run(acked);
+	}
+	host_advance_ms(h, 1500);
+	app_write_pattern(&s, 64);
+	host_poll(h);
+	host_advance_ms(h, 2);
+	ack_in_run(acked + 64);
+	host_drain(h);
+	end();
+}
+
+/* A bit that means nothing here (RFC 3168's CWR, without ECN) keeps a segment off the fast path. */
+static void the_ordinary_ack_changes_what_any_other_would(void)
+{
+	static const char *const algorithms[] = {"cubic", "reno", "dctcp", "bbr"};
+
+	for (unsigned i = 0; i < RTE_DIM(algorithms); i++) {
+		run = 0;
+		send_and_acknowledge(algorithms[i], TH_ACK);
+		run = 1;
+		send_and_acknowledge(algorithms[i], TH_ACK | RTE_TCP_CWR_FLAG);
+		for (unsigned n = 0; n < looks_taken; n++)
+			CHECK(memcmp(&looks[0][n], &looks[1][n], sizeof(looks[0][n])) == 0);
+	}
+}
+
 TEST_SUITE(tcp_ack)
 {
 	TEST(the_initial_window_is_ten_segments);
@@ -349,4 +468,5 @@ TEST_SUITE(tcp_ack)
 	TEST(a_lazy_port_gives_chunks_back_as_it_sends);
 	TEST(a_reset_connection_forgets_what_was_out_of_order);
 	TEST(a_reset_connection_frees_what_was_in_flight);
+	TEST(the_ordinary_ack_changes_what_any_other_would);
 }

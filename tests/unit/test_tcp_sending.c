@@ -197,6 +197,9 @@ static void bbr_keeps_its_state(void)
 	host_advance_ms(h, 10 * PAUSE_MS);
 	CHECK_EQ(sendings(), 1);
 	CHECK_EQ(pool_used(h->w->tcp->congestions), 1);
+	app_release(&s);
+	host_advance_ms(h, PAUSE_MS);
+	CHECK(!host_sock(&s)->ring.holding); /* nobody asks it again and again */
 	CHECK_EQ(app_setsockopt(&s, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5), 0);
 	host_advance_ms(h, PAUSE_MS);
 	CHECK_EQ(sendings(), 0);
@@ -271,6 +274,23 @@ static void a_wait_without_end_times_out(void)
 	end();
 }
 
+/* A probe that did not go is none that nobody answered. */
+static void a_shut_window_is_probed_when_there_is_one(void)
+{
+	begin_crowded();
+	other.window = 0;
+	peer_send(&other, TH_ACK, NULL, 0);
+	CHECK_EQ(app_write(&t, "second", 6), 6);
+	host_advance_ms(h, 5000);
+	CHECK_EQ(tcp_sk(host_sock(&t))->probes, 0);
+	host_drain(h);
+	peer_send(&peer, TH_ACK, NULL, 0);
+	host_advance_ms(h, 10000);
+	PEER_EXPECT(&other, PAYLOAD_IS(1));
+	host_drain(h);
+	end();
+}
+
 static void one_that_is_settled_makes_room_at_once(void)
 {
 	begin_crowded();
@@ -306,6 +326,7 @@ TEST_SUITE(tcp_sending)
 	TEST(without_one_left_new_data_waits);
 	TEST(waiting_is_no_timeout);
 	TEST(a_wait_without_end_times_out);
+	TEST(a_shut_window_is_probed_when_there_is_one);
 	TEST(one_that_is_settled_makes_room_at_once);
 	TEST(without_one_left_a_model_is_refused);
 }

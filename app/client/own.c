@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A context, with the sockets and epoll sets that belong to it, is mostly used
+ * by one thread alone, which then has no need of locks: it says that it is
+ * inside, looks whether it is still alone, and goes ahead.
+ *
+ * Another thread that comes to use something of it says so first, and waits
+ * until the owner is not inside.  This needs a full fence on both sides, between
+ * what each says and its look at what the other says.  As the owner comes by
+ * millions of times a second and another thread hardly ever for the first time,
+ * that one has the kernel run the fence on all threads of the process
+ * (membarrier).  From then on everybody takes the locks, the owner too.
+ */
+#include <linux/membarrier.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "session.h"
+
+__thread struct leat_cq *thread_context;
+
+void context_own(struct leat_cq *cq)
+{
+	/* Each process once; a child's registration is its parent's. */
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0)
+		store_release(&cq->use, CONTEXT_COMMON);
+	thread_context = cq;
+}
+
+void context_share(struct leat_cq *cq)
+{
+	if (load_acquire(&cq->use) == CONTEXT_COMMON)
+		return;
+	store_relaxed(&cq->use, CONTEXT_BECOMES_COMMON);
+	(void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+	/* acquire: pairs with context_leave; what was done inside is seen here */
+	while (cq != thread_context && load_acquire(&cq->inside))
+		(void)sched_yield();
+	store_release(&cq->use, CONTEXT_COMMON);
+}
+
+void contexts_share(struct session *s)
+{
+	for (unsigned i = 0; i < LEAT_MAX_CONTEXTS; i++) {
+		struct leat_cq *cq = load_acquire(&s->contexts[i]);
+
+		if (cq != NULL)
+			context_share(cq);
+	}
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a thread does with what is its own, without locks (own.c, quick.c), and
+ * what becomes of it when other threads come.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <leat/leat.h>
+#include <sys/uio.h>
+
+#include "epoll.h"
+#include "helpers.h"
+#include "support/test.h"
+
+#define RECORDS 20000
+
+static uint8_t use_of(int fd)
+{
+	struct socket *so;
+	uint8_t use;
+
+	REQUIRE_EQ(socket_get(fd, &so), 0);
+	use = load_acquire(&socket_context(so)->use);
+	socket_put(so);
+	return use;
+}
+
+static void run_elsewhere(void *(*what)(void *arg), void *arg)
+{
+	pthread_t thread;
+
+	REQUIRE_EQ(pthread_create(&thread, NULL, what, arg), 0);
+	pthread_join(thread, NULL);
+}
+
+/* ---- Alone -------------------------------------------------------------- */
+
+static void a_context_stays_the_own_of_one_thread(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	int ep = leat_epoll_create1(0), fd = connected_stream();
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+	char bytes[8];
+
+	CHECK_EQ(leat_epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event), 0);
+	for (int i = 0; i < 100; i++) {
+		fake_deliver(d, fake_handle(fd, 0), "ping", 4);
+		CHECK_EQ(leat_epoll_wait(ep, &event, 1, 1000), 1);
+		CHECK_EQ(leat_recv(fd, bytes, sizeof(bytes), 0), 4);
+		CHECK_EQ(leat_recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT), -1);
+		CHECK_EQ(errno, EAGAIN);
+		CHECK_EQ(leat_send(fd, "pong", 4, 0), 4);
+		fake_settle(d);
+		fake_acknowledge(d, fake_handle(fd, 0), 4);
+	}
+	CHECK_EQ(use_of(fd), CONTEXT_OWN);
+	leat_close(fd);
+	leat_close(ep);
+	fake_stop(d);
+}
+
+static void the_quick_way_crosses_chunks_both_ways(void)
+{
+	struct fake_daemon *d = fake_start_default(); /* chunks of 256 bytes */
+	int fd = connected_stream();
+	uint8_t sent[600], got[600];
+	struct iovec iov[3] = {{sent, 100}, {sent + 100, 1}, {sent + 101, 499}};
+
+	fill_pattern(sent, sizeof(sent), 0);
+	for (int i = 0; i < 20; i++) {
+		fake_deliver(d, fake_handle(fd, 0), sent, sizeof(sent));
+		memset(got, 0, sizeof(got));
+		CHECK_EQ(leat_recv(fd, got, sizeof(got), 0), (ssize_t)sizeof(got));
+		CHECK(is_pattern(got, sizeof(got), 0));
+		CHECK_EQ(leat_writev(fd, iov, 3), (ssize_t)sizeof(sent));
+		fake_settle(d);
+		memset(got, 0, sizeof(got));
+		CHECK_EQ(fake_sent(d, fake_handle(fd, 0), got, sizeof(got)), sizeof(got));
+		CHECK(is_pattern(got, sizeof(got), 0));
+		fake_acknowledge(d, fake_handle(fd, 0), sizeof(got));
+	}
+	leat_close(fd);
+	fake_stop(d);
+	CHECK_EQ(d->condemned[0], 0);
+}
+
+static void a_closed_descriptor_names_nothing_until_it_is_used_again(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	int ep = leat_epoll_create1(0), listener = listening_stream(), fds[3];
+	struct epoll_event event = {.events = EPOLLIN};
+
+	CHECK_EQ(leat_fcntl(listener, F_SETFL, O_NONBLOCK), 0);
+	CHECK_EQ(leat_epoll_ctl(ep, EPOLL_CTL_ADD, listener, &event), 0);
+	CHECK_EQ(leat_epoll_wait(ep, &event, 1, 0), 0);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 3; i++) {
+			(void)fake_connect(d, fake_handle(listener, 0), (uint16_t)(4000 + i));
+			CHECK_EQ(leat_epoll_wait(ep, &event, 1, 1000), 1);
+			fds[i] = leat_accept(listener, NULL, NULL);
+			CHECK(leat_is_fd(fds[i]));
+			event = (struct epoll_event){.events = EPOLLIN | EPOLLET};
+			CHECK_EQ(leat_epoll_ctl(ep, EPOLL_CTL_ADD, fds[i], &event), 0);
+			CHECK_EQ(leat_epoll_ctl(ep, EPOLL_CTL_ADD, fds[i], &event), -1);
+			CHECK_EQ(errno, EEXIST);
+		}
+		CHECK_EQ(leat_accept(listener, NULL, NULL), -1);
+		CHECK_EQ(errno, EAGAIN);
+		CHECK(fds[0] != fds[1] && fds[1] != fds[2] && fds[0] != fds[2]);
+		for (int i = 0; i < 3; i++) {
+			fake_deliver(d, fake_handle(fds[i], 0), "x", 1);
+			CHECK_EQ(leat_close(fds[i]), 0);
+			CHECK_EQ(leat_close(fds[i]), -1);
+			CHECK_EQ(errno, EBADF);
+			CHECK_EQ(leat_send(fds[i], "x", 1, 0), -1);
+			CHECK_EQ(errno, EBADF);
+		}
+		/* What came for them before is not told any more. */
+		CHECK_EQ(leat_epoll_wait(ep, &event, 1, 0), 0);
+	}
+	leat_close(listener);
+	leat_close(ep);
+	fake_stop(d);
+}
+
+static void the_end_of_leatd_ends_the_quick_way(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	int fd = connected_stream();
+	char byte;
+
+	fake_deliver(d, fake_handle(fd, 0), "ab", 2);
+	CHECK_EQ(leat_recv(fd, &byte, 1, 0), 1);
+	fake_die(d);
+	session_mark_dead(session_current());
+	CHECK_EQ(leat_recv(fd, &byte, 1, 0), -1);
+	CHECK_EQ(errno, ENETDOWN);
+	CHECK_EQ(leat_send(fd, "x", 1, 0), -1);
+	CHECK_EQ(errno, ENETDOWN);
+	leat_close(fd);
+}
+
+/* ---- Not alone any more ------------------------------------------------- */
+
+static void *receive_one(void *arg)
+{
+	char byte;
+
+	CHECK_EQ(leat_recv(*(int *)arg, &byte, 1, 0), 1);
+	return NULL;
+}
+
+static void another_thread_makes_a_context_common(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	int fd = connected_stream();
+	char byte;
+
+	fake_deliver(d, fake_handle(fd, 0), "abc", 3);
+	CHECK_EQ(leat_recv(fd, &byte, 1, 0), 1);
+	CHECK_EQ(use_of(fd), CONTEXT_OWN);
+	run_elsewhere(receive_one, &fd);
+	CHECK_EQ(use_of(fd), CONTEXT_COMMON);
+	CHECK_EQ(leat_recv(fd, &byte, 1, 0), 1);
+	CHECK_EQ(byte, 'c');
+	leat_close(fd);
+	fake_stop(d);
+}
+
+struct sender {
+	int fd;
+	uint32_t id;
+	unsigned sent; /* atomic */
+};
+
+struct record {
+	uint32_t id;
+	uint32_t number;
+};
+
+static void *send_records(void *arg)
+{
+	struct sender *s = arg;
+
+	for (uint32_t i = 0; i < RECORDS; i++) {
+		struct record r = {s->id, i};
+
+		CHECK_EQ(leat_send(s->fd, &r, sizeof(r), 0), (ssize_t)sizeof(r));
+		__atomic_add_fetch(&s->sent, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+/* Takes what was sent and checks that each sender's records are whole and in order. */
+static void *take_records(void *arg)
+{
+	struct fake_daemon *d = arg;
+	struct leat_handle h = {.slot = 0};
+	uint32_t next[2] = {0, 0};
+
+	h.generation = fake_sock(d, h)->generation;
+	while (next[0] < RECORDS || next[1] < RECORDS) {
+		struct record r[64];
+		size_t n = fake_sent(d, h, r, sizeof(r)) / sizeof(r[0]);
+
+		for (size_t i = 0; i < n; i++) {
+			REQUIRE(r[i].id < 2);
+			REQUIRE_EQ(r[i].number, next[r[i].id]++);
+		}
+		fake_acknowledge(d, h, n * sizeof(r[0]));
+	}
+	return NULL;
+}
+
+static void a_stream_that_a_second_thread_comes_to_use_stays_whole(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	struct sender first = {.fd = connected_stream(), .id = 0}, second = first;
+	pthread_t sender, taker;
+
+	second.id = 1;
+	CHECK_EQ(fake_handle(first.fd, 0).slot, 0);
+	CHECK_EQ(use_of(first.fd), CONTEXT_OWN);
+	pthread_create(&taker, NULL, take_records, d);
+	/* It comes in the midst of what the owner does. */
+	pthread_create(&sender, NULL, send_records, &second);
+	(void)send_records(&first);
+	pthread_join(sender, NULL);
+	pthread_join(taker, NULL);
+	CHECK_EQ(use_of(first.fd), CONTEXT_COMMON);
+	leat_close(first.fd);
+	fake_stop(d);
+	CHECK_EQ(d->condemned[0], 0);
+}
+
+static void *close_it(void *arg)
+{
+	CHECK_EQ(leat_close(*(int *)arg), 0);
+	return NULL;
+}
+
+static void a_socket_closed_by_another_thread_is_gone_for_its_owner(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	struct epoll_event event = {.events = EPOLLIN};
+	int ep = leat_epoll_create1(0);
+
+	for (int round = 0; round < 50; round++) {
+		int fd = connected_stream();
+		pthread_t thread;
+		char byte;
+
+		CHECK_EQ(leat_epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event), 0);
+		pthread_create(&thread, NULL, close_it, &fd);
+		while (leat_recv(fd, &byte, 1, MSG_DONTWAIT) == -1 && errno == EAGAIN)
+			(void)leat_epoll_wait(ep, &event, 1, 0);
+		CHECK_EQ(errno, EBADF);
+		pthread_join(thread, NULL);
+		CHECK_EQ(leat_epoll_wait(ep, &event, 1, 0), 0);
+	}
+	leat_close(ep);
+	fake_stop(d);
+}
+
+struct addition {
+	int ep, fd;
+};
+
+static void *watch_elsewhere(void *arg)
+{
+	const struct addition *a = arg;
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = a->fd};
+
+	CHECK_EQ(leat_epoll_ctl(a->ep, EPOLL_CTL_ADD, a->fd, &event), 0);
+	return NULL;
+}
+
+static void a_set_that_another_thread_adds_to_tells_its_owner(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	struct addition a = {leat_epoll_create1(0), connected_stream()};
+	struct epoll_event event;
+
+	CHECK_EQ(leat_epoll_wait(a.ep, &event, 1, 0), 0); /* it is its own now */
+	run_elsewhere(watch_elsewhere, &a);
+	CHECK_EQ(leat_epoll_wait(a.ep, &event, 1, 0), 0);
+	fake_deliver(d, fake_handle(a.fd, 0), "x", 1);
+	CHECK_EQ(leat_epoll_wait(a.ep, &event, 1, 1000), 1);
+	CHECK_EQ(event.data.fd, a.fd);
+	leat_close(a.fd);
+	leat_close(a.ep);
+	fake_stop(d);
+}
+
+TEST_SUITE(client_own)
+{
+	TEST(a_context_stays_the_own_of_one_thread);
+	TEST(the_quick_way_crosses_chunks_both_ways);
+	TEST(a_closed_descriptor_names_nothing_until_it_is_used_again);
+	TEST(the_end_of_leatd_ends_the_quick_way);
+	TEST(another_thread_makes_a_context_common);
+	TEST(a_stream_that_a_second_thread_comes_to_use_stays_whole);
+	TEST(a_socket_closed_by_another_thread_is_gone_for_its_owner);
+	TEST(a_set_that_another_thread_adds_to_tells_its_owner);
+}
