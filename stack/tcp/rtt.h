@@ -82,7 +82,12 @@ static inline uint32_t rtt_rto_ms(const struct rtt *r)
 }
 
 /* RTO after so many timeouts in a row (section 5.5). */
-uint32_t rtt_backed_off_ms(uint32_t rto_ms, unsigned timeouts);
+static inline uint32_t rtt_backed_off_ms(uint32_t rto_ms, unsigned timeouts)
+{
+	while (timeouts-- > 0 && rto_ms < RTO_MAX_MS)
+		rto_ms *= 2;
+	return rto_ms > RTO_MAX_MS ? RTO_MAX_MS : rto_ms;
+}
 
 static inline uint32_t rtt_smoothed_us(const struct rtt *r)
 {

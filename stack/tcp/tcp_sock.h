@@ -673,24 +673,24 @@ static inline bool tcp_is_urgent(const struct tcp_sock *tp)
 /* ---- timers.c ---- */
 
 /* The wheel's entry is to fire at deadline_ms. */
-void tcp_timers_arm(struct worker *w, struct tcp_sock *tp, uint32_t deadline_ms);
-
-static inline void tcp_timer_set(struct worker *w, struct tcp_sock *tp, enum tcp_timer which,
-				 uint32_t delay_ms)
-{
-	uint32_t deadline_ms = w->now_ms + delay_ms;
-
-	tp->deadline_ms[which] = deadline_ms;
-	tp->timers |= (uint8_t)(1u << which);
-	if (unlikely(!tp->ics.timer.armed || (int32_t)(deadline_ms - tp->ics.timer.expiry_ms) < 0))
-		tcp_timers_arm(w, tp, deadline_ms);
-}
-
+void tcp_timer_arm(struct worker *w, struct tcp_sock *tp, uint32_t deadline_ms);
 void tcp_timers_stop(struct worker *w, struct tcp_sock *tp);
 /* RTO with the back-off there is, no later than the user timeout. */
 void tcp_timer_set_retransmit(struct worker *w, struct tcp_sock *tp);
 /* Starts or stops keepalive, or bounds FIN-WAIT-2, as the sock's state and options ask. */
 void tcp_timer_set_idle(struct worker *w, struct tcp_sock *tp);
+
+static inline void tcp_timer_set(struct worker *w, struct tcp_sock *tp, enum tcp_timer which,
+				 uint32_t delay_ms)
+{
+	const struct timer *entry = &tp->ics.timer;
+	uint32_t deadline_ms = w->now_ms + delay_ms;
+
+	tp->deadline_ms[which] = deadline_ms;
+	tp->timers |= (uint8_t)(1u << which);
+	if (unlikely(!entry->armed || (int32_t)(deadline_ms - entry->expiry_ms) < 0))
+		tcp_timer_arm(w, tp, deadline_ms);
+}
 
 static inline bool tcp_timer_armed(const struct tcp_sock *tp, enum tcp_timer which)
 {

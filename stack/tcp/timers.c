@@ -268,7 +268,7 @@ static void timer_fire(void *context, struct timer *timer)
 	}
 }
 
-void tcp_timers_arm(struct worker *w, struct tcp_sock *tp, uint32_t deadline_ms)
+void tcp_timer_arm(struct worker *w, struct tcp_sock *tp, uint32_t deadline_ms)
 {
 	wheel_arm(&w->wheel, &tp->ics.timer, deadline_ms, timer_fire);
 }
