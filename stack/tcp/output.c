@@ -46,7 +46,7 @@ bool tcp_has_unsent(const struct tcp_sock *tp)
 	return has_unsent(tp);
 }
 
-/* The most one call of tx_segment takes: whole segments if the port cuts them. */
+/* The most one call of tcp_tx_segment takes: whole segments if the port cuts them. */
 static uint32_t segment_limit(const struct worker *w, const struct tcp_sock *tp, uint32_t mss)
 {
 	const struct port *port = w->netif[tp->ics.inet.dst.netif]->port;

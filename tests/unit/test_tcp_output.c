@@ -327,6 +327,172 @@ static void a_window_shut_and_opened_repeats_nothing(void)
 	end();
 }
 
+/* ---- the ordinary case and the general one ------------------------------------------ */
+
+#define STEPS 18u
+
+struct end {
+	struct peer peer;
+	struct app_sock s;
+};
+
+static struct tcp_sock *end_tcp(const struct end *e)
+{
+	return tcp_sk(host_sock(&e->s));
+}
+
+/* What a step leaves of a connection and of what is in flight, and the last segment it sent; all of
+ * it counted from where the connection began. */
+struct trace {
+	uint32_t numbers[40];
+	unsigned count;
+};
+
+static void trace_add(struct trace *t, uint32_t number)
+{
+	REQUIRE(t->count < RTE_DIM(t->numbers));
+	t->numbers[t->count++] = number;
+}
+
+static void trace_flight(struct trace *t, const struct tcp_sending *sending, uint32_t isn)
+{
+	const struct flight *f = &sending->flight;
+	const struct flight_record *r;
+
+	trace_add(t, f->records);
+	trace_add(t, f->delivered_us);
+	trace_add(t, f->first_sent_us);
+	trace_add(t, (uint32_t)f->delivered);
+	trace_add(t, (uint32_t)f->app_limited);
+	trace_add(t, sending->congestion.cwnd_bytes);
+	trace_add(t, sending->congestion.ssthresh_bytes);
+	if (f->last == FLIGHT_NONE)
+		return;
+	r = flight_at(&h->w->tcp->flights, f->last);
+	trace_add(t, r->seq - isn);
+	trace_add(t, r->end - isn);
+	trace_add(t, r->sent_us);
+	trace_add(t, r->delivered);
+	trace_add(t, r->in_flight);
+	trace_add(t, r->flags);
+}
+
+static void trace_connection(struct trace *t, const struct end *e)
+{
+	const struct tcp_sock *tp = end_tcp(e);
+	uint32_t isn = e->peer.host_isn;
+
+	trace_add(t, tp->snd_una - isn);
+	trace_add(t, tp->snd_nxt - isn);
+	trace_add(t, tp->snd_small - isn);
+	trace_add(t, tp->rcv_edge);
+	trace_add(t, tp->rcv_acked);
+	trace_add(t, tp->flags);
+	trace_add(t, tp->timers);
+	for (unsigned i = 0; i < TCP_TIMERS; i++)
+		trace_add(t, tcp_timer_armed(tp, i) ? tp->deadline_ms[i] : 0);
+	trace_add(t, tp->quick_acks);
+	trace_add(t, tp->sent_ms);
+	trace_add(t, tp->progress_ms);
+	trace_add(t, tp->segments_out);
+	if (tp->sending != NULL)
+		trace_flight(t, tp->sending, isn);
+}
+
+static void trace_segments(struct trace *t, struct end *e)
+{
+	struct tcp_segment seg = {.seq = e->peer.host_isn};
+	uint32_t frames = 0;
+
+	for (; host_tx_count(h) > 0; frames++)
+		seg = PEER_TAKE(&e->peer);
+	trace_add(t, frames);
+	trace_add(t, seg.seq - e->peer.host_isn);
+	trace_add(t, seg.ack);
+	trace_add(t, seg.length);
+	trace_add(t, seg.flags);
+	trace_add(t, seg.window);
+	trace_add(t, seg.has_timestamp ? seg.ts_value - end_tcp(e)->ts_offset : 0);
+}
+
+static void take_step(struct end *e, uint32_t step)
+{
+	e->peer.ack = end_tcp(e)->snd_nxt;
+	switch (step % 6) {
+	case 0:
+		app_write_pattern(&e->s, 64 + step);
+		break;
+	case 1: /* a question; an ACK is due */
+		peer_send_pattern(&e->peer, 100);
+		break;
+	case 2: /* its answer carries the ACK */
+		app_read_pattern(&e->s, 100);
+		app_write_pattern(&e->s, MSS);
+		break;
+	case 3: /* behind what is in flight */
+		app_write_pattern(&e->s, 200);
+		break;
+	case 4: /* an ACK alone */
+		peer_send_pattern(&e->peer, MSS);
+		peer_send_pattern(&e->peer, MSS);
+		break;
+	default:
+		app_read_pattern(&e->s, 2 * MSS);
+		app_write_pattern(&e->s, 1);
+		break;
+	}
+	host_settle(h);
+}
+
+static void begin_end(struct end *e, bool timestamps)
+{
+	peer_init(&e->peer, h);
+	e->peer.timestamps = e->peer.sack_permitted = timestamps;
+	host_connected(h, &e->peer, &e->s);
+}
+
+static void finish_end(struct end *e)
+{
+	e->peer.ack = end_tcp(e)->snd_nxt;
+	peer_send(&e->peer, TH_ACK, NULL, 0);
+}
+
+/* A sock that may not write without limit takes the general way, also when the limit is never
+ * reached. */
+static void the_ordinary_way_to_send_leaves_what_the_general_one_does(void)
+{
+	for (int timestamps = 0; timestamps < 2; timestamps++) {
+		uint32_t lowat_bytes = 1u << 20;
+		struct end ordinary, general;
+
+		begin_unconnected(NULL);
+		begin_end(&ordinary, timestamps);
+		begin_end(&general, timestamps);
+		CHECK_EQ(app_setsockopt(&general.s, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat_bytes,
+					sizeof(lowat_bytes)),
+			 0);
+		CHECK(tcp_sock_sk(end_tcp(&general))->flags & SOCK_TX_LIMIT);
+		for (uint32_t step = 0; step < STEPS; step++) {
+			struct trace a = {.count = 0}, b = {.count = 0};
+
+			take_step(&ordinary, step);
+			trace_segments(&a, &ordinary);
+			take_step(&general, step);
+			trace_segments(&b, &general);
+			trace_connection(&a, &ordinary);
+			trace_connection(&b, &general);
+			CHECK_EQ(a.count, b.count);
+			CHECK_MEM(a.numbers, b.numbers, sizeof(a.numbers));
+			host_advance_us(h, step % 5 == 4 ? 60000 : 700);
+			host_drain(h); /* what timers sent */
+		}
+		finish_end(&ordinary);
+		finish_end(&general);
+		host_drain(h);
+		end();
+	}
+}
+
 TEST_SUITE(tcp_output)
 {
 	TEST(text_is_cut_at_the_mss);
@@ -348,4 +514,5 @@ TEST_SUITE(tcp_output)
 	TEST(a_port_without_segments_gets_copies);
 	TEST(bytes_are_sent_without_a_copy);
 	TEST(a_window_shut_and_opened_repeats_nothing);
+	TEST(the_ordinary_way_to_send_leaves_what_the_general_one_does);
 }
