@@ -110,7 +110,7 @@ struct worker_config {
 		.max_requests = 16384, .max_time_wait = 16384, .max_flight_records = 131072,       \
 		.max_sending = 65536, .mbufs = 16384, .mbuf_bytes = 2048,                          \
 		.rcvbuf_bytes = 1u << 20, .sndbuf_bytes = 1u << 20, .rcvbuf_max_bytes = 32u << 20, \
-		.sndbuf_max_bytes = 32u << 20, .copybreak_bytes = 256,                             \
+		.sndbuf_max_bytes = 32u << 20, .copybreak_bytes = 512,                             \
 		.fast_open = FAST_OPEN_CLIENT, .syn_cookies = true, .idle_us = 0, .name = "leat",  \
 	}
 

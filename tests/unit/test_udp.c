@@ -413,7 +413,7 @@ static void without_mbufs_datagrams_wait(void)
 	open_bound(&s);
 	while ((taken[n] = rte_pktmbuf_alloc(h->w->mbufs)) != NULL)
 		n++;
-	CHECK(send_pattern(&s, &to, 500));
+	CHECK(send_pattern(&s, &to, 1000));
 	for (int i = 0; i < 5; i++)
 		host_poll(h);
 	HOST_EXPECT_NOTHING(h);
@@ -422,7 +422,7 @@ static void without_mbufs_datagrams_wait(void)
 	HOST_EXPECT_NOTHING(h);
 	rte_pktmbuf_free_bulk(taken, n);
 	host_settle(h);
-	HOST_EXPECT(h, IS_UDP, PAYLOAD_IS_PATTERN(0, 500));
+	HOST_EXPECT(h, IS_UDP, PAYLOAD_IS_PATTERN(0, 1000));
 	CHECK_EQ(app_close(&s), 0);
 	end();
 }
