@@ -107,11 +107,13 @@ uint16_t checksum_mbuf(const struct rte_mbuf *m, uint32_t offset, uint32_t lengt
 	}
 	for (; m != NULL && length > 0; m = m->next) {
 		uint32_t here = RTE_MIN(length, m->data_len - offset);
-		uint16_t part = checksum_bytes(rte_pktmbuf_mtod_offset(m, const void *, offset),
-					       here);
+		uint64_t part = sum_bytes(rte_pktmbuf_mtod_offset(m, const uint8_t *, offset),
+					  here);
 
 		/* After an odd number of bytes the pairs are the other way round. */
-		sum += swapped ? rte_bswap16(part) : part;
+		if (unlikely(swapped))
+			part = rte_bswap16(checksum_fold(part));
+		sum = checksum_add(sum, part);
 		swapped ^= here & 1;
 		length -= here;
 		offset = 0;
