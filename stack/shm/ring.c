@@ -427,16 +427,34 @@ static int tx_ring_append_external(struct worker *w, struct ring_pair *r, struct
 	return 0;
 }
 
+/* Into m's tailroom, where there is room.  False: not all of it lies in one chunk. */
+static inline bool tx_ring_append_at_once(struct ring_pair *r, struct rte_mbuf *m, uint64_t offset,
+					  uint32_t length)
+{
+	uint32_t chunk;
+	uint8_t *data;
+
+	if (unlikely(tx_ring_span(r, offset, length, &chunk, &data) < length))
+		return false;
+	rte_memcpy(rte_pktmbuf_mtod_offset(m, void *, m->data_len), data, length);
+	m->data_len += (uint16_t)length;
+	m->pkt_len += length;
+	return true;
+}
+
 int tx_ring_append(struct worker *w, struct ring_pair *r, struct rte_mbuf *m, uint64_t offset,
 		   uint32_t length, bool copy)
 {
 	uint16_t data_len = m->data_len;
 	uint32_t pkt_len = m->pkt_len;
+	bool is_short = length < w->config.copybreak_bytes && length <= rte_pktmbuf_tailroom(m);
 	int result;
 
 	leat_assert(m->next == NULL);
 	leat_assert(offset >= r->tx_head && offset + length <= r->tx_tail);
-	if (copy || (length < w->config.copybreak_bytes && length <= rte_pktmbuf_tailroom(m)))
+	if (is_short && tx_ring_append_at_once(r, m, offset, length))
+		return 0;
+	if (copy || is_short)
 		result = tx_ring_append_copy(w, r, m, offset, length);
 	else
 		result = tx_ring_append_external(w, r, m, offset, length);
