@@ -223,8 +223,8 @@ int rx_ring_append(struct worker *w, struct ring_pair *r, const struct rte_mbuf 
 		   r->rx_chunk != LEAT_NO_CHUNK && /* is there a chunk at hand? */
 		   within + length < r->arena->chunk_bytes && /* with room behind it? */
 		   skip + length <= m->data_len)) { /* in one piece? */
-		rte_memcpy(arena_chunk_memory(r->arena, r->rx_chunk) + within,
-			   rte_pktmbuf_mtod_offset(m, const uint8_t *, skip), length);
+		memcpy(arena_chunk_memory(r->arena, r->rx_chunk) + within,
+		       rte_pktmbuf_mtod_offset(m, const uint8_t *, skip), length);
 		r->rx_tail += length;
 		r->active = true;
 		rx_ring_note_placed(r, (uint32_t)r->rx_tail);
