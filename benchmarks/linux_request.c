@@ -11,16 +11,19 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -32,6 +35,7 @@
 #define BULK_BYTES   (256 * 1024)
 #define UDP_BUFFER   (16 << 20) /* bytes: no request of a window is dropped for want of room */
 #define FILES        262144
+#define SPARE_FILES  64
 #define WAIT_MS      100 /* the server looks whether it is over */
 #define AGAIN_MS     1000 /* a datagram nobody answered is sent once more */
 
@@ -58,15 +62,20 @@ struct connection {
 	enum state state;
 };
 
+/* Between client and server; atomic. */
+struct shared {
+	uint64_t received; /* bulk: bytes */
+	uint32_t ready; /* the server listens */
+	uint32_t over;
+};
+
 static struct {
 	struct load_options options;
 	struct place server_at;
 	struct place client_at;
 	bool bulk;
-	pthread_t thread; /* the server's */
-	uint32_t ready; /* atomic: the server listens */
-	uint32_t over; /* atomic */
-	uint64_t received; /* atomic, bulk: bytes */
+	struct shared *shared; /* NULL without a server of our own */
+	pid_t server; /* a process: it may have as many files again */
 
 	/* the client's */
 	struct connection *connections;
@@ -126,7 +135,7 @@ static void settle(const struct place *place)
 
 	CPU_ZERO(&set);
 	CPU_SET(place->core, &set);
-	if (pthread_setaffinity_np(pthread_self(), sizeof(set), &set) != 0)
+	if (sched_setaffinity(0, sizeof(set), &set) != 0)
 		bench_fail("no core %d", place->core);
 	if (place->netns[0] == '\0')
 		return;
@@ -197,6 +206,8 @@ static void accept_all(int epoll, int listener)
 		if (epoll_ctl(epoll, EPOLL_CTL_ADD, event.data.fd, &event) != 0)
 			fail("epoll_ctl");
 	}
+	if (errno == EMFILE)
+		fail("the server cannot accept");
 }
 
 static void echo(int fd)
@@ -220,26 +231,25 @@ static void swallow(int fd)
 	ssize_t n;
 
 	while ((n = recv(fd, buffer, sizeof(buffer), 0)) > 0)
-		__atomic_fetch_add(&bench.received, (uint64_t)n, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&bench.shared->received, (uint64_t)n, __ATOMIC_RELAXED);
 	if (n == 0 || errno != EAGAIN)
 		close(fd);
 }
 
-static void *serve(void *arg)
+static void serve(void)
 {
 	struct epoll_event events[EVENTS];
 	struct epoll_event listens = {.events = EPOLLIN};
 	int listener, epoll;
 
-	(void)arg;
 	settle(&bench.server_at);
 	listener = server_open();
 	epoll = epoll_create1(0);
 	listens.data.fd = listener;
 	if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &listens) != 0)
 		fail("epoll");
-	__atomic_store_n(&bench.ready, 1, __ATOMIC_RELEASE);
-	while (__atomic_load_n(&bench.over, __ATOMIC_ACQUIRE) == 0) {
+	__atomic_store_n(&bench.shared->ready, 1, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&bench.shared->over, __ATOMIC_ACQUIRE) == 0) {
 		int count = epoll_wait(epoll, events, EVENTS, WAIT_MS);
 
 		for (int i = 0; i < count; i++) {
@@ -251,7 +261,6 @@ static void *serve(void *arg)
 				accept_all(epoll, listener);
 		}
 	}
-	return NULL;
 }
 
 /* ---- the client's connections ---- */
@@ -494,9 +503,9 @@ static void send_bulk(void)
 	connection_open(c, 0);
 	send_until(c->fd, buffer, after(config()->warmup_s));
 	began = rte_rdtsc();
-	bytes = __atomic_load_n(&bench.received, __ATOMIC_RELAXED);
+	bytes = __atomic_load_n(&bench.shared->received, __ATOMIC_RELAXED);
 	send_until(c->fd, buffer, after(config()->seconds));
-	bytes = __atomic_load_n(&bench.received, __ATOMIC_RELAXED) - bytes;
+	bytes = __atomic_load_n(&bench.shared->received, __ATOMIC_RELAXED) - bytes;
 	seconds = (double)(rte_rdtsc() - began) / (double)rte_get_tsc_hz();
 	close(c->fd);
 	free(buffer);
@@ -548,25 +557,49 @@ static void start_server(void)
 {
 	if (!bench.server_at.given)
 		return;
-	if (pthread_create(&bench.thread, NULL, serve, NULL) != 0)
-		bench_fail("no thread for the server");
-	while (__atomic_load_n(&bench.ready, __ATOMIC_ACQUIRE) == 0)
+	bench.shared = mmap(NULL, sizeof(*bench.shared), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	bench.server = bench.shared != MAP_FAILED ? fork() : -1;
+	if (bench.server < 0)
+		fail("no process for the server");
+	if (bench.server == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		serve();
+		_exit(0);
+	}
+	while (__atomic_load_n(&bench.shared->ready, __ATOMIC_ACQUIRE) == 0) {
 		usleep(1000);
+		if (waitpid(bench.server, NULL, WNOHANG) != 0)
+			bench_fail("the server has ended");
+	}
 }
 
 static void stop_server(void)
 {
-	__atomic_store_n(&bench.over, 1, __ATOMIC_RELEASE);
-	if (bench.server_at.given)
-		pthread_join(bench.thread, NULL);
+	int status;
+
+	if (!bench.server_at.given)
+		return;
+	__atomic_store_n(&bench.shared->over, 1, __ATOMIC_RELEASE);
+	if (waitpid(bench.server, &status, 0) != bench.server || status != 0)
+		bench_fail("the server has failed");
+}
+
+/* Each process needs a file for each connection. */
+static void allow_files(void)
+{
+	const struct rlimit files = {FILES, FILES};
+	struct rlimit limit;
+
+	(void)setrlimit(RLIMIT_NOFILE, &files); /* not everywhere root may */
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+	    limit.rlim_cur < config()->connections + SPARE_FILES)
+		bench_fail("no more than %lu files may be open", (unsigned long)limit.rlim_cur);
 }
 
 static void allocate(void)
 {
 	uint32_t n = config()->connections;
-	const struct rlimit files = {FILES, FILES};
-
-	(void)setrlimit(RLIMIT_NOFILE, &files);
 	bench.connections = calloc(n, sizeof(bench.connections[0]));
 	bench.idle = calloc(n, sizeof(bench.idle[0]));
 	bench.epoll = epoll_create1(0);
@@ -584,6 +617,7 @@ int main(int argc, char **argv)
 	bench_eal(argv[0], MEGABYTES, false);
 	if (!bench.server_at.given)
 		server = (struct load_server){.name = "Linux client", .driver = "Linux"};
+	allow_files();
 	start_server();
 	settle(&bench.client_at);
 	allocate();
