@@ -30,6 +30,9 @@
 #define CEILING_S      0.5
 #define EVENTS         256
 #define REQUEST_BYTES  2048
+/* Two for each connection that sent or received lately; those at rest hold none. */
+#define CHUNKS_MAX     700000
+#define CHUNKS_GRANTED 16384 /* in advance, to each context */
 
 static const char usage[] =
 	"usage: bench-request EAL-ARGS -- --core N OPTIONS\n"
@@ -241,6 +244,7 @@ static int loop(unsigned worker, void *arg)
 static void write_config(char *path, size_t path_bytes)
 {
 	uint32_t socks = bench.options.generator.connections + 1024;
+	uint32_t chunks = RTE_MIN(2 * socks, (uint32_t)CHUNKS_MAX);
 	int fd = memfd_create("leat.conf", 0);
 	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
 
@@ -249,9 +253,9 @@ static void write_config(char *path, size_t path_bytes)
 	fprintf(f,
 		"[leatd]\nsocket = none\nidle_us = 0\nmax_socks = %u\nslots_per_worker = %u\n"
 		"chunks_per_worker = %u\nchunk_size = 4K\nmax_flight_records = %u\n"
-		"queue_entries = 4096\nhuge_pages = yes\n"
+		"max_sending = %u\nqueue_entries = 4096\nhuge_pages = yes\n"
 		"[port0]\ndevice = net_ring_%s\naddress = 198.18.0.1/15\n",
-		socks + 64, socks, 2 * socks + 16384, 2 * socks + 4096, LINK_SERVER);
+		socks + 64, socks, chunks + CHUNKS_GRANTED, 2 * socks + 4096, chunks, LINK_SERVER);
 	fflush(f);
 	snprintf(path, path_bytes, "/proc/self/fd/%d", fd);
 }

@@ -167,7 +167,8 @@ static bool layout_is_sane(const struct leat_region *l, const struct leat_attach
 	       l->size_bytes == reply->region_bytes && l->workers == reply->workers &&
 	       l->workers >= 1 && l->workers <= LEAT_MAX_WORKERS && l->contexts >= 1 &&
 	       l->contexts <= LEAT_MAX_CONTEXTS && reply->context < l->contexts &&
-	       l->slots_per_worker >= 1 && l->chunk_shift >= 6 && l->chunk_shift < 32;
+	       l->slots_per_worker >= 1 && l->chunk_shift >= 6 && l->chunk_shift < 31 &&
+	       l->chunk_stride >= 1u << l->chunk_shift;
 }
 
 /* Reads the region's header; base is mapped. */

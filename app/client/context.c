@@ -388,14 +388,15 @@ static void context_dispatch_one(struct leat_cq *cq, const struct leat_cqe *cqe)
 	}
 }
 
-static bool context_dispatch(struct leat_cq *cq)
+/* whole: also what there is no room to note of idle send rings; the worker tells of those again. */
+static bool context_dispatch(struct leat_cq *cq, bool whole)
 {
 	uint32_t limit = cq->session->layout.queue_entries * cq->workers;
 	struct leat_cqe *cqe;
 	bool any = false;
 
 	context_lock_cq(cq);
-	while (limit-- > 0 && context_peek(cq, &cqe)) {
+	while ((whole || cq->idle_count < IDLE_MAX) && limit-- > 0 && context_peek(cq, &cqe)) {
 		context_dispatch_one(cq, cqe);
 		leat_cq_seen(cq);
 		any = true;
@@ -423,13 +424,17 @@ static void context_release_idle(struct leat_cq *cq)
 
 bool context_drain(struct leat_cq *cq)
 {
-	bool any;
+	bool any = false;
+	uint32_t idle;
 
 	if (!context_has_completions(cq))
 		return false;
-	any = context_dispatch(cq);
-	if (load_relaxed(&cq->idle_count) != 0)
-		context_release_idle(cq);
+	do {
+		any |= context_dispatch(cq, false);
+		idle = load_relaxed(&cq->idle_count);
+		if (idle != 0)
+			context_release_idle(cq);
+	} while (idle == IDLE_MAX);
 	return any;
 }
 
@@ -461,7 +466,7 @@ bool context_try_submit(struct leat_cq *cq, unsigned worker, const struct leat_s
 
 void context_relieve(struct leat_cq *cq, unsigned worker)
 {
-	(void)context_dispatch(cq);
+	(void)context_dispatch(cq, true);
 	if (own_worker_runs()) /* a worker elsewhere may wait for this thread's */
 		(void)own_worker_poll(0);
 	(void)eventfd_write(cq->session->bell[worker], 1);

@@ -13,7 +13,7 @@ static inline uint64_t chunk_end(const struct session *s, uint64_t offset)
 
 static inline uint8_t *chunk_byte(const struct session *s, uint32_t chunk, uint64_t offset)
 {
-	return s->chunks + ((uint64_t)chunk << s->layout.chunk_shift) + (offset & s->chunk_mask);
+	return s->chunks + chunk * s->layout.chunk_stride + (offset & s->chunk_mask);
 }
 
 /* The chunk of byte offset + length - 1, where chunk is that of offset; length > 0. */

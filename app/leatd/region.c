@@ -266,7 +266,7 @@ void region_place(const struct region *r, const struct leat_region *layout,
 		  const struct worker_config *const workers[])
 {
 	uint64_t unit = r->huge ? HUGE_PAGE_BYTES : (uint64_t)sysconf(_SC_PAGESIZE);
-	uint64_t share = (uint64_t)layout->chunks_per_worker << layout->chunk_shift;
+	uint64_t share = layout->chunks_per_worker * layout->chunk_stride;
 
 	if (numa_available() < 0 || numa_num_configured_nodes() < 2)
 		return;

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #define LEAT_ABI_MAGIC      0x7461656cu /* "leat" */
-#define LEAT_ABI_VERSION    3u
+#define LEAT_ABI_VERSION    4u
 
 #define LEAT_CACHE_LINE     64
 #define LEAT_MAX_WORKERS    64
@@ -53,6 +53,11 @@ struct leat_handle {
 
 /* ---- The region: one memfd per session, in this order ------------------ */
 
+/* From the end of one chunk to the beginning of the next.  Connections that do the same thing are at
+ * the same place of their chunks, which would lie in the same few sets of a cache if chunks began a
+ * power of two apart. */
+#define LEAT_CHUNK_APART 64u
+
 /* Offset 0.  Written by the daemon before it hands the region over. */
 struct leat_region {
 	uint32_t magic;
@@ -76,7 +81,9 @@ struct leat_region {
 	uint64_t rx_urgent_offset; /* struct leat_urgent, one per slot, written by the workers */
 	uint64_t tx_urgent_offset; /* uint64_t, one per slot, written by the application */
 	uint64_t lock_offset; /* LEAT_LOCKS_BYTES for the library's process-shared locks */
-	uint64_t chunk_offset; /* the chunks, (workers * chunks_per_worker) << chunk_shift bytes */
+	uint64_t
+		chunk_offset; /* the chunks, workers * chunks_per_worker of them, chunk_stride apart */
+	uint64_t chunk_stride; /* more than a chunk's bytes: see LEAT_CHUNK_APART */
 };
 
 /* Room for the library's robust mutexes; the daemon never looks at it. */

@@ -52,7 +52,8 @@ static void region_layout(const struct session_config *config, struct leat_regio
 	r->lock_offset = at = align_up(at, REGION_ALIGN);
 	at += LEAT_LOCKS_BYTES;
 	r->chunk_offset = at = align_up(at, 1u << config->chunk_shift);
-	at += chunks << config->chunk_shift;
+	r->chunk_stride = (1u << config->chunk_shift) + LEAT_CHUNK_APART;
+	at += chunks * r->chunk_stride;
 	r->size_bytes = align_up(at, REGION_UNIT);
 }
 
@@ -96,6 +97,7 @@ static int arena_init(struct arena *a, struct session *s, uint16_t worker_id)
 	a->chunk_shift = (uint8_t)r->chunk_shift;
 	a->chunk_bytes = 1u << r->chunk_shift;
 	a->chunk_mask = a->chunk_bytes - 1;
+	a->chunk_stride = (uint32_t)r->chunk_stride;
 	a->chunk_memory = s->base + r->chunk_offset;
 	a->rx_link = (void *)(s->base + r->rx_link_offset);
 	a->tx_link = (void *)(s->base + r->tx_link_offset);

@@ -106,6 +106,7 @@ struct arena {
 	uint32_t offers; /* numbers offer words */
 	uint32_t chunk_bytes;
 	uint32_t chunk_mask;
+	uint32_t chunk_stride; /* from one to the next */
 	uint8_t chunk_shift;
 	uint8_t *chunk_memory; /* of chunk 0 of the session */
 	uint32_t *rx_link;
@@ -192,7 +193,7 @@ static inline struct chunk *arena_chunk(struct arena *a, uint32_t chunk)
 
 static inline uint8_t *arena_chunk_memory(struct arena *a, uint32_t chunk)
 {
-	return a->chunk_memory + ((uint64_t)chunk << a->chunk_shift);
+	return a->chunk_memory + (uint64_t)chunk * a->chunk_stride;
 }
 
 #endif

@@ -185,7 +185,7 @@ void sock_set_channel(struct worker *w, struct sock *sk, struct channel *ch)
 /* ---- idle socks ---------------------------------------------------------- */
 
 #define HOLDING_PERIOD_MS 250
-#define HOLDING_LOOKS     256 /* in a millisecond, so that a million socks do not stall the worker */
+#define HOLDING_LOOKS     2048 /* in a millisecond: a few for each of 500,000 socks a second */
 
 /*
  * A sock through which nothing moved for a whole period gives its empty

@@ -16,7 +16,7 @@
 #include "sock/connection.h"
 #include "sock/option.h"
 
-#define SUBMISSION_BATCH   32 /* taken from one channel in one iteration */
+#define SUBMISSION_BATCH   64 /* taken from one channel in one iteration */
 #define CHANNEL_IDLE_POLLS 10000 /* silent for so many: over to the doorbell */
 #define LOW_PORTS          1024
 

@@ -31,6 +31,7 @@ void fake_lay_out(struct fake_daemon *d)
 		.slots_per_worker = FAKE_SLOTS,
 		.chunks_per_worker = c->chunks,
 		.chunk_shift = c->chunk_shift,
+		.chunk_stride = (1u << c->chunk_shift) + LEAT_CHUNK_APART,
 		.queue_entries = c->queue_entries,
 		.grant_entries = c->grant_entries,
 		.send_limit_bytes = c->tx_limit_bytes,
@@ -48,7 +49,7 @@ void fake_lay_out(struct fake_daemon *d)
 	r.rx_urgent_offset = reserve(&at, c->workers * FAKE_SLOTS * sizeof(struct leat_urgent));
 	r.tx_urgent_offset = reserve(&at, c->workers * FAKE_SLOTS * sizeof(uint64_t));
 	r.lock_offset = reserve(&at, LEAT_LOCKS_BYTES);
-	r.chunk_offset = reserve(&at, chunks << c->chunk_shift);
+	r.chunk_offset = reserve(&at, chunks * r.chunk_stride);
 	r.size_bytes = at;
 	d->base = mmap(NULL, at, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	d->region = (struct leat_region *)(void *)d->base;
@@ -83,7 +84,7 @@ uint32_t fake_chunk_bytes(const struct fake_daemon *d)
 
 uint8_t *fake_chunk_memory(struct fake_daemon *d, uint32_t chunk)
 {
-	return d->base + d->region->chunk_offset + ((uint64_t)chunk << d->config.chunk_shift);
+	return d->base + d->region->chunk_offset + chunk * d->region->chunk_stride;
 }
 
 uint32_t fake_chunk_alloc(struct fake_daemon *d, unsigned worker, enum fake_chunk_state state)

@@ -377,7 +377,7 @@ void app_kick(struct app_sock *s)
 
 static uint8_t *chunk_memory(const struct app *a, uint32_t chunk)
 {
-	return a->chunks + ((uint64_t)chunk << a->region->chunk_shift);
+	return a->chunks + chunk * a->region->chunk_stride;
 }
 
 /* A chunk from the grants of the sock's worker; LEAT_NO_CHUNK: none now. */
