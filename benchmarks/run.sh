@@ -6,15 +6,16 @@
 #   benchmarks/run.sh --quick              one minute: less of everything, rougher figures
 #   benchmarks/run.sh --compare OLD.json   then prints new/old for each figure
 #   benchmarks/run.sh --output PREFIX      writes PREFIX.json and PREFIX.svg instead
-#   benchmarks/run.sh --only PART,PART     these parts only, of: request http linux sleep leaves
-#                                          instructions; a picture needs request and linux
+#   benchmarks/run.sh --only PART,PART     these parts only, of: request bulk http linux sleep
+#                                          leaves instructions; a picture needs request and linux
 # Needs root: for network namespaces, for huge pages, of which it gives back what it added, and to
-# install what is missing.  BUILD names another build folder.
+# install what is missing.  Builds with all optimization and across files, in build-release; BUILD
+# names another folder.
 set -eu
 . "$(dirname "$0")/../scripts/lib.sh"
 cd "$root"
 
-build=${BUILD:-build}
+build=${BUILD:-build-release}
 programs=$build/benchmarks
 server_core=1
 client_core=0
@@ -25,7 +26,7 @@ server_address=198.18.0.1
 client_addresses="198.18.1.1 198.18.1.2 198.18.1.3 198.18.1.4"
 tap_server=198.19.0.1 # not in their network
 tap_client=198.19.0.2
-parts="request http linux sleep leaves instructions"
+parts="request bulk http linux sleep leaves instructions"
 
 quick=
 compare=
@@ -204,8 +205,30 @@ run_request() {
 		skip "leat keep-alive 1000000" "takes too long for --quick"
 		return
 	fi
+	# At a load that both can bear: connections at rest hold no memory, so what a million need depends
+	# on how many of them are asked in half a second.
+	ask_echo "keep-alive 64 at 400,000/s" --connections 64 --rate 400000
 	reserve_huge_pages $huge_pages_million
-	ask_echo "keep-alive 1000000" --connections 1000000 --window $window
+	warmup=6 ask_echo "keep-alive 1000000 at 400,000/s" --connections 1000000 --rate 400000 \
+		--window 4096
+}
+
+# ---- bytes ----
+
+run_bulk() {
+	local name options
+
+	say "bytes from one stack to the other over net_ring, each on a core"
+	while read -r name options; do
+		# shellcheck disable=SC2086
+		measure "leat bulk $name" 60 "$programs/bench-bulk" --cores $client_core,$server_core \
+			--seconds "$seconds" --json $options
+	done <<-VARIANTS
+		1500 --mtu 1500
+		1500,in-place --mtu 1500 --in-place
+		1500,32-flows --mtu 1500 --flows 32 --buffer 131072
+		9000 --mtu 9000
+	VARIANTS
 }
 
 # ---- over net_memif, leat-http in a process of its own ----
@@ -352,7 +375,7 @@ run_instructions() {
 	local status=0
 
 	say "instructions of an operation"
-	timeout 300 benchmarks/instructions.sh >"$out/instructions" 2>&1 &
+	BUILD=$build timeout 300 benchmarks/instructions.sh >"$out/instructions" 2>&1 &
 	child=$!
 	wait $child || status=$?
 	child=
@@ -413,7 +436,7 @@ fi
 # shellcheck disable=SC2086
 install $packages_build $packages_run $packages_bench
 say "building"
-build "$build"
+build "$build" -Dbuildtype=release -Db_lto=true -Dtests=false
 out=$(mktemp -d)
 trap clean_up EXIT
 trap 'exit 130' INT TERM
@@ -421,7 +444,7 @@ cp "$compare" "$out/old.json" 2>/dev/null || true # it may be the one that is wr
 : >"$out/figures"
 reserve_huge_pages $huge_pages_wanted
 make_namespaces
-for part in request http linux sleep leaves instructions; do
+for part in request bulk http linux sleep leaves instructions; do
 	! wants "$part" || "run_$part"
 done
 python3 benchmarks/report.py write "$out/figures" "$output.json" "$SECONDS"
