@@ -67,7 +67,8 @@ typedef int leat_inline_loop(unsigned worker, void *arg);
  * EAL-ARGS are DPDK's; each lcore they name is a worker, the main lcore included.  FILE is a
  * configuration as leatd's.  With `socket = none` the program alone uses the stack; else it serves
  * applications like leatd, and how fast depends on its loop, too.  argv may be reordered, as by
- * rte_eal_init.
+ * rte_eal_init.  A program may have called rte_eal_init before, to make ports of its own: then
+ * EAL-ARGS are not looked at, and rte_eal_cleanup is the program's to call.
  *
  * Returns the number of arguments used, so that argv + that number is a command line of the
  * program's own, its name first.  Or -1 with errno, and what is wrong on standard error: EINVAL (no
@@ -83,7 +84,7 @@ unsigned leat_inline_workers(void);
 /*
  * Runs the workers and the loop on all lcores, the calling thread's included, until
  * leat_inline_stop was called or the loop is over on every worker.  Then ends the stack: what the
- * program left open is reset, and DPDK is cleaned up.  Once, on the thread that called
+ * program left open is reset, and DPDK is cleaned up, if leat_inline_init started it.  Once, on the thread that called
  * leat_inline_init.
  *
  * Returns 0, or -1 with errno, and what is wrong on standard error: EINVAL (not initialized, or the
