@@ -16,10 +16,8 @@
 
 void sock_init(struct worker *w, struct sock *sk, const struct proto *proto, uint8_t family)
 {
-	memset(sk, 0, sizeof(*sk));
 	sk->proto = proto;
 	sk->family = family;
-	sk->state = 0;
 	sk->rcvbuf_bytes = w->config.rcvbuf_bytes;
 	sk->sndbuf_bytes = w->config.sndbuf_bytes;
 	sk->tx_more = LEAT_NO_OFFSET;

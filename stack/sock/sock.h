@@ -190,7 +190,7 @@ static inline void sock_set_flag(struct sock *sk, enum sock_flag flag, bool on)
 /* Arms the worker's look for idle socks when some sock holds chunks. */
 void sock_watch_holding(struct worker *w);
 
-/* First initialization of an object fresh from its pool: zeroes the sock part, links it into
+/* First initialization of an object fresh from its pool, zeroed by the caller: links it into
  * worker.socks. */
 void sock_init(struct worker *w, struct sock *sk, const struct proto *proto, uint8_t family);
 

@@ -21,18 +21,32 @@ _Static_assert(sizeof(struct flow4) == 16, "rte_hash compares 16-byte keys fast"
 
 #define TOUCHED_WORDS 4
 
+#define NO_PROTOCOL   UINT32_MAX /* of a flow4 that is none: equal to no flow's */
+
+/* A packet is nearly always about its own flow: what the burst found out of it (hash, and what became
+ * of its entry) need not be found out again. */
 struct sock_table {
 	struct rte_hash *v4;
 	struct rte_hash *v6;
 	struct siphash_key key;
-	uint32_t burst_hash[SOCK_TABLE_BURST]; /* of the last burst */
+	struct flow4 burst_flow[SOCK_TABLE_BURST]; /* of the last burst */
+	uint32_t burst_hash[SOCK_TABLE_BURST];
+	uint32_t current; /* the place in it of the packet in hand */
+	uint32_t changed; /* ... of the flow whose entry was changed last, by its own packet ... */
+	sock_entry changed_entry; /* ... to this */
 	uint64_t touched[TOUCHED_WORDS]; /* since then: a bit for each hash modulo their number */
 };
 
-static struct flow4 flow4_of(const struct flow *f)
+static inline struct flow4 flow4_of(const struct flow *f)
 {
 	return (struct flow4){f->local.v4, f->remote.v4, f->local_port, f->remote_port,
 			      f->protocol};
+}
+
+static inline bool flow4_eq(const struct flow4 *a, const struct flow4 *b)
+{
+	return a->remote_port == b->remote_port && a->local_port == b->local_port &&
+	       a->remote == b->remote && a->local == b->local && a->protocol == b->protocol;
 }
 
 /* rte_hash wants a function of its own although every call here brings the hash along. */
@@ -67,6 +81,7 @@ struct sock_table *sock_table_create(const char *name, uint32_t capacity,
 	if (t == NULL)
 		return NULL;
 	t->key = *key;
+	t->burst_flow[0].protocol = NO_PROTOCOL;
 	t->v4 = hash_create(name, "4", sizeof(struct flow4), capacity, socket_id);
 	t->v6 = hash_create(name, "6", sizeof(struct flow), capacity, socket_id);
 	if (t->v4 == NULL || t->v6 == NULL) {
@@ -85,11 +100,6 @@ void sock_table_free(struct sock_table *t)
 	rte_free(t);
 }
 
-static void touch(struct sock_table *t, uint32_t hash)
-{
-	t->touched[hash / 64 % TOUCHED_WORDS] |= UINT64_C(1) << hash % 64;
-}
-
 static bool is_touched(const struct sock_table *t, uint32_t hash)
 {
 	return (t->touched[hash / 64 % TOUCHED_WORDS] >> hash % 64 & 1) != 0;
@@ -100,21 +110,35 @@ struct lookup {
 	struct rte_hash *table;
 	const void *key;
 	uint32_t hash;
+	bool current; /* the flow of the packet in hand */
 	struct flow4 flow4;
 };
 
 static inline void lookup_init(struct lookup *l, const struct sock_table *t,
 			       const struct flow *flow)
 {
+	l->current = false;
 	if (flow->family == AF_INET) {
 		l->flow4 = flow4_of(flow);
 		l->table = t->v4;
 		l->key = &l->flow4;
-		l->hash = (uint32_t)siphash13(&t->key, &l->flow4, sizeof(l->flow4));
+		l->current = flow4_eq(&l->flow4, &t->burst_flow[t->current]);
+		l->hash = l->current ? t->burst_hash[t->current]
+				     : (uint32_t)siphash13(&t->key, &l->flow4, sizeof(l->flow4));
 	} else {
 		l->table = t->v6;
 		l->key = flow;
 		l->hash = (uint32_t)siphash13(&t->key, flow, sizeof(*flow));
+	}
+}
+
+/* The entry becomes e: what the burst said of it does not hold any more. */
+static inline void touch(struct sock_table *t, const struct lookup *l, sock_entry e)
+{
+	t->touched[l->hash / 64 % TOUCHED_WORDS] |= UINT64_C(1) << l->hash % 64;
+	if (l->current) {
+		t->changed = t->current;
+		t->changed_entry = e;
 	}
 }
 
@@ -127,6 +151,16 @@ static sock_entry lookup_find(const struct lookup *l)
 		       : (sock_entry)data;
 }
 
+static int lookup_add(struct sock_table *t, const struct lookup *l, sock_entry e)
+{
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr) */
+	int result = rte_hash_add_key_with_hash_data(l->table, l->key, l->hash, (void *)e);
+
+	if (likely(result == 0))
+		touch(t, l, e);
+	return result;
+}
+
 int sock_table_add(struct sock_table *t, const struct flow *flow, sock_entry e)
 {
 	struct lookup l;
@@ -136,9 +170,16 @@ int sock_table_add(struct sock_table *t, const struct flow *flow, sock_entry e)
 	present = lookup_find(&l);
 	if (present != 0)
 		return present == e ? 0 : -EEXIST;
-	touch(t, l.hash);
-	/* NOLINTNEXTLINE(performance-no-int-to-ptr) */
-	return rte_hash_add_key_with_hash_data(l.table, l.key, l.hash, (void *)e);
+	return lookup_add(t, &l, e);
+}
+
+int sock_table_add_new(struct sock_table *t, const struct flow *flow, sock_entry e)
+{
+	struct lookup l;
+
+	lookup_init(&l, t, flow);
+	leat_assert(lookup_find(&l) == 0);
+	return lookup_add(t, &l, e);
 }
 
 void sock_table_replace(struct sock_table *t, const struct flow *flow, sock_entry e)
@@ -148,10 +189,8 @@ void sock_table_replace(struct sock_table *t, const struct flow *flow, sock_entr
 
 	lookup_init(&l, t, flow);
 	leat_assert(lookup_find(&l) != 0);
-	touch(t, l.hash);
 	/* An existing key is updated in place: this does not fail. */
-	/* NOLINTNEXTLINE(performance-no-int-to-ptr) */
-	result = rte_hash_add_key_with_hash_data(l.table, l.key, l.hash, (void *)e);
+	result = lookup_add(t, &l, e);
 	leat_assert(result == 0);
 	(void)result;
 }
@@ -161,7 +200,7 @@ void sock_table_delete(struct sock_table *t, const struct flow *flow)
 	struct lookup l;
 
 	lookup_init(&l, t, flow);
-	touch(t, l.hash);
+	touch(t, &l, 0);
 	(void)rte_hash_del_key_with_hash(l.table, l.key, l.hash);
 }
 
@@ -178,10 +217,26 @@ uint32_t sock_table_count(const struct sock_table *t)
 	return (uint32_t)(rte_hash_count(t->v4) + rte_hash_count(t->v6));
 }
 
+static void burst_begin(struct sock_table *t)
+{
+	memset(t->touched, 0, sizeof(t->touched));
+	t->current = 0;
+	t->changed = SOCK_TABLE_BURST;
+}
+
+static sock_entry burst_find_v6(struct sock_table *t, uint32_t i, const struct flow *flow)
+{
+	struct lookup l;
+
+	lookup_init(&l, t, flow);
+	t->burst_flow[i].protocol = NO_PROTOCOL;
+	t->burst_hash[i] = l.hash;
+	return lookup_find(&l);
+}
+
 void sock_table_find_burst(struct sock_table *t, const struct flow *const flows[], uint32_t count,
 			   sock_entry entries[])
 {
-	struct flow4 flow4[SOCK_TABLE_BURST];
 	const void *keys[SOCK_TABLE_BURST];
 	hash_sig_t hashes[SOCK_TABLE_BURST];
 	void *data[SOCK_TABLE_BURST];
@@ -190,20 +245,18 @@ void sock_table_find_burst(struct sock_table *t, const struct flow *const flows[
 	uint32_t v4 = 0;
 
 	leat_assert(count <= SOCK_TABLE_BURST);
-	memset(t->touched, 0, sizeof(t->touched));
+	burst_begin(t);
 	for (uint32_t i = 0; i < count; i++) {
+		struct flow4 *flow4 = &t->burst_flow[i];
+
 		entries[i] = 0;
 		if (flows[i]->family != AF_INET) {
-			struct lookup l;
-
-			lookup_init(&l, t, flows[i]);
-			t->burst_hash[i] = l.hash;
-			entries[i] = lookup_find(&l);
+			entries[i] = burst_find_v6(t, i, flows[i]);
 			continue;
 		}
-		flow4[v4] = flow4_of(flows[i]);
-		keys[v4] = &flow4[v4];
-		hashes[v4] = (hash_sig_t)siphash13(&t->key, &flow4[v4], sizeof(flow4[v4]));
+		*flow4 = flow4_of(flows[i]);
+		keys[v4] = flow4;
+		hashes[v4] = (hash_sig_t)siphash13(&t->key, flow4, sizeof(*flow4));
 		t->burst_hash[i] = hashes[v4];
 		position[v4++] = (uint16_t)i;
 	}
@@ -216,8 +269,11 @@ void sock_table_find_burst(struct sock_table *t, const struct flow *const flows[
 	}
 }
 
-sock_entry sock_table_find_again(const struct sock_table *t, uint32_t i, const struct flow *flow,
+sock_entry sock_table_find_again(struct sock_table *t, uint32_t i, const struct flow *flow,
 				 sock_entry found)
 {
-	return likely(!is_touched(t, t->burst_hash[i])) ? found : sock_table_find(t, flow);
+	t->current = i;
+	if (likely(!is_touched(t, t->burst_hash[i])))
+		return found;
+	return t->changed == i ? t->changed_entry : sock_table_find(t, flow);
 }

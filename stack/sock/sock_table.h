@@ -41,6 +41,8 @@ void sock_table_free(struct sock_table *t);
 
 /* 0, -EEXIST (a different entry is there), -ENOSPC. */
 int sock_table_add(struct sock_table *t, const struct flow *flow, sock_entry e);
+/* The same for a flow of which it is known that it is not in the table. */
+int sock_table_add_new(struct sock_table *t, const struct flow *flow, sock_entry e);
 /* Replaces the entry of a flow that is in the table (request becomes sock, sock TIME_WAIT). */
 void sock_table_replace(struct sock_table *t, const struct flow *flow, sock_entry e);
 void sock_table_delete(struct sock_table *t, const struct flow *flow);
@@ -53,8 +55,9 @@ uint32_t sock_table_count(const struct sock_table *t);
 void sock_table_find_burst(struct sock_table *t, const struct flow *const flows[], uint32_t count,
 			   sock_entry entries[]);
 /* The last burst's flow i once more: found is what it was then, and still is unless an entry was
- * added, replaced or deleted that may be its own. */
-sock_entry sock_table_find_again(const struct sock_table *t, uint32_t i, const struct flow *flow,
+ * added, replaced or deleted that may be its own.  In the burst's order; until the next call this is
+ * the flow in hand, whose hash is known to all the others. */
+sock_entry sock_table_find_again(struct sock_table *t, uint32_t i, const struct flow *flow,
 				 sock_entry found);
 
 #endif

@@ -315,8 +315,8 @@ static enum counter child_enter(struct worker *w, struct request_sock *req, stru
 	*child = child_create(w, req);
 	if (*child == NULL)
 		return CNT_tcp_sock_pool;
-	if (sock_table_add(w->socks_by_flow, &req->flow,
-			   sock_entry_make(*child, SOCK_ENTRY_SOCK)) != 0) {
+	if (sock_table_add_new(w->socks_by_flow, &req->flow,
+			       sock_entry_make(*child, SOCK_ENTRY_SOCK)) != 0) {
 		tcp_done(w, *child);
 		return CNT_tcp_syn_table;
 	}
@@ -387,8 +387,8 @@ enum counter tcp_rx_listen(struct worker *w, struct tcp_sock *listener, struct p
 	if (dst_resolve(w, &req->dst, req->flow.family, &req->flow.remote) != 0)
 		goto drop;
 	why = CNT_tcp_syn_table;
-	if (sock_table_add(w->socks_by_flow, &req->flow,
-			   sock_entry_make(req, SOCK_ENTRY_REQUEST)) != 0)
+	if (sock_table_add_new(w->socks_by_flow, &req->flow,
+			       sock_entry_make(req, SOCK_ENTRY_REQUEST)) != 0)
 		goto drop;
 	LIST_INSERT_HEAD(&listener->requests, req, link);
 	l->request_count++;

@@ -4,6 +4,7 @@
  * in steps worth an ACK (RFC 9293 section 3.8.6.2.2) and never back.
  */
 #include "shm/ring.h"
+#include "tcp/segment.h"
 #include "tcp/tcp_sock.h"
 
 /* By how much the window would grow if it were offered anew; <= 0: not at all. */
@@ -42,11 +43,11 @@ uint8_t tcp_window_scale(const struct worker *w, const struct sock *sk)
 {
 	/* Of the largest buffer this connection may grow to: the scale cannot change later. */
 	uint32_t buffer = RTE_MAX(sk->rcvbuf_bytes, w->config.rcvbuf_max_bytes);
-	uint8_t scale = 0;
+	uint32_t scale = rte_fls_u32(buffer >> 16);
 
-	while (scale < 14 && TCP_WINDOW_MAX << scale < buffer)
+	if (TCP_WINDOW_MAX << scale < buffer) /* a full window is a little less than 2^16 */
 		scale++;
-	return scale;
+	return (uint8_t)RTE_MIN(scale, (uint32_t)TCP_SCALE_MAX);
 }
 
 static void window_open(struct worker *w, struct tcp_sock *tp)

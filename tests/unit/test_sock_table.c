@@ -210,6 +210,34 @@ static void what_changed_since_the_burst_is_found_again(void)
 	after_a_burst_a_change_is_seen(SOCK_TABLE_BURST - 1);
 }
 
+/* What a packet did to its own flow is seen by the flow's later ones, next to it or further on. */
+static void a_flow_changes_more_than_once_in_a_burst(void)
+{
+	struct sock_table *t = sock_table_create("t_", CAPACITY, &key, SOCKET_ID_ANY);
+	struct flow a = flow_v4(1), b = flow_v4(2);
+	const struct flow *burst[] = {&a, &b, &a};
+	sock_entry found[3];
+
+	REQUIRE(t != NULL);
+	sock_table_find_burst(t, burst, 3, found);
+	CHECK_EQ(sock_table_find_again(t, 0, &a, found[0]), 0);
+	CHECK_EQ(sock_table_add_new(t, &a, entry(1)), 0);
+	CHECK_EQ(sock_table_find_again(t, 0, &a, found[0]), entry(1));
+	sock_table_replace(t, &a, entry(2));
+	CHECK_EQ(sock_table_find_again(t, 0, &a, found[0]), entry(2));
+
+	CHECK_EQ(sock_table_find_again(t, 1, &b, found[1]), 0);
+	sock_table_replace(t, &a, entry(3)); /* of another's packet */
+	CHECK_EQ(sock_table_add_new(t, &b, entry(4)), 0);
+
+	CHECK_EQ(sock_table_find_again(t, 2, &a, found[2]), entry(3));
+	sock_table_delete(t, &a);
+	CHECK_EQ(sock_table_find_again(t, 2, &a, found[2]), 0);
+	CHECK_EQ(sock_table_find(t, &b), entry(4));
+	CHECK_EQ(sock_table_count(t), 1);
+	sock_table_free(t);
+}
+
 /* Else a burst of new connections would look everything up twice. */
 static void what_did_not_change_is_not_looked_up_again(void)
 {
@@ -243,5 +271,6 @@ TEST_SUITE(sock_table)
 	TEST(holds_its_capacity_of_each_family);
 	TEST(a_burst_finds_what_single_look_ups_find);
 	TEST(what_changed_since_the_burst_is_found_again);
+	TEST(a_flow_changes_more_than_once_in_a_burst);
 	TEST(what_did_not_change_is_not_looked_up_again);
 }
