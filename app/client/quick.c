@@ -283,26 +283,39 @@ static __attribute__((noinline)) ssize_t send_pieces(struct leat_cq *cq, struct 
 	return n;
 }
 
-static inline ssize_t send_all(struct leat_cq *cq, struct sock *sk, const struct iovec *iov,
-			       int iov_count, size_t length)
+/* Where the next bytes go; NULL: not all of them into one chunk at hand. */
+static inline uint8_t *place(struct leat_cq *cq, const struct sock *sk, size_t length)
+{
+	const struct leat_slot *slot = sk->shared;
+
+	if (!fits_in_chunk(cq->session, slot, length) && !begins_anew(cq, sk, length))
+		return NULL;
+	return chunk_byte(cq->session, slot->tx_chunk, slot->tx_tail);
+}
+
+/* They are there. */
+static inline void publish(struct leat_cq *cq, struct sock *sk, size_t length)
 {
 	struct leat_slot *slot = sk->shared;
 
-	if (!has_room(slot, length))
-		return QUICK_NOT;
-	if (!fits_in_chunk(cq->session, slot, length) && !begins_anew(cq, sk, length))
-		return send_pieces(cq, sk, iov, iov_count, length);
-	copy_in(chunk_byte(cq->session, slot->tx_chunk, slot->tx_tail), iov, iov_count);
 	/* release: pairs with the worker's acquire; the bytes come first */
 	store_release(&slot->tx_tail, slot->tx_tail + length);
 	quick_kick(cq, sk);
-	return (ssize_t)length;
 }
 
 static inline ssize_t send_stream(struct leat_cq *cq, struct sock *sk, const struct iovec *iov,
 				  int iov_count, size_t length)
 {
-	return may_send(sk) ? send_all(cq, sk, iov, iov_count, length) : QUICK_NOT;
+	uint8_t *to;
+
+	if (!may_send(sk) || !has_room(sk->shared, length))
+		return QUICK_NOT;
+	to = place(cq, sk, length);
+	if (to == NULL)
+		return send_pieces(cq, sk, iov, iov_count, length);
+	copy_in(to, iov, iov_count);
+	publish(cq, sk, length);
+	return (ssize_t)length;
 }
 
 /* ---- Send a datagram ---------------------------------------------------- */
@@ -325,21 +338,40 @@ static inline bool record_name_peer(struct leat_record *record, const struct soc
 	       record->addr.family == so->family;
 }
 
-static inline ssize_t send_datagram(struct leat_cq *cq, const struct socket *so, const void *data,
-				    size_t length, const struct sockaddr *addr, socklen_t addrlen)
+/* The record, piece by piece. */
+static __attribute__((noinline)) ssize_t send_record(struct leat_cq *cq, struct sock *sk,
+						     const struct leat_record *record,
+						     const void *data, size_t length)
 {
 	static const char padding[LEAT_RECORD_ALIGN];
 	size_t bytes = record_bytes(length);
+	struct iovec iov[] = {{(void *)(uintptr_t)record, sizeof(*record)},
+			      {(void *)(uintptr_t)data, length},
+			      {(void *)(uintptr_t)padding, bytes - sizeof(*record) - length}};
+
+	return send_pieces(cq, sk, iov, 3, bytes) == QUICK_NOT ? QUICK_NOT : (ssize_t)length;
+}
+
+static inline ssize_t send_datagram(struct leat_cq *cq, const struct socket *so, const void *data,
+				    size_t length, const struct sockaddr *addr, socklen_t addrlen)
+{
+	struct sock *sk = socket_home(so);
+	size_t bytes = record_bytes(length);
 	struct leat_record record = {.length_bytes = (uint32_t)length,
 				     .full_bytes = (uint32_t)length};
-	struct iovec iov[] = {{&record, sizeof(record)},
-			      {(void *)(uintptr_t)data, length},
-			      {(void *)(uintptr_t)padding, bytes - sizeof(record) - length}};
+	uint8_t *to;
 
 	if (length > DATAGRAM_MAX_BYTES || !may_send_datagram(so) ||
-	    !record_name_peer(&record, so, addr, addrlen) ||
-	    send_all(cq, socket_home(so), iov, 3, bytes) == QUICK_NOT)
+	    !record_name_peer(&record, so, addr, addrlen) || !has_room(sk->shared, bytes))
 		return QUICK_NOT;
+	to = place(cq, sk, bytes);
+	if (to == NULL)
+		return send_record(cq, sk, &record, data, length);
+	memcpy(to, &record, sizeof(record));
+	/* The padding, and what the data then overwrites, of which there is some. */
+	memset(to + bytes - LEAT_RECORD_ALIGN, 0, LEAT_RECORD_ALIGN);
+	memcpy(to + sizeof(record), data, length);
+	publish(cq, sk, bytes);
 	return (ssize_t)length;
 }
 
