@@ -76,9 +76,10 @@ static __attribute__((noinline)) ssize_t receive_nothing(struct leat_cq *cq, con
 	return posix_result(-EAGAIN);
 }
 
-/* Copies length bytes out; the chunk of the last one. */
-static uint32_t copy_out(const struct session *s, uint32_t chunk, uint64_t offset, uint8_t *to,
-			 size_t length)
+/* Copies length bytes out that lie in several chunks; that of the last one. */
+static __attribute__((noinline)) uint32_t copy_out_pieces(const struct session *s, uint32_t chunk,
+							  uint64_t offset, uint8_t *to,
+							  size_t length)
 {
 	for (;;) {
 		size_t n = chunk_end(s, offset) - offset;
@@ -93,6 +94,16 @@ static uint32_t copy_out(const struct session *s, uint32_t chunk, uint64_t offse
 		length -= n;
 		chunk = s->rx_link[chunk];
 	}
+}
+
+/* The same of bytes that mostly lie in one. */
+static inline uint32_t copy_out(const struct session *s, uint32_t chunk, uint64_t offset, void *to,
+				size_t length)
+{
+	if (chunk_end(s, offset) - offset < length)
+		return copy_out_pieces(s, chunk, offset, to, length);
+	memcpy(to, chunk_byte(s, chunk, offset), length);
+	return chunk;
 }
 
 static inline ssize_t receive(struct leat_cq *cq, struct sock *sk, void *data, size_t length,
@@ -141,7 +152,7 @@ static inline ssize_t take_record(struct leat_cq *cq, struct sock *sk, void *dat
 	uint64_t head = slot->rx_head, at = head + sizeof(struct leat_record);
 	uint32_t first = rx_chunk(s, slot, head);
 	struct leat_record record;
-	uint32_t chunk = copy_out(s, first, head, (uint8_t *)&record, sizeof(record));
+	uint32_t chunk = copy_out(s, first, head, &record, sizeof(record));
 
 	if (length > record.length_bytes)
 		length = record.length_bytes;
