@@ -17,11 +17,6 @@ struct cork {
 	uint8_t bytes[];
 };
 
-bool cork_is_pending(const struct socket *so)
-{
-	return load_relaxed(&so->cork) != NULL;
-}
-
 /* Adds what t has; 0, -EMSGSIZE, -ENOMEM. */
 static int cork_append(struct socket *so, struct transfer *t)
 {

@@ -8,12 +8,6 @@
 
 #define PIECES 72 /* a record of the largest size in chunks of 1 KiB */
 
-static size_t record_bytes(size_t length)
-{
-	return sizeof(struct leat_record) +
-	       ((length + LEAT_RECORD_ALIGN - 1) & ~(size_t)(LEAT_RECORD_ALIGN - 1));
-}
-
 /* Where copying goes on in a list of pieces. */
 struct pieces {
 	struct iovec *iov;

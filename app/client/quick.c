@@ -2,8 +2,8 @@
 /*
  * The quick way to hear of events, receive and send: for what belongs to the
  * calling thread alone (own.c), when the bytes are there or there is room for
- * all of them.  Everything else takes the way of context.c, socket.c and
- * stream.c, which also say what is right.
+ * all of them.  Everything else takes the way of context.c, socket.c, stream.c
+ * and datagram.c, which also say what is right.
  */
 #include <errno.h>
 #include <poll.h>
@@ -17,15 +17,12 @@
 #define QUICK_MAX_BYTES (1u << 16) /* of one piece: then a sum cannot be too large */
 #define LOOK_AFTER      64 /* calls that found nothing, until one looks whether leatd lives */
 
-/* The stream that fd names, if it is one and belongs to cq; NULL: not so. */
-static inline struct sock *quick_stream(const struct leat_cq *cq, int fd)
+/* The socket that fd names, if it is one and belongs to cq; NULL: not so. */
+static inline struct socket *quick_socket(const struct leat_cq *cq, int fd)
 {
 	struct socket *so = (struct socket *)fd_look(fd);
 
-	if (so == NULL || so->file.kind != FILE_SOCKET || so->type != SOCK_STREAM ||
-	    !socket_is_own(so, cq))
-		return NULL;
-	return socket_home(so);
+	return so != NULL && so->file.kind == FILE_SOCKET && socket_is_own(so, cq) ? so : NULL;
 }
 
 bool quick_may_find_nothing(struct leat_cq *cq)
@@ -79,9 +76,10 @@ static __attribute__((noinline)) ssize_t receive_nothing(struct leat_cq *cq, con
 	return posix_result(-EAGAIN);
 }
 
-/* Copies length bytes out; the chunk of the last one. */
-static uint32_t copy_out(const struct session *s, uint32_t chunk, uint64_t offset, uint8_t *to,
-			 size_t length)
+/* Copies length bytes out that lie in several chunks; that of the last one. */
+static __attribute__((noinline)) uint32_t copy_out_pieces(const struct session *s, uint32_t chunk,
+							  uint64_t offset, uint8_t *to,
+							  size_t length)
 {
 	for (;;) {
 		size_t n = chunk_end(s, offset) - offset;
@@ -96,6 +94,16 @@ static uint32_t copy_out(const struct session *s, uint32_t chunk, uint64_t offse
 		length -= n;
 		chunk = s->rx_link[chunk];
 	}
+}
+
+/* The same of bytes that mostly lie in one. */
+static inline uint32_t copy_out(const struct session *s, uint32_t chunk, uint64_t offset, void *to,
+				size_t length)
+{
+	if (chunk_end(s, offset) - offset < length)
+		return copy_out_pieces(s, chunk, offset, to, length);
+	memcpy(to, chunk_byte(s, chunk, offset), length);
+	return chunk;
 }
 
 static inline ssize_t receive(struct leat_cq *cq, struct sock *sk, void *data, size_t length,
@@ -124,10 +132,74 @@ static inline ssize_t receive(struct leat_cq *cq, struct sock *sk, void *data, s
 	return (ssize_t)length;
 }
 
-ssize_t quick_receive(int fd, void *data, size_t length, int flags)
+/* ---- Receive a datagram ------------------------------------------------- */
+
+/* An error comes before data, whichever of the socks has it. */
+static inline bool socket_has_error(const struct socket *so, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (sock_has_error(&so->socks[i]))
+			return true;
+	return false;
+}
+
+/* Takes the next record of sk, which is there; so much of it was asked for. */
+static inline ssize_t take_record(struct leat_cq *cq, struct sock *sk, void *data, size_t length,
+				  struct leat_addr *from)
+{
+	const struct session *s = cq->session;
+	struct leat_slot *slot = sk->shared;
+	uint64_t head = slot->rx_head, at = head + sizeof(struct leat_record);
+	uint32_t first = rx_chunk(s, slot, head);
+	struct leat_record record;
+	uint32_t chunk = copy_out(s, first, head, &record, sizeof(record));
+
+	if (length > record.length_bytes)
+		length = record.length_bytes;
+	if (length > 0)
+		(void)copy_out(s, (at & s->chunk_mask) == 0 ? s->rx_link[chunk] : chunk, at, data,
+			       length);
+	if (from != NULL)
+		*from = record.addr;
+	at = head + record_bytes(record.length_bytes);
+	slot->rx_chunk = chunk_walk(s, s->rx_link, first, head, at - head);
+	/* release: what was read was read before the worker takes the bytes back */
+	store_release(&slot->rx_head, at);
+	if (slot_wants_consumed(sk->handle.slot, slot, at))
+		quick_kick(cq, sk);
+	return (ssize_t)length;
+}
+
+/* From the socks in turn, so that none starves. */
+static inline ssize_t receive_datagram(struct leat_cq *cq, struct socket *so, void *data,
+				       size_t length, int flags, struct leat_addr *from)
+{
+	unsigned count = socket_count(so);
+	unsigned at = so->next_rx;
+
+	if (socket_has_error(so, count))
+		return QUICK_NOT;
+	for (unsigned i = 0; i < count; i++) {
+		struct sock *sk = &so->socks[at];
+
+		at = at + 1 < count ? at + 1 : 0;
+		/* acquire: pairs with the worker's release after bytes, links and restart */
+		if (load_acquire(&sk->shared->rx_tail) == sk->shared->rx_head)
+			continue;
+		store_relaxed(&so->next_rx, (uint8_t)at);
+		return take_record(cq, sk, data, length, from);
+	}
+	if (socket_has(so, SOCKET_RX_SHUT) ||
+	    !(flags & MSG_DONTWAIT || socket_has(so, SOCKET_NONBLOCK)) ||
+	    !quick_may_find_nothing(cq))
+		return QUICK_NOT;
+	return posix_result(-EAGAIN);
+}
+
+ssize_t quick_receive(int fd, void *data, size_t length, int flags, struct leat_addr *from)
 {
 	struct leat_cq *cq;
-	struct sock *sk;
+	struct socket *so;
 	ssize_t n = QUICK_NOT;
 
 	if (flags & ~(MSG_DONTWAIT | MSG_NOSIGNAL) || length == 0)
@@ -135,27 +207,32 @@ ssize_t quick_receive(int fd, void *data, size_t length, int flags)
 	cq = context_enter();
 	if (cq == NULL)
 		return QUICK_NOT;
-	sk = quick_stream(cq, fd);
-	if (sk != NULL)
-		n = receive(cq, sk, data, length, flags);
+	if (from != NULL)
+		from->family = AF_UNSPEC;
+	so = quick_socket(cq, fd);
+	if (so != NULL)
+		n = so->type == SOCK_STREAM ? receive(cq, socket_home(so), data, length, flags)
+					    : receive_datagram(cq, so, data, length, flags, from);
 	context_leave(cq);
 	return n;
 }
 
 /* ---- Send --------------------------------------------------------------- */
 
-/* Connected, and with room for so many bytes? */
-static inline bool may_send(const struct sock *sk, size_t length)
+/* A stream that is connected? */
+static inline bool may_send(const struct sock *sk)
 {
-	const struct leat_slot *slot = sk->shared;
-	uint32_t events = load_acquire(&slot->events);
-	uint64_t used;
+	uint32_t events = load_acquire(&sk->shared->events);
 
-	if ((events & (LEAT_EV_CONNECTED | LEAT_EV_HUP)) != LEAT_EV_CONNECTED ||
-	    sock_has_error(sk) || socket_has(sk->socket, SOCKET_TX_SHUT))
-		return false;
+	return (events & (LEAT_EV_CONNECTED | LEAT_EV_HUP)) == LEAT_EV_CONNECTED &&
+	       !sock_has_error(sk) && !socket_has(sk->socket, SOCKET_TX_SHUT);
+}
+
+static inline bool has_room(const struct leat_slot *slot, size_t length)
+{
 	/* acquire: pairs with the worker's release; what lies before is free to be written again */
-	used = slot->tx_tail - load_acquire(&slot->tx_head);
+	uint64_t used = slot->tx_tail - load_acquire(&slot->tx_head);
+
 	return used + length <= load_relaxed(&slot->tx_limit_bytes);
 }
 
@@ -217,37 +294,115 @@ static __attribute__((noinline)) ssize_t send_pieces(struct leat_cq *cq, struct 
 	return n;
 }
 
-static inline ssize_t send_all(struct leat_cq *cq, struct sock *sk, const struct iovec *iov,
-			       int iov_count, size_t length)
+/* Where the next bytes go; NULL: not all of them into one chunk at hand. */
+static inline uint8_t *place(struct leat_cq *cq, const struct sock *sk, size_t length)
+{
+	const struct leat_slot *slot = sk->shared;
+
+	if (!fits_in_chunk(cq->session, slot, length) && !begins_anew(cq, sk, length))
+		return NULL;
+	return chunk_byte(cq->session, slot->tx_chunk, slot->tx_tail);
+}
+
+/* They are there. */
+static inline void publish(struct leat_cq *cq, struct sock *sk, size_t length)
 {
 	struct leat_slot *slot = sk->shared;
 
-	if (!may_send(sk, length))
-		return QUICK_NOT;
-	if (!fits_in_chunk(cq->session, slot, length) && !begins_anew(cq, sk, length))
-		return send_pieces(cq, sk, iov, iov_count, length);
-	copy_in(chunk_byte(cq->session, slot->tx_chunk, slot->tx_tail), iov, iov_count);
 	/* release: pairs with the worker's acquire; the bytes come first */
 	store_release(&slot->tx_tail, slot->tx_tail + length);
 	quick_kick(cq, sk);
+}
+
+static inline ssize_t send_stream(struct leat_cq *cq, struct sock *sk, const struct iovec *iov,
+				  int iov_count, size_t length)
+{
+	uint8_t *to;
+
+	if (!may_send(sk) || !has_room(sk->shared, length))
+		return QUICK_NOT;
+	to = place(cq, sk, length);
+	if (to == NULL)
+		return send_pieces(cq, sk, iov, iov_count, length);
+	copy_in(to, iov, iov_count);
+	publish(cq, sk, length);
 	return (ssize_t)length;
 }
 
-ssize_t quick_send(int fd, const void *data, size_t length, int flags)
+/* ---- Send a datagram ---------------------------------------------------- */
+
+/* Open, with a port, and nothing that waits to become part of it? */
+static inline bool may_send_datagram(const struct socket *so)
+{
+	return socket_has(so, SOCKET_BOUND | SOCKET_CONNECTED) &&
+	       !socket_has(so, SOCKET_TX_SHUT | SOCKET_CORK) && !cork_is_pending(so) &&
+	       !socket_has_error(so, socket_count(so));
+}
+
+/* Whom it is for; false: the other way knows what is wrong with that. */
+static inline bool record_name_peer(struct leat_record *record, const struct socket *so,
+				    const struct sockaddr *addr, socklen_t addrlen)
+{
+	if (addr == NULL)
+		return socket_has(so, SOCKET_CONNECTED);
+	return addr_from_sockaddr(&record->addr, addr, addrlen) == 0 &&
+	       record->addr.family == so->family;
+}
+
+/* The record, piece by piece. */
+static __attribute__((noinline)) ssize_t send_record(struct leat_cq *cq, struct sock *sk,
+						     const struct leat_record *record,
+						     const void *data, size_t length)
+{
+	static const char padding[LEAT_RECORD_ALIGN];
+	size_t bytes = record_bytes(length);
+	struct iovec iov[] = {{(void *)(uintptr_t)record, sizeof(*record)},
+			      {(void *)(uintptr_t)data, length},
+			      {(void *)(uintptr_t)padding, bytes - sizeof(*record) - length}};
+
+	return send_pieces(cq, sk, iov, 3, bytes) == QUICK_NOT ? QUICK_NOT : (ssize_t)length;
+}
+
+static inline ssize_t send_datagram(struct leat_cq *cq, const struct socket *so, const void *data,
+				    size_t length, const struct sockaddr *addr, socklen_t addrlen)
+{
+	struct sock *sk = socket_home(so);
+	size_t bytes = record_bytes(length);
+	struct leat_record record = {.length_bytes = (uint32_t)length,
+				     .full_bytes = (uint32_t)length};
+	uint8_t *to;
+
+	if (length > DATAGRAM_MAX_BYTES || !may_send_datagram(so) ||
+	    !record_name_peer(&record, so, addr, addrlen) || !has_room(sk->shared, bytes))
+		return QUICK_NOT;
+	to = place(cq, sk, bytes);
+	if (to == NULL)
+		return send_record(cq, sk, &record, data, length);
+	memcpy(to, &record, sizeof(record));
+	/* The padding, and what the data then overwrites, of which there is some. */
+	memset(to + bytes - LEAT_RECORD_ALIGN, 0, LEAT_RECORD_ALIGN);
+	memcpy(to + sizeof(record), data, length);
+	publish(cq, sk, bytes);
+	return (ssize_t)length;
+}
+
+ssize_t quick_send(int fd, const void *data, size_t length, int flags, const struct sockaddr *addr,
+		   socklen_t addrlen)
 {
 	struct iovec iov = {(void *)(uintptr_t)data, length};
 	ssize_t n = QUICK_NOT;
 	struct leat_cq *cq;
-	struct sock *sk;
+	struct socket *so;
 
 	if (flags & ~(MSG_DONTWAIT | MSG_NOSIGNAL) || length - 1 >= QUICK_MAX_BYTES)
 		return QUICK_NOT;
 	cq = context_enter();
 	if (cq == NULL)
 		return QUICK_NOT;
-	sk = quick_stream(cq, fd);
-	if (sk != NULL)
-		n = send_all(cq, sk, &iov, 1, length);
+	so = quick_socket(cq, fd);
+	if (so != NULL)
+		n = so->type == SOCK_STREAM ? send_stream(cq, socket_home(so), &iov, 1, length)
+					    : send_datagram(cq, so, data, length, addr, addrlen);
 	context_leave(cq);
 	return n;
 }
@@ -257,7 +412,7 @@ ssize_t quick_send_pieces(int fd, const struct iovec *iov, int iov_count)
 	size_t length = 0;
 	ssize_t n = QUICK_NOT;
 	struct leat_cq *cq;
-	struct sock *sk;
+	struct socket *so;
 
 	if (iov_count > PIECES)
 		return QUICK_NOT;
@@ -271,9 +426,9 @@ ssize_t quick_send_pieces(int fd, const struct iovec *iov, int iov_count)
 	cq = context_enter();
 	if (cq == NULL)
 		return QUICK_NOT;
-	sk = quick_stream(cq, fd);
-	if (sk != NULL)
-		n = send_all(cq, sk, iov, iov_count, length);
+	so = quick_socket(cq, fd);
+	if (so != NULL && so->type == SOCK_STREAM)
+		n = send_stream(cq, socket_home(so), iov, iov_count, length);
 	context_leave(cq);
 	return n;
 }

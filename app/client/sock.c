@@ -242,8 +242,9 @@ ssize_t leat_sendmsg(int fd, const struct msghdr *msg, int flags)
 	return socket_send(fd, msg, flags);
 }
 
-ssize_t leat_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr,
-		    socklen_t addrlen)
+/* The other way. */
+static ssize_t send_to(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr,
+		       socklen_t addrlen)
 {
 	struct iovec iov = {(void *)(uintptr_t)buf, len};
 	struct msghdr msg = {.msg_name = (void *)(uintptr_t)addr,
@@ -254,11 +255,19 @@ ssize_t leat_sendto(int fd, const void *buf, size_t len, int flags, const struct
 	return socket_send(fd, &msg, flags);
 }
 
+ssize_t leat_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr,
+		    socklen_t addrlen)
+{
+	ssize_t n = quick_send(fd, buf, len, flags, addr, addrlen);
+
+	return n != QUICK_NOT ? n : send_to(fd, buf, len, flags, addr, addrlen);
+}
+
 ssize_t leat_send(int fd, const void *buf, size_t len, int flags)
 {
-	ssize_t n = quick_send(fd, buf, len, flags);
+	ssize_t n = quick_send(fd, buf, len, flags, NULL, 0);
 
-	return n != QUICK_NOT ? n : leat_sendto(fd, buf, len, flags, NULL, 0);
+	return n != QUICK_NOT ? n : send_to(fd, buf, len, flags, NULL, 0);
 }
 
 ssize_t leat_write(int fd, const void *buf, size_t len)
@@ -306,8 +315,9 @@ ssize_t leat_recvmsg(int fd, struct msghdr *msg, int flags)
 	return socket_receive(fd, msg, flags);
 }
 
-ssize_t leat_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr,
-		      socklen_t *addrlen)
+/* The other way. */
+static ssize_t receive_from(int fd, void *buf, size_t len, int flags, struct sockaddr *addr,
+			    socklen_t *addrlen)
 {
 	struct iovec iov = {buf, len};
 	struct msghdr msg = {.msg_name = addrlen != NULL ? addr : NULL,
@@ -321,11 +331,24 @@ ssize_t leat_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr 
 	return n;
 }
 
+ssize_t leat_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr,
+		      socklen_t *addrlen)
+{
+	struct leat_addr from;
+	ssize_t n = quick_receive(fd, buf, len, flags, &from);
+
+	if (n == QUICK_NOT)
+		return receive_from(fd, buf, len, flags, addr, addrlen);
+	if (n >= 0)
+		addr_to_sockaddr(&from, addr, addrlen);
+	return n;
+}
+
 ssize_t leat_recv(int fd, void *buf, size_t len, int flags)
 {
-	ssize_t n = quick_receive(fd, buf, len, flags);
+	ssize_t n = quick_receive(fd, buf, len, flags, NULL);
 
-	return n != QUICK_NOT ? n : leat_recvfrom(fd, buf, len, flags, NULL, NULL);
+	return n != QUICK_NOT ? n : receive_from(fd, buf, len, flags, NULL, NULL);
 }
 
 ssize_t leat_read(int fd, void *buf, size_t len)

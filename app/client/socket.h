@@ -387,11 +387,12 @@ int transfer_init(struct transfer *t, const struct iovec *iov, size_t iov_count,
 /* Copies the next bytes, as many as both have, between the caller and the ring. */
 size_t transfer_in(struct transfer *t, void *ring, size_t bytes);
 size_t transfer_out(struct transfer *t, const void *ring, size_t bytes);
-/* What most calls are, for a stream that is the calling thread's own: QUICK_NOT, and nothing was
+/* What most calls are, for a socket that is the calling thread's own: QUICK_NOT, and nothing was
  * done, when it is not that simple. */
 #define QUICK_NOT (-65536) /* no -errno */
-ssize_t quick_receive(int fd, void *data, size_t length, int flags);
-ssize_t quick_send(int fd, const void *data, size_t length, int flags);
+ssize_t quick_receive(int fd, void *data, size_t length, int flags, struct leat_addr *from);
+ssize_t quick_send(int fd, const void *data, size_t length, int flags, const struct sockaddr *addr,
+		   socklen_t addrlen);
 ssize_t quick_send_pieces(int fd, const struct iovec *iov, int iov_count);
 int quick_accept(int fd, int flags, struct leat_addr *peer);
 int quick_close(int fd);
@@ -404,6 +405,12 @@ ssize_t stream_receive(struct socket *so, struct transfer *t);
 ssize_t datagram_send(struct socket *so, struct transfer *t);
 ssize_t datagram_receive(struct socket *so, struct transfer *t);
 #define DATAGRAM_MAX_BYTES 65507 /* IPv4: 65535 less the headers of IP and UDP */
+/* What a datagram of so many bytes takes in a ring. */
+static inline size_t record_bytes(size_t length)
+{
+	return sizeof(struct leat_record) +
+	       ((length + LEAT_RECORD_ALIGN - 1) & ~(size_t)(LEAT_RECORD_ALIGN - 1));
+}
 /* Sends what is in t as a datagram, whatever waits in the cork. */
 ssize_t datagram_send_whole(struct socket *so, struct transfer *t);
 /* Bytes of the next message, or -EAGAIN. */
@@ -421,7 +428,10 @@ size_t sock_writable_mark(const struct sock *sk);
 
 /* ---- cork.c: datagrams in pieces ---- */
 
-bool cork_is_pending(const struct socket *so);
+static inline bool cork_is_pending(const struct socket *so)
+{
+	return load_relaxed(&so->cork) != NULL;
+}
 /* t is a piece of a datagram, maybe its last; its length or -errno. */
 ssize_t cork_add(struct socket *so, struct transfer *t);
 /* UDP_CORK; off: sends what waits. */

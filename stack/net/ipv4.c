@@ -231,7 +231,7 @@ static void ip_find_burst(struct worker *w, struct packet *const own[], uint32_t
 	for (uint32_t i = 0; i < count; i++) {
 		const struct flow *flow = &own[i]->flow;
 
-		if (!w->protocols[flow->protocol]->lookup)
+		if (!own[i]->lookup)
 			continue;
 		if (n == 0 || !flow_eq(flow, flows[n - 1]))
 			flows[n++] = flow;
@@ -267,7 +267,7 @@ static void ip_rx_burst(struct worker *w, struct packet *own[], uint32_t count)
 		if (i + SOCK_PREFETCH < count)
 			ip_prefetch(own[i + SOCK_PREFETCH]);
 		/* What an earlier packet of the burst opened or closed was looked up too soon. */
-		if (protocol->lookup)
+		if (p->lookup)
 			p->entry = sock_table_find_again(w->socks_by_flow, p->asked, &p->flow,
 							 p->entry);
 		protocol->rx(w, p);

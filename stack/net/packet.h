@@ -57,6 +57,7 @@ struct packet {
 	uint8_t ttl;
 	uint8_t traffic_class; /* DSCP and ECN */
 	bool to_broadcast; /* link or network destination is broadcast or multicast */
+	bool lookup; /* may it be for a sock in sock_table? */
 	uint16_t network_header_length;
 	uint16_t asked; /* where it stood in the burst look-up */
 	uint32_t length; /* of the transport's payload after parsing */
@@ -71,8 +72,8 @@ struct packet {
  */
 struct ip_protocol {
 	/* p->m's data begins at the transport header, p->length bytes long.  Checks lengths and
-	 * checksum, fills p->flow's ports and the protocol's part of p, moves m's data to the
-	 * payload.  CNT_MAX: good; else the reason to drop it. */
+	 * checksum, fills p->flow's ports, p->lookup and the protocol's part of p, moves m's data
+	 * to the payload.  CNT_MAX: good; else the reason to drop it. */
 	enum counter (*parse)(struct worker *w, struct packet *p);
 	/* Consumes p->m. */
 	void (*rx)(struct worker *w, struct packet *p);
@@ -81,8 +82,6 @@ struct ip_protocol {
 	 * non-zero for "fragmentation needed". */
 	void (*error)(struct worker *w, const struct flow *flow, uint32_t sequence, int error,
 		      uint16_t mtu);
-	/* Does a look-up in sock_table come before rx? */
-	bool lookup;
 };
 
 #endif

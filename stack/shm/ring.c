@@ -214,25 +214,60 @@ void rx_ring_advance(struct ring_pair *r, uint32_t length)
 	rx_ring_seek(r);
 }
 
-int rx_ring_append(struct worker *w, struct ring_pair *r, const struct rte_mbuf *m, uint32_t skip,
-		   uint32_t length)
+/* Where the next bytes go; NULL: not all of them into the chunk at hand. */
+static inline uint8_t *rx_ring_room(const struct ring_pair *r, uint32_t bytes)
 {
 	uint64_t within = r->rx_tail - r->rx_chunk_base;
 
 	if (likely(r->shared != NULL && /* does anybody read? */
 		   r->rx_chunk != LEAT_NO_CHUNK && /* is there a chunk at hand? */
-		   within + length < r->arena->chunk_bytes && /* with room behind it? */
-		   skip + length <= m->data_len)) { /* in one piece? */
-		memcpy(arena_chunk_memory(r->arena, r->rx_chunk) + within,
-		       rte_pktmbuf_mtod_offset(m, const uint8_t *, skip), length);
-		r->rx_tail += length;
-		r->active = true;
-		rx_ring_note_placed(r, (uint32_t)r->rx_tail);
+		   within + bytes < r->arena->chunk_bytes)) /* with room behind it? */
+		return arena_chunk_memory(r->arena, r->rx_chunk) + within;
+	return NULL;
+}
+
+/* Bytes were placed where there was room. */
+static inline void rx_ring_took(struct ring_pair *r, uint32_t bytes)
+{
+	r->rx_tail += bytes;
+	r->active = true;
+	rx_ring_note_placed(r, (uint32_t)r->rx_tail);
+}
+
+int rx_ring_append(struct worker *w, struct ring_pair *r, const struct rte_mbuf *m, uint32_t skip,
+		   uint32_t length)
+{
+	uint8_t *to = rx_ring_room(r, length);
+
+	if (likely(to != NULL && skip + length <= m->data_len)) { /* in one piece? */
+		memcpy(to, rte_pktmbuf_mtod_offset(m, const uint8_t *, skip), length);
+		rx_ring_took(r, length);
 		return 0;
 	}
 	if (rx_ring_write(w, r, r->rx_tail, m, skip, length) != 0)
 		return -ENOBUFS;
 	rx_ring_advance(r, length);
+	return 0;
+}
+
+int rx_ring_append_record(struct worker *w, struct ring_pair *r, const struct leat_record *record,
+			  const struct rte_mbuf *m)
+{
+	uint32_t length = record->length_bytes;
+	uint32_t bytes = sizeof(*record) + RTE_ALIGN(length, LEAT_RECORD_ALIGN);
+	uint8_t *to = rx_ring_room(r, bytes);
+
+	if (likely(to != NULL && length <= m->data_len)) {
+		memcpy(to, record, sizeof(*record));
+		memcpy(to + sizeof(*record), rte_pktmbuf_mtod(m, const uint8_t *), length);
+		rx_ring_took(r, bytes);
+		return 0;
+	}
+	/* The data first: when there are chunks for it, there is one for the header. */
+	if (rx_ring_write(w, r, r->rx_tail + sizeof(*record), m, 0, length) != 0 ||
+	    rx_ring_write_bytes(w, r, r->rx_tail, record, sizeof(*record)) != 0)
+		return -ENOBUFS;
+	rx_ring_advance(r, bytes);
 	return 0;
 }
 

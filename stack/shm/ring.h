@@ -93,6 +93,10 @@ void rx_ring_advance(struct ring_pair *r, uint32_t length);
 int rx_ring_append(struct worker *w, struct ring_pair *r, const struct rte_mbuf *m, uint32_t skip,
 		   uint32_t length);
 
+/* The same of a datagram: its record header and its data, m's first record->length_bytes. */
+int rx_ring_append_record(struct worker *w, struct ring_pair *r, const struct leat_record *record,
+			  const struct rte_mbuf *m);
+
 /* Tells the application to submit LEAT_OP_SYNC once it has consumed up to offset
  * (LEAT_NO_OFFSET: no need).  Full fence inside; afterwards rx_ring_sync sees a consumption that
  * the application may have done without noticing the wish. */

@@ -88,7 +88,6 @@ const struct ip_protocol tcp_ip_protocol = {
 	.parse = tcp_parse,
 	.rx = tcp_rx,
 	.error = tcp_error,
-	.lookup = true,
 };
 
 /* ---- from the application -------------------------------------------------------- */

@@ -258,6 +258,7 @@ enum counter tcp_parse(struct worker *w, struct packet *p)
 	enum counter why;
 
 	(void)w;
+	p->lookup = true;
 	why = tcp_segment_read(data, rte_pktmbuf_data_len(p->m), p->length, &p->tcp);
 	if (why == CNT_tcp_short || why == CNT_tcp_offset)
 		return why;

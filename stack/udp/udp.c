@@ -21,6 +21,7 @@
 
 struct udp_worker {
 	struct pool *socks;
+	uint32_t connected; /* of them, those in sock_table */
 };
 
 struct udp_worker *udp_worker_create(struct worker *w)
@@ -56,7 +57,6 @@ static enum counter udp_parse(struct worker *w, struct packet *p)
 	const struct rte_udp_hdr *udp = rte_pktmbuf_mtod(p->m, const struct rte_udp_hdr *);
 	uint16_t length;
 
-	(void)w;
 	if (p->m->data_len < sizeof(*udp))
 		return CNT_udp_short;
 	length = rte_be_to_cpu_16(udp->dgram_len);
@@ -72,6 +72,7 @@ static enum counter udp_parse(struct worker *w, struct packet *p)
 	p->flow.local_port = udp->dst_port;
 	rte_pktmbuf_adj(p->m, sizeof(*udp));
 	p->length -= sizeof(*udp);
+	p->lookup = w->udp->connected != 0;
 	return CNT_MAX;
 }
 
@@ -95,14 +96,10 @@ static bool udp_rx_deliver(struct worker *w, struct sock *sk, const struct packe
 		.addr = leat_addr_make(AF_INET, &p->flow.remote, p->flow.remote_port),
 	};
 	uint32_t bytes = sizeof(record) + RTE_ALIGN(p->length, LEAT_RECORD_ALIGN);
-	uint64_t tail = sk->ring.rx_tail;
 
-	/* The data first: when there are chunks for it, there is one for the header. */
 	if (!udp_rx_has_room(w, sk, bytes) ||
-	    rx_ring_write(w, &sk->ring, tail + sizeof(record), p->m, 0, p->length) != 0 ||
-	    rx_ring_write_bytes(w, &sk->ring, tail, &record, sizeof(record)) != 0)
+	    rx_ring_append_record(w, &sk->ring, &record, p->m) != 0)
 		return false;
-	rx_ring_advance(&sk->ring, bytes);
 	sock_raise(w, sk, LEAT_EV_IN);
 	return true;
 }
@@ -209,6 +206,7 @@ static void udp_unhash(struct worker *w, struct udp_sock *udp)
 	if (!(udp->inet.sk.flags & SOCK_HASHED))
 		return;
 	sock_table_delete(w->socks_by_flow, &udp->inet.flow);
+	w->udp->connected--;
 	udp->inet.sk.flags &= ~(uint32_t)SOCK_HASHED;
 }
 
@@ -266,6 +264,7 @@ static int udp_connect(struct worker *w, struct sock *sk, const struct leat_addr
 		udp_disconnect(w, udp);
 		return err == -EEXIST ? -EADDRINUSE : err == -ENOSPC ? -ENOBUFS : err;
 	}
+	w->udp->connected++;
 	sk->flags |= SOCK_HASHED;
 	sk->state = TCP_ESTABLISHED;
 	sock_raise(w, sk, LEAT_EV_OUT | LEAT_EV_CONNECTED);
@@ -341,5 +340,4 @@ const struct ip_protocol udp_ip_protocol = {
 	.parse = udp_parse,
 	.rx = udp_rx,
 	.error = udp_error,
-	.lookup = true,
 };

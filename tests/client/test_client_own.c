@@ -140,6 +140,124 @@ static void the_end_of_leatd_ends_the_quick_way(void)
 	leat_close(fd);
 }
 
+/* ---- Datagrams, compared with those that go the other way ----------------- */
+
+/* Sizes around those of a chunk (256 bytes), with and without padding. */
+static const size_t lengths[] = {1, 7, 8, 100, 191, 192, 223, 224, 225, 256, 600, 1000};
+#define LENGTHS (sizeof(lengths) / sizeof(lengths[0]))
+
+/* One that was delivered twice, received both ways, with room for so many bytes. */
+static void receive_alike(int fd, size_t length, size_t room)
+{
+	uint8_t quick[1500] = {0}, other[1500] = {0};
+	struct sockaddr_in from = {0}, other_from = {0};
+	socklen_t from_length = sizeof(from);
+	struct iovec iov = {other, room};
+	struct msghdr msg = {.msg_name = &other_from,
+			     .msg_namelen = sizeof(other_from),
+			     .msg_iov = &iov,
+			     .msg_iovlen = 1};
+	struct leat_addr address;
+	size_t expected = length < room ? length : room;
+
+	CHECK_EQ(quick_receive(fd, quick, room, 0, &address), (ssize_t)expected);
+	addr_to_sockaddr(&address, (struct sockaddr *)&from, &from_length);
+	CHECK_EQ(leat_recvmsg(fd, &msg, 0), (ssize_t)expected);
+	CHECK(is_pattern(quick, expected, 0));
+	CHECK_MEM(quick, other, sizeof(quick));
+	CHECK_MEM(&from, &other_from, sizeof(from));
+	CHECK_EQ(from_length, msg.msg_namelen);
+}
+
+static void datagrams_come_alike_both_ways(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	int fd = connected_datagram();
+	struct leat_handle h = fake_handle(fd, 0);
+	struct leat_addr from;
+	uint8_t bytes[1500];
+
+	fill_pattern(bytes, sizeof(bytes), 0);
+	for (size_t i = 0; i < 3 * LENGTHS; i++) {
+		size_t length = lengths[i % LENGTHS];
+
+		for (int n = 0; n < 2; n++)
+			fake_deliver_datagram(d, h, bytes, length, length, (uint16_t)(5000 + i));
+		receive_alike(fd, length, i < LENGTHS ? sizeof(bytes) : length / 2 + 1);
+	}
+	CHECK_EQ(quick_receive(fd, bytes, sizeof(bytes), MSG_DONTWAIT, &from), -1);
+	CHECK_EQ(errno, EAGAIN);
+	leat_close(fd);
+	fake_stop(d);
+}
+
+/* What was written for one datagram; it counts as sent. */
+static size_t take_sent(struct fake_daemon *d, struct leat_handle h, uint8_t *bytes, size_t size)
+{
+	size_t n;
+
+	fake_settle(d);
+	n = fake_sent(d, h, bytes, size);
+	fake_acknowledge(d, h, n);
+	fake_settle(d);
+	return n;
+}
+
+static void datagrams_go_alike_both_ways(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	int fd = connected_datagram();
+	struct leat_handle h = fake_handle(fd, 0);
+	struct sockaddr_in to = ipv4_address(7);
+	uint8_t bytes[1500], quick[1500], other[1500];
+
+	fill_pattern(bytes, sizeof(bytes), 0);
+	fake_settle(d);
+	for (size_t i = 0; i < 2 * LENGTHS; i++) {
+		size_t length = lengths[i % LENGTHS], n;
+		struct iovec iov = {bytes, length};
+		struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+		if (i < LENGTHS) {
+			msg.msg_name = &to;
+			msg.msg_namelen = sizeof(to);
+		}
+		CHECK_EQ(quick_send(fd, bytes, length, 0, msg.msg_name, msg.msg_namelen),
+			 (ssize_t)length);
+		n = take_sent(d, h, quick, sizeof(quick));
+		CHECK_EQ(leat_sendmsg(fd, &msg, 0), (ssize_t)length);
+		CHECK_EQ(take_sent(d, h, other, sizeof(other)), n);
+		CHECK(n > length);
+		CHECK_MEM(quick, other, n);
+	}
+	leat_close(fd);
+	fake_stop(d);
+	CHECK_EQ(d->condemned[0], 0);
+}
+
+static void a_datagram_that_is_not_simple_goes_the_other_way(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	int fd = leat_socket(AF_INET, SOCK_DGRAM, 0);
+	struct sockaddr_in to = ipv4_address(7);
+	const struct sockaddr *peer = (const struct sockaddr *)&to;
+	static uint8_t bytes[DATAGRAM_MAX_BYTES + 1];
+	struct leat_addr from;
+
+	CHECK_EQ(quick_send(fd, "x", 1, 0, peer, sizeof(to)), QUICK_NOT); /* has no port */
+	CHECK_EQ(leat_sendto(fd, "x", 1, 0, peer, sizeof(to)), 1);
+	CHECK_EQ(quick_send(fd, "x", 1, 0, peer, sizeof(to)), 1);
+	CHECK_EQ(quick_send(fd, "x", 1, 0, NULL, 0), QUICK_NOT); /* to whom? */
+	CHECK_EQ(quick_send(fd, "x", 1, 0, peer, 3), QUICK_NOT);
+	CHECK_EQ(quick_send(fd, bytes, sizeof(bytes), 0, peer, sizeof(to)), QUICK_NOT);
+	CHECK_EQ(quick_send(fd, bytes, 5000, 0, peer, sizeof(to)), QUICK_NOT);
+	CHECK_EQ(quick_receive(fd, bytes, 1, 0, &from), QUICK_NOT); /* has to wait */
+	CHECK_EQ(leat_sendto(fd, "a", 1, MSG_MORE, peer, sizeof(to)), 1);
+	CHECK_EQ(quick_send(fd, "x", 1, 0, peer, sizeof(to)), QUICK_NOT); /* the end of "a" */
+	leat_close(fd);
+	fake_stop(d);
+}
+
 /* ---- Not alone any more ------------------------------------------------- */
 
 static void *receive_one(void *arg)
@@ -298,6 +416,9 @@ TEST_SUITE(client_own)
 	TEST(the_quick_way_crosses_chunks_both_ways);
 	TEST(a_closed_descriptor_names_nothing_until_it_is_used_again);
 	TEST(the_end_of_leatd_ends_the_quick_way);
+	TEST(datagrams_come_alike_both_ways);
+	TEST(datagrams_go_alike_both_ways);
+	TEST(a_datagram_that_is_not_simple_goes_the_other_way);
 	TEST(another_thread_makes_a_context_common);
 	TEST(a_stream_that_a_second_thread_comes_to_use_stays_whole);
 	TEST(a_socket_closed_by_another_thread_is_gone_for_its_owner);

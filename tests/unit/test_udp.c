@@ -17,6 +17,15 @@ static void open_bound(struct app_sock *s)
 	REQUIRE_EQ(app_bind(s, 0, PORT), 0);
 }
 
+static void open_sharing(struct app_sock *s)
+{
+	int on = 1;
+
+	REQUIRE_EQ(app_socket(&h->app, SOCK_DGRAM, s), 0);
+	CHECK_EQ(app_setsockopt(s, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)), 0);
+	REQUIRE_EQ(app_bind(s, 0, PORT), 0);
+}
+
 static void open_connected(struct app_sock *s)
 {
 	open_bound(s);
@@ -236,6 +245,25 @@ static void a_connected_sock_hears_its_peer_only(void)
 	receive();
 	CHECK_EQ(app_readable(&s), 0);
 	HOST_EXPECT(h, IS_ICMP, ICMP_CODE_IS(ICMP_PORT_UNREACH));
+	CHECK_EQ(app_close(&s), 0);
+	end();
+}
+
+static void a_bound_sock_hears_what_no_connected_one_does(void)
+{
+	struct app_sock s, t;
+
+	begin();
+	open_sharing(&s);
+	open_sharing(&t);
+	for (int i = 0; i < 2; i++) {
+		REQUIRE_EQ(app_connect(&t, PEER_ADDR, PEER_PORT), 0);
+		arrives(3);
+		expect_record(&t, 3);
+	}
+	CHECK_EQ(app_close(&t), 0);
+	arrives(5);
+	expect_record(&s, 5);
 	CHECK_EQ(app_close(&s), 0);
 	end();
 }
@@ -582,15 +610,10 @@ static void disconnected_it_hears_everybody_again(void)
 static void two_socks_cannot_connect_alike(void)
 {
 	struct app_sock s, t;
-	int on = 1;
 
 	begin();
-	REQUIRE_EQ(app_socket(&h->app, SOCK_DGRAM, &s), 0);
-	REQUIRE_EQ(app_socket(&h->app, SOCK_DGRAM, &t), 0);
-	CHECK_EQ(app_setsockopt(&s, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)), 0);
-	CHECK_EQ(app_setsockopt(&t, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)), 0);
-	CHECK_EQ(app_bind(&s, 0, PORT), 0);
-	CHECK_EQ(app_bind(&t, 0, PORT), 0);
+	open_sharing(&s);
+	open_sharing(&t);
 	CHECK_EQ(app_connect(&s, PEER_ADDR, PEER_PORT), 0);
 	CHECK_EQ(app_connect(&t, PEER_ADDR, PEER_PORT), -EADDRINUSE);
 	CHECK_EQ(app_connect(&t, PEER_ADDR, PEER_PORT + 1), 0);
@@ -751,6 +774,7 @@ TEST_SUITE(udp)
 	TEST(an_exhausted_session_loses_datagrams_whole);
 	TEST(nobody_on_the_port_is_told);
 	TEST(a_connected_sock_hears_its_peer_only);
+	TEST(a_bound_sock_hears_what_no_connected_one_does);
 	TEST(shut_for_reading_nothing_arrives);
 	TEST(sends_to_whom_the_record_names);
 	TEST(copies_where_the_port_needs_it);
