@@ -73,7 +73,7 @@ static const struct option leatd_options[] = {
 	{"max_listeners", OPTION_U32, IN(worker.max_listeners), 1, 65536, 0},
 	{"max_requests", OPTION_U32, IN(worker.max_requests), 16, 1u << 24, 0},
 	{"max_time_wait", OPTION_U32, IN(worker.max_time_wait), 16, 1u << 24, 0},
-	{"max_sending", OPTION_U32, IN(worker.max_sending), 16, 1u << 24, 0},
+	{"max_sending", OPTION_U32, IN(worker.max_sending), 0, 1u << 24, 0},
 	{"max_flight_records", OPTION_U32, IN(worker.max_flight_records), 16, 1u << 24, 0},
 	{"syn_cookies", OPTION_BOOL, IN(worker.syn_cookies), 0, 0, 0},
 	{"mbufs", OPTION_U32, IN(worker.mbufs), 1024, 1u << 22, 0},

@@ -85,8 +85,7 @@ struct worker_config {
 	uint32_t max_listeners;
 	uint32_t max_requests; /* half-open connections */
 	uint32_t max_time_wait;
-	uint32_t
-		max_sending; /* TCP connections that send at a time; others wait for one to pause */
+	uint32_t max_sending; /* TCP connections that send at a time, others wait; 0: all may */
 	uint32_t max_flight_records; /* of what TCP has in flight; without one, they get coarser */
 	uint32_t mbufs;
 	uint16_t mbuf_bytes; /* room in each for a packet, or a part of it */
@@ -105,14 +104,14 @@ struct worker_config {
 	const char *name; /* unique prefix of pool names; NULL: "leat" */
 };
 
-#define WORKER_CONFIG_DEFAULT                                                                      \
-	{                                                                                          \
-		.id = 0, .workers = 1, .socket_id = -1, .max_socks = 32768, .max_listeners = 256,  \
-		.max_requests = 16384, .max_time_wait = 16384, .max_flight_records = 131072,       \
-		.max_sending = 65536, .mbufs = 16384, .mbuf_bytes = 2048,                          \
-		.rcvbuf_bytes = 1u << 20, .sndbuf_bytes = 1u << 20, .rcvbuf_max_bytes = 32u << 20, \
-		.sndbuf_max_bytes = 32u << 20, .copybreak_bytes = 512,                             \
-		.fast_open = FAST_OPEN_CLIENT, .syn_cookies = true, .idle_us = 0, .name = "leat",  \
+#define WORKER_CONFIG_DEFAULT                                                                     \
+	{                                                                                         \
+		.id = 0, .workers = 1, .socket_id = -1, .max_socks = 32768, .max_listeners = 256, \
+		.max_requests = 16384, .max_time_wait = 16384, .max_flight_records = 131072,      \
+		.max_sending = 0, .mbufs = 16384, .mbuf_bytes = 2048, .rcvbuf_bytes = 1u << 20,   \
+		.sndbuf_bytes = 1u << 20, .rcvbuf_max_bytes = 32u << 20,                          \
+		.sndbuf_max_bytes = 32u << 20, .copybreak_bytes = 512,                            \
+		.fast_open = FAST_OPEN_CLIENT, .syn_cookies = true, .idle_us = 0, .name = "leat", \
 	}
 
 /* Run on a worker's thread on behalf of another one. */

@@ -196,11 +196,13 @@ static void fastopen_init(struct worker *w, struct tcp_worker *tcp)
 	w->env.random(w->env.arg, &tcp->fastopen_cache.key, sizeof(tcp->fastopen_cache.key));
 }
 
-/* Few sets of options differ, whatever the number of socks. */
+/* Few sets of options differ, whatever the number of socks; but whoever makes many of them must not
+ * take away somebody else's, so there is one for each sock, and one to change over to. */
 static void options_init(struct worker *w, struct tcp_worker *tcp)
 {
-	tcp->options.pool = create_pool(w, "opt", RTE_MAX(w->config.max_socks / 16, 64u),
+	tcp->options.pool = create_pool(w, "opt", w->config.max_socks + w->config.max_listeners + 1,
 					sizeof(struct shared_options));
+	tcp->options.key = w->secret_key;
 	tcp->default_options.values = (struct tcp_options){
 		.rcvlowat_bytes = 1,
 		.keep_idle_s = TCP_KEEP_IDLE_S,
@@ -235,7 +237,9 @@ struct tcp_worker *tcp_worker_create(struct worker *w)
 	/* Few connections use such an algorithm at a time; more get the default one. */
 	tcp->congestions = create_pool(w, "cc", RTE_MAX(c->max_socks / 8, 64u),
 				       congestion_bbr.pooled_bytes);
-	tcp->sendings = create_pool(w, "snd", RTE_MIN(c->max_sending, c->max_socks),
+	tcp->sendings = create_pool(w, "snd",
+				    c->max_sending != 0 ? RTE_MIN(c->max_sending, c->max_socks)
+							: c->max_socks,
 				    sizeof(struct tcp_sending));
 	options_init(w, tcp);
 	tcp->fastopen_queues = create_pool(w, "fo", c->max_listeners,

@@ -161,7 +161,12 @@ bool tcp_rest(struct worker *w, struct sock *sk)
 
 	if (tp->sending == NULL || keeps_state(tp->congestion_ops))
 		return false;
-	if (w->now_ms - tp->sent_ms <= rtt_rto_ms(&tp->rtt) || !is_settled(w, tp))
+	if (w->now_ms - tp->sent_ms <= rtt_rto_ms(&tp->rtt))
+		return true;
+	if (tp->snd_una ==
+	    tp->snd_nxt) /* who repaired what the loss probe did: no answer will tell */
+		tp->flags &= ~(uint32_t)TCP_SOCK_PROBE_SENT;
+	if (!is_settled(w, tp))
 		return true;
 	rest(w, tp);
 	return false;

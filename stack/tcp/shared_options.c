@@ -2,17 +2,14 @@
 #include "tcp/shared_options.h"
 
 #include <rte_common.h>
-#include <rte_jhash.h>
 #include <string.h>
 
 #include "lib/pool.h"
 
-/* The values are an application's choice, and it may make one list long; it has no more sets than
- * the pool, and only those who set options walk it. */
 static struct shared_options_list *bucket_of(struct shared_options_table *t,
 					     const struct tcp_options *values)
 {
-	return &t->bucket[rte_jhash(values, sizeof(*values), 0) % SHARED_OPTIONS_BUCKETS];
+	return &t->bucket[siphash13(&t->key, values, sizeof(*values)) % SHARED_OPTIONS_BUCKETS];
 }
 
 static struct shared_options *shared_of(const struct tcp_options *o)

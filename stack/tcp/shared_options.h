@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "lib/siphash.h"
+
 struct pool;
 
 /* Without padding: compared as bytes. */
@@ -38,11 +40,13 @@ struct shared_options {
 };
 LIST_HEAD(shared_options_list, shared_options);
 
-#define SHARED_OPTIONS_BUCKETS 256
+#define SHARED_OPTIONS_BUCKETS 4096
 
 /* All sets of a worker. */
 struct shared_options_table {
 	struct pool *pool;
+	struct siphash_key
+		key; /* values are an application's choice: it must not make one list long */
 	struct shared_options_list bucket[SHARED_OPTIONS_BUCKETS];
 };
 

@@ -4,6 +4,8 @@
 #include "lib/pool.h"
 #include "support/tcp_fixture.h"
 
+#define TAKEN_MAX 100000 /* more than any test's pool has */
+
 static uint32_t sets(void)
 {
 	return pool_used(h->w->tcp->options.pool);
@@ -76,20 +78,39 @@ static void an_accepted_sock_shares_its_listeners(void)
 	end();
 }
 
-/* Those there are can still be used, and what was set stays. */
+/* There is one for each sock, so this does not happen; if it did, those there are could still be used,
+ * and what was set stays. */
 static void without_a_set_left_options_cannot_differ_more(void)
 {
-	struct app_sock sock[100];
-	unsigned taken = 0;
+	struct app_sock a, b;
+	struct pool *pool;
+	static void *taken[TAKEN_MAX];
+	unsigned count = 0;
 
 	begin_unconnected(NULL);
-	while (REQUIRE_EQ(app_socket(&h->app, SOCK_STREAM, &sock[taken]), 0),
-	       set_timeout(&sock[taken], 1000 + taken) == 0)
-		REQUIRE(++taken < 99);
-	CHECK_EQ(taken, h->w->tcp->options.pool->count);
-	CHECK_EQ(set_timeout(&sock[taken], 5000), -ENOBUFS);
-	CHECK_EQ(get_timeout(&sock[taken]), 0);
-	CHECK_EQ(set_timeout(&sock[taken], 1000), 0);
+	pool = h->w->tcp->options.pool;
+	REQUIRE_EQ(app_socket(&h->app, SOCK_STREAM, &a), 0);
+	REQUIRE_EQ(app_socket(&h->app, SOCK_STREAM, &b), 0);
+	CHECK_EQ(set_timeout(&a, 1000), 0);
+	while ((taken[count] = pool_get(pool)) != NULL)
+		REQUIRE(++count < TAKEN_MAX);
+	CHECK_EQ(set_timeout(&b, 5000), -ENOBUFS);
+	CHECK_EQ(get_timeout(&b), 0);
+	CHECK_EQ(set_timeout(&b, 1000), 0);
+	while (count > 0)
+		pool_put(pool, taken[--count]);
+	end();
+}
+
+static void each_sock_may_have_options_of_its_own(void)
+{
+	const struct worker_config *config;
+	struct pool *pool;
+
+	begin_unconnected(NULL);
+	config = &h->w->config;
+	pool = h->w->tcp->options.pool;
+	CHECK(pool->count > config->max_socks + config->max_listeners);
 	end();
 }
 
@@ -99,5 +120,6 @@ TEST_SUITE(shared_options)
 	TEST(equal_options_are_one_set);
 	TEST(a_set_goes_with_its_last_user);
 	TEST(an_accepted_sock_shares_its_listeners);
+	TEST(each_sock_may_have_options_of_its_own);
 	TEST(without_a_set_left_options_cannot_differ_more);
 }

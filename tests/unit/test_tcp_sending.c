@@ -313,12 +313,34 @@ static void without_one_left_a_model_is_refused(void)
 	end();
 }
 
+/* RFC 8985 section 7.4.2 waits for an answer that shows who repaired the loss; of a connection that
+ * says nothing more none ever comes. */
+static void a_loss_probe_does_not_keep_it(void)
+{
+	begin_accepted();
+	request();
+	CHECK_EQ(app_write(&s, "world", 5), 5);
+	host_settle(h);
+	PEER_EXPECT(&peer, PAYLOAD_IS(5));
+	for (int ms = 0; ms < 1000 && host_counter(h, CNT_tcp_loss_probe) == 0; ms++)
+		host_advance_ms(h, 1);
+	CHECK_EQ(host_counter(h, CNT_tcp_loss_probe), 1);
+	host_drain(h);
+	peer_send(&peer, TH_ACK, NULL, 0);
+	host_drain(h);
+	CHECK_EQ(sendings(), 1);
+	host_advance_ms(h, 2 * PAUSE_MS);
+	CHECK_EQ(sendings(), 0);
+	end();
+}
+
 TEST_SUITE(tcp_sending)
 {
 	TEST(an_idle_connection_costs_its_sock_alone);
 	TEST(who_only_receives_takes_nothing);
 	TEST(who_goes_on_receiving_gives_it_back);
 	TEST(what_is_in_flight_keeps_it);
+	TEST(a_loss_probe_does_not_keep_it);
 	TEST(an_orphan_gives_it_back);
 	TEST(the_window_outlasts_a_pause);
 	TEST(losses_after_a_pause_are_found);
