@@ -23,8 +23,12 @@ static struct {
 	struct leat_cqe completions[16];
 	unsigned head, tail;
 	bool is_full; /* of submissions */
+	bool is_leatd; /* not inline */
+	int64_t waited_us; /* for completions; 0: did not */
 	bool has_chunks;
+	bool wants_chunks; /* LEAT_CQE_CHUNKS is asked for */
 	size_t room; /* in the send ring */
+	size_t late_room; /* comes when leat_cq_send_wake looks */
 	char sent[16384];
 	size_t sent_bytes, reserved;
 	char input[16384];
@@ -44,7 +48,7 @@ volatile sig_atomic_t stopped;
 
 bool is_inline(void)
 {
-	return true;
+	return !fake.is_leatd;
 }
 
 void die_errno(const char *format, ...)
@@ -108,7 +112,7 @@ int leat_cq_peek(struct leat_cq *cq, struct leat_cqe **cqe)
 
 int leat_cq_wait(struct leat_cq *cq, struct leat_cqe **cqe, int64_t timeout_us)
 {
-	(void)timeout_us;
+	fake.waited_us = timeout_us;
 	return leat_cq_peek(cq, cqe);
 }
 
@@ -159,8 +163,12 @@ ssize_t leat_cq_send_reserve(struct leat_cq *cq, struct leat_handle handle, size
 {
 	(void)cq;
 	(void)handle;
-	if (fake.room == 0 || !fake.has_chunks)
+	if (fake.room == 0)
 		return -EAGAIN;
+	if (!fake.has_chunks) {
+		fake.wants_chunks = true;
+		return -EAGAIN;
+	}
 	fake.reserved = bytes < fake.room ? bytes : fake.room;
 	*iov = (struct iovec){fake.sent + fake.sent_bytes, fake.reserved};
 	*iov_count = 1;
@@ -185,6 +193,8 @@ int leat_cq_send_wake(struct leat_cq *cq, struct leat_handle handle, size_t byte
 {
 	(void)cq;
 	(void)handle;
+	fake.room += fake.late_room;
+	fake.late_room = 0;
 	return bytes <= fake.room;
 }
 
@@ -346,10 +356,65 @@ static void response_goes_on_when_there_are_chunks(void)
 	request(REQUEST);
 	CU_ASSERT_EQUAL(server_turn(server), 0);
 	CU_ASSERT_FALSE(TAILQ_EMPTY(&server->starved));
+	CU_ASSERT_TRUE(fake.wants_chunks);
 	fake.has_chunks = true;
 	complete((struct leat_cqe){.type = LEAT_CQE_CHUNKS});
 	server_turn(server);
 	check_sent(1);
+	end_by_client();
+}
+
+static void response_goes_on_when_room_came_while_it_looked(void)
+{
+	begin_connected();
+	fake.room = 100;
+	fake.late_room = 10000;
+	request(REQUEST);
+	check_sent(1);
+	CU_ASSERT_FALSE(fake.wants_chunks);
+	CU_ASSERT_EQUAL(server_turn(server), 0);
+	end_by_client();
+}
+
+static void response_without_room_and_chunks_asks_for_them(void)
+{
+	begin_connected();
+	fake.room = 0;
+	fake.late_room = 10000;
+	fake.has_chunks = false;
+	request(REQUEST);
+	CU_ASSERT_FALSE(TAILQ_EMPTY(&server->starved));
+	CU_ASSERT_TRUE(fake.wants_chunks);
+	fake.has_chunks = true;
+	complete((struct leat_cqe){.type = LEAT_CQE_CHUNKS});
+	server_turn(server);
+	check_sent(1);
+	end_by_client();
+}
+
+/* Turns until it would sleep: when a second is over, one turn does not. */
+static void turn_until_asleep(void)
+{
+	fake.waited_us = 0;
+	for (int i = 0; i < 4 && fake.waited_us == 0; i++)
+		server_turn(server);
+}
+
+static void response_without_chunks_tries_again_each_second(void)
+{
+	begin_connected();
+	fake.is_leatd = true;
+	fake.has_chunks = false;
+	request(REQUEST);
+	turn_until_asleep();
+	CU_ASSERT_FALSE(TAILQ_EMPTY(&server->starved));
+	CU_ASSERT_EQUAL(fake.waited_us, 1000000);
+	fake.has_chunks = true; /* and nobody tells */
+	server->now_s--;
+	turn_until_asleep();
+	turn_until_asleep();
+	check_sent(1);
+	CU_ASSERT_TRUE(fake.waited_us > 1000000);
 	end_by_client();
 }
 
@@ -470,6 +535,9 @@ int main(void)
 	CU_ADD_TEST(suite, body_of_a_request_is_passed_over);
 	CU_ADD_TEST(suite, response_goes_on_when_there_is_room);
 	CU_ADD_TEST(suite, response_goes_on_when_there_are_chunks);
+	CU_ADD_TEST(suite, response_goes_on_when_room_came_while_it_looked);
+	CU_ADD_TEST(suite, response_without_room_and_chunks_asks_for_them);
+	CU_ADD_TEST(suite, response_without_chunks_tries_again_each_second);
 	CU_ADD_TEST(suite, what_a_full_queue_refused_is_told_later);
 	CU_ADD_TEST(suite, end_and_close_are_repeated_when_refused);
 	CU_ADD_TEST(suite, reset_ends_a_response_that_waits);
