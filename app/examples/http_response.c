@@ -103,10 +103,13 @@ static bool send_at_once(struct server *s, struct connection *c, const struct ht
 {
 	struct iovec piece[2];
 	int count = 2;
+	ssize_t bytes = leat_cq_send_reserve(s->cq, c->handle, whole->length, piece, &count);
 
-	if (leat_cq_send_reserve(s->cq, c->handle, whole->length, piece, &count) !=
-	    (ssize_t)whole->length)
+	if (bytes != (ssize_t)whole->length) {
+		if (bytes > 0) /* others may need its chunks before this connection's next turn */
+			send_commit(s, c, 0);
 		return false;
+	}
 	memcpy(piece[0].iov_base, whole->text, piece[0].iov_len);
 	if (count > 1)
 		memcpy(piece[1].iov_base, whole->text + piece[0].iov_len, piece[1].iov_len);

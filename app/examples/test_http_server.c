@@ -29,7 +29,8 @@ static struct {
 	bool wants_chunks; /* LEAT_CQE_CHUNKS is asked for */
 	size_t room; /* in the send ring */
 	size_t late_room; /* comes when leat_cq_send_wake looks */
-	char sent[16384];
+	size_t piece_bytes; /* of the send ring; 0: all of it */
+	char sent[65536];
 	size_t sent_bytes, reserved;
 	char input[16384];
 	size_t input_bytes, consumed;
@@ -95,6 +96,7 @@ int leat_cq_submit(struct leat_cq *cq, unsigned worker, const struct leat_sqe *s
 		fake.shutdowns++;
 		break;
 	case LEAT_OP_CLOSE:
+		CU_ASSERT_EQUAL(fake.reserved, 0);
 		fake.closes++;
 		break;
 	default:
@@ -158,6 +160,24 @@ int leat_cq_recv_consume(struct leat_cq *cq, struct leat_handle handle, size_t b
 	return 0;
 }
 
+/* How many bytes found a piece: fewer than are reserved, as with the real one. */
+static size_t describe_room(size_t bytes, struct iovec *iov, int *iov_count)
+{
+	size_t at = 0;
+	int used = 0;
+
+	while (at < bytes && used < *iov_count) {
+		size_t length = bytes - at;
+
+		if (fake.piece_bytes != 0 && length > fake.piece_bytes)
+			length = fake.piece_bytes;
+		iov[used++] = (struct iovec){fake.sent + fake.sent_bytes + at, length};
+		at += length;
+	}
+	*iov_count = used;
+	return at;
+}
+
 ssize_t leat_cq_send_reserve(struct leat_cq *cq, struct leat_handle handle, size_t bytes,
 			     struct iovec *iov, int *iov_count)
 {
@@ -170,9 +190,7 @@ ssize_t leat_cq_send_reserve(struct leat_cq *cq, struct leat_handle handle, size
 		return -EAGAIN;
 	}
 	fake.reserved = bytes < fake.room ? bytes : fake.room;
-	*iov = (struct iovec){fake.sent + fake.sent_bytes, fake.reserved};
-	*iov_count = 1;
-	return (ssize_t)fake.reserved;
+	return (ssize_t)describe_room(fake.reserved, iov, iov_count);
 }
 
 int leat_cq_send_commit(struct leat_cq *cq, struct leat_handle handle, size_t bytes)
@@ -231,10 +249,15 @@ static void begin_connected(void)
 	CU_ASSERT_FALSE(TAILQ_EMPTY(&server->by_deadline));
 }
 
-static void request(const char *text)
+static void receive(const char *text)
 {
 	memcpy(fake.input + fake.input_bytes, text, strlen(text));
 	fake.input_bytes += strlen(text);
+}
+
+static void request(const char *text)
+{
+	receive(text);
 	tell(client, LEAT_EV_IN);
 	server_turn(server);
 }
@@ -464,6 +487,30 @@ static void reset_ends_a_response_that_waits(void)
 	end_closed();
 }
 
+static void response_in_many_pieces_keeps_no_reservation(void)
+{
+	begin_connected();
+	fake.piece_bytes = 2048;
+	receive(REQUEST REQUEST REQUEST REQUEST REQUEST REQUEST);
+	/* It has so many steps that the last request is taken, but not yet answered. */
+	connection_run(server, TAILQ_FIRST(&server->by_deadline));
+	check_sent(5);
+	CU_ASSERT_EQUAL(fake.consumed, fake.input_bytes);
+	CU_ASSERT_EQUAL(fake.reserved, 0);
+	server_turn(server);
+	check_sent(6);
+	end_by_client();
+}
+
+static void close_gives_a_reservation_back(void)
+{
+	begin_connected();
+	fake.reserved = 100;
+	tell(client, LEAT_EV_ERR | LEAT_EV_HUP);
+	server_turn(server);
+	end_closed();
+}
+
 static void events_of_another_connection_in_the_slot_do_nothing(void)
 {
 	begin_connected();
@@ -541,6 +588,8 @@ int main(void)
 	CU_ADD_TEST(suite, what_a_full_queue_refused_is_told_later);
 	CU_ADD_TEST(suite, end_and_close_are_repeated_when_refused);
 	CU_ADD_TEST(suite, reset_ends_a_response_that_waits);
+	CU_ADD_TEST(suite, response_in_many_pieces_keeps_no_reservation);
+	CU_ADD_TEST(suite, close_gives_a_reservation_back);
 	CU_ADD_TEST(suite, events_of_another_connection_in_the_slot_do_nothing);
 	CU_ADD_TEST(suite, credits_are_renewed);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
