@@ -50,6 +50,8 @@ void connection_open(struct server *s, struct connection *c, struct leat_handle 
 void connection_close(struct server *s, struct connection *c)
 {
 	response_drop(s, c);
+	/* What is reserved would be lost with the sock.  The close tells the worker enough. */
+	(void)leat_cq_send_commit(s->cq, c->handle, 0);
 	/* No answer is asked for. */
 	if (submit(s, c, LEAT_OP_CLOSE, 1) == -EAGAIN) {
 		c->phase = CLOSING;

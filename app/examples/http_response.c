@@ -103,10 +103,13 @@ static bool send_at_once(struct server *s, struct connection *c, const struct ht
 {
 	struct iovec piece[2];
 	int count = 2;
+	ssize_t bytes = leat_cq_send_reserve(s->cq, c->handle, whole->length, piece, &count);
 
-	if (leat_cq_send_reserve(s->cq, c->handle, whole->length, piece, &count) !=
-	    (ssize_t)whole->length)
+	if (bytes != (ssize_t)whole->length) {
+		if (bytes > 0) /* others may need its chunks before this connection's next turn */
+			send_commit(s, c, 0);
 		return false;
+	}
 	memcpy(piece[0].iov_base, whole->text, piece[0].iov_len);
 	if (count > 1)
 		memcpy(piece[1].iov_base, whole->text + piece[0].iov_len, piece[1].iov_len);
@@ -167,13 +170,21 @@ void respond_error(struct server *s, struct connection *c, int status, uint64_t 
 
 /* ---- Sending what did not fit ------------------------------------------- */
 
-/* Nothing fits: what will tell when something does. */
-static enum progress await_room(struct server *s, struct connection *c, size_t bytes)
+/* Reserves up to bytes; ON: there is room, otherwise what will tell of it. */
+static enum progress room_await(struct server *s, struct connection *c, struct room *room,
+				size_t bytes)
 {
-	if (bytes > WAKE_BYTES)
-		bytes = WAKE_BYTES;
-	/* With room in the ring it is chunks that are missing. */
-	return leat_cq_send_wake(s->cq, c->handle, bytes) == 0 ? BLOCKED : STARVED;
+	if (room_take(s, c, room, bytes))
+		return ON;
+	if (room->bytes != -EAGAIN)
+		return ENDED;
+	if (leat_cq_send_wake(s->cq, c->handle, bytes < WAKE_BYTES ? bytes : WAKE_BYTES) == 0)
+		return BLOCKED;
+	/* There is room in the ring now, but perhaps there was none: only a call that fails
+	 * although there is has asked for chunks. */
+	if (room_take(s, c, room, bytes))
+		return ON;
+	return room->bytes == -EAGAIN ? STARVED : ENDED;
 }
 
 /* Fills the room that is left with the next of the file's bytes; how many, or -1: they are gone. */
@@ -195,6 +206,7 @@ enum progress response_send(struct server *s, struct connection *c)
 {
 	struct response *r = c->response;
 	uint64_t left = r->head_left + (r->end - r->offset);
+	enum progress progress;
 	struct room room;
 	size_t head;
 	ssize_t body;
@@ -204,8 +216,9 @@ enum progress response_send(struct server *s, struct connection *c)
 		response_done(s, c);
 		return ON;
 	}
-	if (!room_take(s, c, &room, left < TURN_BYTES ? left : TURN_BYTES))
-		return room.bytes == -EAGAIN ? await_room(s, c, left) : ENDED;
+	progress = room_await(s, c, &room, left < TURN_BYTES ? left : TURN_BYTES);
+	if (progress != ON)
+		return progress;
 	head = r->head_left < (size_t)room.bytes ? r->head_left : (size_t)room.bytes;
 	room_put(&room, r->head, head);
 	body = send_body(r, &room, (size_t)room.bytes - head);

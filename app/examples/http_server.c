@@ -212,7 +212,7 @@ static bool take_completion(struct server *s, const struct leat_cqe *cqe, struct
 	return false;
 }
 
-/* How long to sleep for: until somebody's time is over. */
+/* How long to sleep for: until somebody's time is over, or who waits for chunks is to try again. */
 static int64_t wait_us(const struct server *s)
 {
 	const struct connection *c = TAILQ_FIRST(&s->by_deadline);
@@ -221,6 +221,8 @@ static int64_t wait_us(const struct server *s)
 	if (c == NULL)
 		return -1;
 	seconds = (int64_t)c->touched_s + s->timeout_s + 1 - s->now_s;
+	if (seconds > 1 && !TAILQ_EMPTY(&s->starved))
+		seconds = 1;
 	return seconds > 0 ? seconds * 1000000 : 0;
 }
 
@@ -296,7 +298,7 @@ static void expire_connections(struct server *s)
 
 	while ((c = TAILQ_FIRST(&s->by_deadline)) != NULL && s->now_s - c->touched_s > s->timeout_s)
 		connection_expire(s, c);
-	/* Should the wish for chunks have been lost to a queue that was full. */
+	/* Should the wish for chunks have been lost, as to a queue that was full. */
 	starved_to_ready(s);
 }
 

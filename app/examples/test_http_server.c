@@ -23,9 +23,14 @@ static struct {
 	struct leat_cqe completions[16];
 	unsigned head, tail;
 	bool is_full; /* of submissions */
+	bool is_leatd; /* not inline */
+	int64_t waited_us; /* for completions; 0: did not */
 	bool has_chunks;
+	bool wants_chunks; /* LEAT_CQE_CHUNKS is asked for */
 	size_t room; /* in the send ring */
-	char sent[16384];
+	size_t late_room; /* comes when leat_cq_send_wake looks */
+	size_t piece_bytes; /* of the send ring; 0: all of it */
+	char sent[65536];
 	size_t sent_bytes, reserved;
 	char input[16384];
 	size_t input_bytes, consumed;
@@ -44,7 +49,7 @@ volatile sig_atomic_t stopped;
 
 bool is_inline(void)
 {
-	return true;
+	return !fake.is_leatd;
 }
 
 void die_errno(const char *format, ...)
@@ -91,6 +96,7 @@ int leat_cq_submit(struct leat_cq *cq, unsigned worker, const struct leat_sqe *s
 		fake.shutdowns++;
 		break;
 	case LEAT_OP_CLOSE:
+		CU_ASSERT_EQUAL(fake.reserved, 0);
 		fake.closes++;
 		break;
 	default:
@@ -108,7 +114,7 @@ int leat_cq_peek(struct leat_cq *cq, struct leat_cqe **cqe)
 
 int leat_cq_wait(struct leat_cq *cq, struct leat_cqe **cqe, int64_t timeout_us)
 {
-	(void)timeout_us;
+	fake.waited_us = timeout_us;
 	return leat_cq_peek(cq, cqe);
 }
 
@@ -154,17 +160,37 @@ int leat_cq_recv_consume(struct leat_cq *cq, struct leat_handle handle, size_t b
 	return 0;
 }
 
+/* How many bytes found a piece: fewer than are reserved, as with the real one. */
+static size_t describe_room(size_t bytes, struct iovec *iov, int *iov_count)
+{
+	size_t at = 0;
+	int used = 0;
+
+	while (at < bytes && used < *iov_count) {
+		size_t length = bytes - at;
+
+		if (fake.piece_bytes != 0 && length > fake.piece_bytes)
+			length = fake.piece_bytes;
+		iov[used++] = (struct iovec){fake.sent + fake.sent_bytes + at, length};
+		at += length;
+	}
+	*iov_count = used;
+	return at;
+}
+
 ssize_t leat_cq_send_reserve(struct leat_cq *cq, struct leat_handle handle, size_t bytes,
 			     struct iovec *iov, int *iov_count)
 {
 	(void)cq;
 	(void)handle;
-	if (fake.room == 0 || !fake.has_chunks)
+	if (fake.room == 0)
 		return -EAGAIN;
+	if (!fake.has_chunks) {
+		fake.wants_chunks = true;
+		return -EAGAIN;
+	}
 	fake.reserved = bytes < fake.room ? bytes : fake.room;
-	*iov = (struct iovec){fake.sent + fake.sent_bytes, fake.reserved};
-	*iov_count = 1;
-	return (ssize_t)fake.reserved;
+	return (ssize_t)describe_room(fake.reserved, iov, iov_count);
 }
 
 int leat_cq_send_commit(struct leat_cq *cq, struct leat_handle handle, size_t bytes)
@@ -185,6 +211,8 @@ int leat_cq_send_wake(struct leat_cq *cq, struct leat_handle handle, size_t byte
 {
 	(void)cq;
 	(void)handle;
+	fake.room += fake.late_room;
+	fake.late_room = 0;
 	return bytes <= fake.room;
 }
 
@@ -221,10 +249,15 @@ static void begin_connected(void)
 	CU_ASSERT_FALSE(TAILQ_EMPTY(&server->by_deadline));
 }
 
-static void request(const char *text)
+static void receive(const char *text)
 {
 	memcpy(fake.input + fake.input_bytes, text, strlen(text));
 	fake.input_bytes += strlen(text);
+}
+
+static void request(const char *text)
+{
+	receive(text);
 	tell(client, LEAT_EV_IN);
 	server_turn(server);
 }
@@ -346,10 +379,65 @@ static void response_goes_on_when_there_are_chunks(void)
 	request(REQUEST);
 	CU_ASSERT_EQUAL(server_turn(server), 0);
 	CU_ASSERT_FALSE(TAILQ_EMPTY(&server->starved));
+	CU_ASSERT_TRUE(fake.wants_chunks);
 	fake.has_chunks = true;
 	complete((struct leat_cqe){.type = LEAT_CQE_CHUNKS});
 	server_turn(server);
 	check_sent(1);
+	end_by_client();
+}
+
+static void response_goes_on_when_room_came_while_it_looked(void)
+{
+	begin_connected();
+	fake.room = 100;
+	fake.late_room = 10000;
+	request(REQUEST);
+	check_sent(1);
+	CU_ASSERT_FALSE(fake.wants_chunks);
+	CU_ASSERT_EQUAL(server_turn(server), 0);
+	end_by_client();
+}
+
+static void response_without_room_and_chunks_asks_for_them(void)
+{
+	begin_connected();
+	fake.room = 0;
+	fake.late_room = 10000;
+	fake.has_chunks = false;
+	request(REQUEST);
+	CU_ASSERT_FALSE(TAILQ_EMPTY(&server->starved));
+	CU_ASSERT_TRUE(fake.wants_chunks);
+	fake.has_chunks = true;
+	complete((struct leat_cqe){.type = LEAT_CQE_CHUNKS});
+	server_turn(server);
+	check_sent(1);
+	end_by_client();
+}
+
+/* Turns until it would sleep: when a second is over, one turn does not. */
+static void turn_until_asleep(void)
+{
+	fake.waited_us = 0;
+	for (int i = 0; i < 4 && fake.waited_us == 0; i++)
+		server_turn(server);
+}
+
+static void response_without_chunks_tries_again_each_second(void)
+{
+	begin_connected();
+	fake.is_leatd = true;
+	fake.has_chunks = false;
+	request(REQUEST);
+	turn_until_asleep();
+	CU_ASSERT_FALSE(TAILQ_EMPTY(&server->starved));
+	CU_ASSERT_EQUAL(fake.waited_us, 1000000);
+	fake.has_chunks = true; /* and nobody tells */
+	server->now_s--;
+	turn_until_asleep();
+	turn_until_asleep();
+	check_sent(1);
+	CU_ASSERT_TRUE(fake.waited_us > 1000000);
 	end_by_client();
 }
 
@@ -394,6 +482,30 @@ static void reset_ends_a_response_that_waits(void)
 	begin_connected();
 	fake.room = 100;
 	request(REQUEST);
+	tell(client, LEAT_EV_ERR | LEAT_EV_HUP);
+	server_turn(server);
+	end_closed();
+}
+
+static void response_in_many_pieces_keeps_no_reservation(void)
+{
+	begin_connected();
+	fake.piece_bytes = 2048;
+	receive(REQUEST REQUEST REQUEST REQUEST REQUEST REQUEST);
+	/* It has so many steps that the last request is taken, but not yet answered. */
+	connection_run(server, TAILQ_FIRST(&server->by_deadline));
+	check_sent(5);
+	CU_ASSERT_EQUAL(fake.consumed, fake.input_bytes);
+	CU_ASSERT_EQUAL(fake.reserved, 0);
+	server_turn(server);
+	check_sent(6);
+	end_by_client();
+}
+
+static void close_gives_a_reservation_back(void)
+{
+	begin_connected();
+	fake.reserved = 100;
 	tell(client, LEAT_EV_ERR | LEAT_EV_HUP);
 	server_turn(server);
 	end_closed();
@@ -470,9 +582,14 @@ int main(void)
 	CU_ADD_TEST(suite, body_of_a_request_is_passed_over);
 	CU_ADD_TEST(suite, response_goes_on_when_there_is_room);
 	CU_ADD_TEST(suite, response_goes_on_when_there_are_chunks);
+	CU_ADD_TEST(suite, response_goes_on_when_room_came_while_it_looked);
+	CU_ADD_TEST(suite, response_without_room_and_chunks_asks_for_them);
+	CU_ADD_TEST(suite, response_without_chunks_tries_again_each_second);
 	CU_ADD_TEST(suite, what_a_full_queue_refused_is_told_later);
 	CU_ADD_TEST(suite, end_and_close_are_repeated_when_refused);
 	CU_ADD_TEST(suite, reset_ends_a_response_that_waits);
+	CU_ADD_TEST(suite, response_in_many_pieces_keeps_no_reservation);
+	CU_ADD_TEST(suite, close_gives_a_reservation_back);
 	CU_ADD_TEST(suite, events_of_another_connection_in_the_slot_do_nothing);
 	CU_ADD_TEST(suite, credits_are_renewed);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
