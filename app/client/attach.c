@@ -313,6 +313,7 @@ static int session_enter(struct session *s, uint32_t op, uint64_t token, struct 
 		return r;
 	}
 	s->contexts[reply.context] = *out;
+	store_release(&s->own[reply.context], *out);
 	return 0;
 }
 

@@ -143,6 +143,15 @@ bool context_has_completions(const struct leat_cq *cq)
 	return false;
 }
 
+/* Before the event is told, not once it was seen: the wish that follows it must not be lost. */
+static void event_grants_room(const struct session *s, const struct leat_cqe *event)
+{
+	struct leat_slot *slot = session_slot(s, event->handle);
+
+	if (slot != NULL)
+		slot_grant_room(slot);
+}
+
 static bool context_peek(struct leat_cq *cq, struct leat_cqe **cqe)
 {
 	for (uint32_t i = 0; i < cq->workers; i++) {
@@ -155,6 +164,8 @@ static bool context_peek(struct leat_cq *cq, struct leat_cqe **cqe)
 		*cqe = &ch->cq[ch->cq_head & (cq->session->layout.queue_entries - 1)];
 		if ((*cqe)->type == LEAT_CQE_CHUNKS)
 			store_relaxed(&ch->asked, false);
+		else if ((*cqe)->type == LEAT_CQE_EVENT && (*cqe)->events & LEAT_EV_OUT)
+			event_grants_room(cq->session, *cqe);
 		cq->peeked = worker;
 		return true;
 	}
@@ -263,6 +274,8 @@ static int context_choose(struct session *s, struct leat_cq **out)
 	if (least != NULL && least->threads == 0)
 		return 0;
 	r = session_add_context(s, out);
+	if (r == 0)
+		store_release(&s->own[(*out)->index], *out);
 	if (r == 0 || r == -ENETDOWN || least == NULL)
 		return r;
 	*out = least;
@@ -349,12 +362,6 @@ static void dispatch_chunks(struct leat_cq *cq, struct channel *ch)
 	}
 }
 
-static void dispatch_event(struct session *s, struct sock *sk, const struct leat_cqe *cqe)
-{
-	slot_grant_room(&s->slots[cqe->handle.slot]);
-	sock_event(sk, cqe->events);
-}
-
 static void context_dispatch_one(struct leat_cq *cq, const struct leat_cqe *cqe)
 {
 	struct session *s = cq->session;
@@ -377,7 +384,7 @@ static void context_dispatch_one(struct leat_cq *cq, const struct leat_cqe *cqe)
 	case LEAT_CQE_EVENT:
 		sk = session_sock(s, cqe->handle);
 		if (sk != NULL)
-			dispatch_event(s, sk, cqe);
+			sock_event(sk, cqe->events);
 		break;
 	case LEAT_CQE_IDLE:
 		if (cq->idle_count < IDLE_MAX)

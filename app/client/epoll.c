@@ -25,14 +25,24 @@ static pthread_mutex_t *watch_lock(const struct socket *so)
 	return &watch_locks[(uintptr_t)so / sizeof(*so) % WATCH_LOCKS];
 }
 
-static void watches_lock(struct socket *so)
+/* What watches_unlock lets go of; NULL: nothing, the caller is inside.  (Asked only once: so's
+ * context may become another.) */
+static pthread_mutex_t *watches_lock(struct socket *so)
 {
-	context_lock(socket_context(so), watch_lock(so));
+	struct leat_cq *cq = socket_context(so);
+	pthread_mutex_t *lock = watch_lock(so);
+
+	if (context_is_inside(cq))
+		return NULL;
+	context_touch(cq);
+	pthread_mutex_lock(lock);
+	return lock;
 }
 
-static void watches_unlock(struct socket *so)
+static void watches_unlock(pthread_mutex_t *lock)
 {
-	context_unlock(socket_context(so), watch_lock(so));
+	if (lock != NULL)
+		pthread_mutex_unlock(lock);
 }
 
 static void epoll_lock(struct epoll *ep)
@@ -53,14 +63,15 @@ static void epoll_unlock(struct epoll *ep)
 
 static void socket_event(struct socket *so, uint32_t events)
 {
-	watches_lock(so);
+	pthread_mutex_t *lock = watches_lock(so);
+
 	for (struct watch *watch = so->watches; watch != NULL; watch = watch->next) {
 		epoll_lock(watch->epoll);
 		if (watch_wants(watch, events))
 			watch_make_ready(watch);
 		epoll_unlock(watch->epoll);
 	}
-	watches_unlock(so);
+	watches_unlock(lock);
 }
 
 void sock_event(struct sock *sk, uint32_t events)
@@ -227,22 +238,23 @@ static void epoll_wake(struct epoll *ep, struct session *s)
 static int epoll_control(struct epoll *ep, int op, struct socket *so,
 			 const struct epoll_event *event)
 {
+	pthread_mutex_t *lock = watches_lock(so);
 	int r = -EINVAL;
 
-	watches_lock(so);
 	if (op == EPOLL_CTL_ADD)
 		r = epoll_add(ep, so, event);
 	else if (op == EPOLL_CTL_MOD)
 		r = epoll_change(ep, so, event);
 	else if (op == EPOLL_CTL_DEL)
 		r = epoll_change(ep, so, NULL);
-	watches_unlock(so);
+	watches_unlock(lock);
 	return r;
 }
 
 void epoll_forget(struct socket *so)
 {
-	watches_lock(so);
+	pthread_mutex_t *lock = watches_lock(so);
+
 	socket_set(so, SOCKET_CLOSED);
 	while (so->watches != NULL) {
 		struct epoll *ep = so->watches->epoll;
@@ -251,26 +263,28 @@ void epoll_forget(struct socket *so)
 		watch_unlink(so->watches);
 		epoll_unlock(ep);
 	}
-	watches_unlock(so);
+	watches_unlock(lock);
 }
 
 void epoll_moved(struct socket *so, struct leat_cq *cq)
 {
-	watches_lock(so);
+	pthread_mutex_t *lock = watches_lock(so);
+
 	for (struct watch *watch = so->watches; watch != NULL; watch = watch->next)
 		__atomic_or_fetch(&watch->epoll->contexts, context_bit(cq), __ATOMIC_RELAXED);
-	watches_unlock(so);
+	watches_unlock(lock);
 }
 
 void epoll_listening(struct socket *so)
 {
-	watches_lock(so);
+	pthread_mutex_t *lock = watches_lock(so);
+
 	for (struct watch *watch = so->watches; watch != NULL; watch = watch->next) {
 		epoll_lock(watch->epoll);
 		watch_note_listener(watch);
 		epoll_unlock(watch->epoll);
 	}
-	watches_unlock(so);
+	watches_unlock(lock);
 }
 
 void epoll_destroy(struct epoll *ep)
@@ -280,14 +294,15 @@ void epoll_destroy(struct epoll *ep)
 	epoll_lock(ep);
 	while ((watch = LIST_FIRST(&ep->watches)) != NULL) {
 		struct socket *so = watch->socket;
+		pthread_mutex_t *lock;
 
 		/* In the order of the locks; the socket may be closed in between. */
 		epoll_unlock(ep);
-		watches_lock(so);
+		lock = watches_lock(so);
 		epoll_lock(ep);
 		if (LIST_FIRST(&ep->watches) == watch)
 			watch_unlink(watch);
-		watches_unlock(so);
+		watches_unlock(lock);
 	}
 	epoll_unlock(ep);
 	if (ep->owner_session != NULL)
@@ -661,18 +676,19 @@ int leat_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 
 int leat_epoll_wait(int epfd, struct epoll_event *events, int maxevents, int timeout)
 {
-	int r = quick_wait(epfd, events, maxevents, timeout);
 	int64_t deadline_us;
 	struct epoll *ep;
+	int r;
 
+	if (maxevents <= 0)
+		return (int)posix_result(-EINVAL);
+	r = quick_wait(epfd, events, maxevents, timeout);
 	if (r != QUICK_NOT)
 		return r;
 	deadline_us = timeout < 0 ? WAIT_FOREVER : now_us() + (int64_t)timeout * 1000;
 	r = epoll_get(epfd, &ep);
 	if (r != 0)
 		return (int)posix_result(r);
-	if (maxevents <= 0)
-		r = -EINVAL;
 	while (r == 0) {
 		r = epoll_await(ep, events, maxevents, deadline_us);
 		if (now_us() >= deadline_us)

@@ -143,16 +143,14 @@ int fd_get(int fd, struct file **out)
 
 	if (place == NULL)
 		return -EBADF;
-	for (;;) {
-		f = load_acquire(place);
-		if (f == NULL)
-			return -EBADF;
-		if (!file_get(f))
-			continue;
-		/* It may have been closed, and used again for another, in between. */
-		if (load_acquire(place) == f)
-			break;
+	f = load_acquire(place);
+	/* A file leaves the table before its last reference goes: fd was closed just now. */
+	if (f == NULL || !file_get(f))
+		return -EBADF;
+	/* The same, and the file was used again for another. */
+	if (load_acquire(place) != f) {
 		file_put(f);
+		return -EBADF;
 	}
 	*out = f;
 	return 0;

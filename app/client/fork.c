@@ -120,6 +120,7 @@ static void drop_contexts(struct session *s)
 		struct leat_cq *cq = s->contexts[i];
 
 		s->contexts[i] = NULL;
+		s->own[i] = NULL;
 		if (cq == NULL || cq->raw)
 			continue; /* a raw one is the program's to forget */
 		s->refs -= cq->threads;

@@ -37,7 +37,7 @@ static __attribute__((noinline)) void kick_later(struct leat_cq *cq, struct sock
 
 	__atomic_add_fetch(&so->file.refs, 1, __ATOMIC_RELAXED);
 	context_leave(cq);
-	(void)sock_commit(sk, 0, false);
+	(void)sock_kick(sk); /* another thread may have reserved something meanwhile */
 	socket_put(so);
 }
 
@@ -285,8 +285,12 @@ static __attribute__((noinline)) ssize_t send_pieces(struct leat_cq *cq, struct 
 	int count = PIECES;
 	ssize_t n = leat_cq_send_reserve(cq, sk->handle, length, pieces, &count);
 
-	if (n != (ssize_t)length || transfer_init(&t, iov, (size_t)iov_count, 0) != 0)
-		return QUICK_NOT; /* who reserves next begins with what was reserved */
+	if (n != (ssize_t)length || transfer_init(&t, iov, (size_t)iov_count, 0) != 0) {
+		/* Nobody may come to use it: the stream may be reset, and closed. */
+		if (n > 0)
+			(void)leat_cq_send_commit(cq, sk->handle, 0);
+		return QUICK_NOT;
+	}
 	for (int i = 0; i < count; i++)
 		(void)transfer_in(&t, pieces[i].iov_base, pieces[i].iov_len);
 	if (leat_cq_send_commit(cq, sk->handle, length) == -EAGAIN)
@@ -635,6 +639,18 @@ static bool closes_quickly(const struct leat_cq *cq, const struct socket *so)
 	       socket_home(so) == &so->one && cq->spare_count < SPARES_MAX;
 }
 
+/* so was taken from the table, where it was fd; QUICK_NOT: there is more to do to close it. */
+static int close_taken(struct leat_cq *cq, int fd, struct socket *so)
+{
+	/* The table's reference is the last, unless another thread just looked it up. */
+	if (!quick_forget(so, cq) || !compare_and_swap(&so->file.refs, 1u, 0u))
+		return QUICK_NOT;
+	sock_leave(&so->one);
+	cq->spare[cq->spare_count++] = (struct spare){fd, so};
+	session_put(cq->session); /* the thread has another reference */
+	return 0;
+}
+
 int quick_close(int fd)
 {
 	struct leat_cq *cq = context_enter();
@@ -647,13 +663,11 @@ int quick_close(int fd)
 	if (so != NULL && so->file.kind == FILE_SOCKET && socket_is_own(so, cq) &&
 	    closes_quickly(cq, so))
 		sqe = channel_entry(cq, &cq->channel[so->one.worker]);
-	/* The table's reference is the last, unless another thread just looked it up. */
-	if (sqe != NULL && quick_forget(so, cq) && compare_and_swap(&so->file.refs, 1u, 0u)) {
-		fd_publish(fd, NULL);
-		sock_leave(&so->one);
-		cq->spare[cq->spare_count++] = (struct spare){fd, so};
-		session_put(cq->session); /* the thread has another reference */
-		r = 0;
+	/* Of several threads that close it one gets its place. */
+	if (sqe != NULL && fd_take(fd, &so->file)) {
+		r = close_taken(cq, fd, so);
+		if (r != 0)
+			fd_publish(fd, &so->file); /* for the other way */
 	}
 	context_leave(cq);
 	return r;

@@ -69,6 +69,13 @@ static int slot_kick(struct leat_cq *cq, struct leat_handle h, struct leat_slot 
 	return 0;
 }
 
+int ring_kick(struct leat_cq *cq, struct leat_handle h)
+{
+	struct leat_slot *slot = session_slot(cq->session, h);
+
+	return slot == NULL ? -EBADF : slot_kick(cq, h, slot, false);
+}
+
 /* ---- Receive ------------------------------------------------------------ */
 
 ssize_t leat_cq_recv_peek(struct leat_cq *cq, struct leat_handle handle, struct iovec *iov,

@@ -64,6 +64,10 @@ static inline void kick_submit(struct leat_cq *cq, unsigned worker, struct leat_
 	context_push(cq, worker);
 }
 
+/* Has h's worker look at its rings, whose cursors others may be moving: 0; -EAGAIN: the queue is
+ * full; -EBADF; -ENETDOWN.  Under sq_lock. */
+int ring_kick(struct leat_cq *cq, struct leat_handle h);
+
 /* Is the worker to hear that the bytes before head were read? */
 static inline bool slot_wants_consumed(uint32_t number, const struct leat_slot *slot, uint64_t head)
 {

@@ -81,6 +81,8 @@ struct session {
 	/* contexts and socks of this process */
 	pthread_mutex_t lock; /* requests, contexts[] */
 	struct leat_cq *contexts[LEAT_MAX_CONTEXTS];
+	struct leat_cq
+		*own[LEAT_MAX_CONTEXTS]; /* the socket API's of them; they go with the session */
 	struct sock **socks; /* by slot; NULL: not a socket's */
 	uint64_t next_call; /* atomic */
 	uint32_t next_worker; /* atomic; home of the next socket */

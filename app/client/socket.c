@@ -196,6 +196,8 @@ static void socket_move(struct socket *so, struct leat_cq *to)
 {
 	struct leat_cq *from = socket_context(so);
 
+	/* Once it has moved, nobody asks its owner any more, who may be inside. */
+	context_touch(from);
 	for (unsigned i = 0; i < socket_count(so); i++) {
 		struct leat_sqe sqe = {.op = LEAT_OP_MOVE, .handle = so->socks[i].handle};
 

@@ -5,7 +5,7 @@
  *
  * Files are counted.  Their memory is never given back to the heap, only used
  * again for files of the same kind, so a look-up that races with a close may
- * touch it, finds the count 0 or the table changed, and tries again.
+ * touch it, and finds the count 0 or the table changed: the descriptor was closed.
  */
 #ifndef LEAT_CLIENT_SOCKET_H
 #define LEAT_CLIENT_SOCKET_H
@@ -85,6 +85,13 @@ static inline struct file *fd_look(int fd)
 	struct file **place = fd_place(fd);
 
 	return place == NULL ? NULL : load_acquire(place);
+}
+
+/* fd, which stays reserved, names f no more: the table's reference is the caller's.  False: it does
+ * not name f. */
+static inline bool fd_take(int fd, struct file *f)
+{
+	return compare_and_swap(fd_place(fd), f, NULL);
 }
 
 /* fd is free again; its reference is the caller's. 0 or -EBADF. */
@@ -420,6 +427,8 @@ void sock_release_ring(struct leat_cq *cq, struct leat_handle h);
 /* Commits and consumes on a context that may be full. */
 int sock_commit(struct sock *sk, size_t bytes, bool more); /* more: it follows soon (MSG_MORE) */
 int sock_consume(struct sock *sk, size_t bytes);
+/* The worker is to look at sk's rings; no ring lock need be held. */
+int sock_kick(struct sock *sk);
 ssize_t sock_reserve(struct sock *sk, size_t bytes, struct iovec *iov, int *iov_count);
 /* Room to write, and chunks to write bytes into; else an event will come. */
 bool sock_is_writable(struct sock *sk, size_t room, size_t bytes);

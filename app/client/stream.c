@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 
+#include "ring.h"
 #include "socket.h"
 
 #define PIECES 16 /* of a ring, described at a time */
@@ -35,6 +36,21 @@ int sock_commit(struct sock *sk, size_t bytes, bool more)
 			return r;
 		context_relieve(cq, sock_worker(sk));
 		bytes = 0;
+	}
+}
+
+int sock_kick(struct sock *sk)
+{
+	struct leat_cq *cq = socket_context(sk->socket);
+	int r;
+
+	for (;;) {
+		context_lock_sq(cq);
+		r = ring_kick(cq, sk->handle);
+		context_unlock_sq(cq);
+		if (r != -EAGAIN)
+			return r;
+		context_relieve(cq, sock_worker(sk));
 	}
 }
 

@@ -4,6 +4,7 @@
  * grants out, the doorbell and the wake-up.
  */
 #include <rte_atomic.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "core/worker.h"
@@ -85,6 +86,7 @@ void channel_grant(struct worker *w, struct channel *ch)
 	uint32_t entries = ch->arena->session->layout.grant_entries;
 	uint32_t head = __atomic_load_n(&ch->shared->grant_head, __ATOMIC_ACQUIRE);
 	uint32_t held = ch->grant_tail - head;
+	struct leat_cqe cqe;
 
 	if (held > entries) {
 		arena_condemn(w, ch->arena, "grant_head beyond the grant ring");
@@ -95,7 +97,9 @@ void channel_grant(struct worker *w, struct channel *ch)
 	/* Also when it had been refilled before the application's wish arrived. */
 	if (ch->starved && held > 0 && channel_cq_room(w, ch) > 0) {
 		ch->starved = false;
-		channel_complete(w, ch, &(struct leat_cqe){.type = LEAT_CQE_CHUNKS});
+		memset(&cqe, 0, sizeof(cqe)); /* all of its unions: an application reads it */
+		cqe.type = LEAT_CQE_CHUNKS;
+		channel_complete(w, ch, &cqe);
 	}
 }
 

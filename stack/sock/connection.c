@@ -10,6 +10,7 @@
 #include "sock/connection.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "core/worker.h"
@@ -113,6 +114,22 @@ static struct accept_credit *listener_next_credit(struct worker *w, struct liste
 	return NULL;
 }
 
+static void offer_tell(struct worker *w, struct channel *ch, struct inet_connection_sock *child,
+		       const struct sock *listener)
+{
+	const struct sock *sk = ics_sock(child);
+	struct leat_cqe cqe;
+
+	memset(&cqe, 0, sizeof(cqe)); /* all of its unions: an application reads it */
+	cqe.type = LEAT_CQE_ACCEPT;
+	cqe.handle = (struct leat_handle){sk->slot, sk->generation};
+	cqe.listener = (struct leat_handle){listener->slot, listener->generation};
+	cqe.claim = sk->offer;
+	cqe.addr = leat_addr_make(sk->family, &child->inet.flow.remote,
+				  child->inet.flow.remote_port);
+	channel_complete(w, ch, &cqe);
+}
+
 static void offer_make(struct worker *w, struct listener *l, struct inet_connection_sock *child,
 		       struct accept_credit *credit)
 {
@@ -134,15 +151,7 @@ static void offer_make(struct worker *w, struct listener *l, struct inet_connect
 	__atomic_store_n(&sk->ring.shared->claim, sk->offer, __ATOMIC_RELEASE);
 	sock_set_channel(w, sk, ch);
 	worker_count(w, CNT_offers);
-	channel_complete(w, ch,
-			 &(struct leat_cqe){
-				 .type = LEAT_CQE_ACCEPT,
-				 .handle = {sk->slot, sk->generation},
-				 .listener = {parent->slot, parent->generation},
-				 .claim = sk->offer,
-				 .addr = leat_addr_make(sk->family, &child->inet.flow.remote,
-							child->inet.flow.remote_port),
-			 });
+	offer_tell(w, ch, child, parent);
 }
 
 /* Takes back offers that were not claimed in time, while somebody else wants them. */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <rte_atomic.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "core/worker.h"
@@ -272,8 +273,10 @@ static void channel_publish_events(struct worker *w, struct channel *ch)
 	struct sock *sk;
 
 	while ((sk = TAILQ_FIRST(&ch->raised)) != NULL) {
-		struct leat_cqe cqe = {.handle = {sk->slot, sk->generation}};
+		struct leat_cqe cqe;
 
+		memset(&cqe, 0, sizeof(cqe)); /* all of its unions: an application reads it */
+		cqe.handle = (struct leat_handle){sk->slot, sk->generation};
 		if (__atomic_load_n(&sk->ring.shared->tx_wake, __ATOMIC_RELAXED) <=
 		    sk->ring.tx_head)
 			sk->raised |= LEAT_EV_OUT;

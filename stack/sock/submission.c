@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <rte_atomic.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "core/worker.h"
@@ -301,7 +302,9 @@ static void submissions_run(struct worker *w, struct channel *ch, struct leat_sq
 		ch->cq_owed--;
 		if (op_without_result(w, ch, &sqe[i]))
 			continue;
-		cqe = (struct leat_cqe){.type = LEAT_CQE_RESULT, .user_data = sqe[i].user_data};
+		memset(&cqe, 0, sizeof(cqe)); /* all of its unions: an application reads it */
+		cqe.type = LEAT_CQE_RESULT;
+		cqe.user_data = sqe[i].user_data;
 		cqe.result = op_with_result(w, ch, &sqe[i], &cqe);
 		if (ch->open)
 			channel_complete(w, ch, &cqe);

@@ -140,6 +140,57 @@ static void the_end_of_leatd_ends_the_quick_way(void)
 	leat_close(fd);
 }
 
+static void the_end_of_leatd_leaves_contexts_of_the_program_alone(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	int fd = connected_stream();
+	const struct leat_cq *own = thread_context;
+	struct leat_cq *cq;
+
+	REQUIRE_EQ(leat_cq_open(&cq), 0);
+	fake_die(d);
+	session_mark_dead(session_current());
+	CHECK_EQ(own->use, CONTEXT_COMMON);
+	CHECK_EQ(cq->use, CONTEXT_OWN); /* it may have been closed, and be gone */
+	leat_cq_close(cq);
+	leat_close(fd);
+}
+
+static void no_room_for_events_is_an_error(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	int ep = leat_epoll_create1(0);
+	struct epoll_event event;
+
+	CHECK_EQ(leat_epoll_wait(ep, &event, 1, 0), 0);
+	CHECK_EQ(leat_epoll_wait(ep, &event, 0, 0), -1);
+	CHECK_EQ(errno, EINVAL);
+	CHECK_EQ(leat_epoll_wait(ep, &event, -1, 0), -1);
+	CHECK_EQ(errno, EINVAL);
+	leat_close(ep);
+	fake_stop(d);
+}
+
+static void what_the_quick_way_could_not_send_whole_it_gives_back(void)
+{
+	struct fake_daemon *d = fake_start_default();
+	int fd = connected_stream();
+	struct leat_handle h = fake_handle(fd, 0);
+	struct leat_slot *slot = fake_slot(d, h);
+	static uint8_t bytes[4000];
+
+	fake_settle(d);
+	fake_grant(d, false); /* 8 chunks of 256 bytes are there, or a few less */
+	CHECK_EQ(quick_send(fd, bytes, sizeof(bytes), 0, NULL, 0), QUICK_NOT);
+	CHECK_EQ(slot->tx_end, slot->tx_tail);
+	CHECK_EQ(quick_send(fd, bytes, 600, 0, NULL, 0), 600); /* those given back */
+	fake_grant(d, true);
+	fake_reset(d, h, ECONNRESET);
+	leat_close(fd);
+	fake_stop(d);
+	CHECK_EQ(d->condemned[0], 0);
+}
+
 /* ---- Datagrams, compared with those that go the other way ----------------- */
 
 /* Sizes around those of a chunk (256 bytes), with and without padding. */
@@ -380,6 +431,44 @@ static void a_socket_closed_by_another_thread_is_gone_for_its_owner(void)
 	fake_stop(d);
 }
 
+struct closer {
+	int fd;
+	unsigned closed; /* atomic */
+};
+
+static void *try_to_close(void *arg)
+{
+	struct closer *c = arg;
+
+	if (leat_close(c->fd) == 0)
+		__atomic_add_fetch(&c->closed, 1, __ATOMIC_RELAXED);
+	else
+		CHECK_EQ(errno, EBADF);
+	return NULL;
+}
+
+static void of_two_threads_that_close_a_descriptor_one_does(void)
+{
+	for (int round = 0; round < 20; round++) {
+		struct fake_daemon *d =
+			fake_start_default(); /* with a context that is not common */
+		struct closer c = {.fd = connected_stream()};
+		pthread_t thread;
+		int fds[2];
+
+		pthread_create(&thread, NULL, try_to_close, &c);
+		(void)try_to_close(&c);
+		pthread_join(thread, NULL);
+		CHECK_EQ(c.closed, 1);
+		for (int i = 0; i < 2; i++)
+			fds[i] = connected_stream();
+		CHECK(fds[0] != fds[1]);
+		for (int i = 0; i < 2; i++)
+			CHECK_EQ(leat_close(fds[i]), 0);
+		fake_stop(d);
+	}
+}
+
 struct addition {
 	int ep, fd;
 };
@@ -416,11 +505,15 @@ TEST_SUITE(client_own)
 	TEST(the_quick_way_crosses_chunks_both_ways);
 	TEST(a_closed_descriptor_names_nothing_until_it_is_used_again);
 	TEST(the_end_of_leatd_ends_the_quick_way);
+	TEST(the_end_of_leatd_leaves_contexts_of_the_program_alone);
+	TEST(no_room_for_events_is_an_error);
+	TEST(what_the_quick_way_could_not_send_whole_it_gives_back);
 	TEST(datagrams_come_alike_both_ways);
 	TEST(datagrams_go_alike_both_ways);
 	TEST(a_datagram_that_is_not_simple_goes_the_other_way);
 	TEST(another_thread_makes_a_context_common);
 	TEST(a_stream_that_a_second_thread_comes_to_use_stays_whole);
 	TEST(a_socket_closed_by_another_thread_is_gone_for_its_owner);
+	TEST(of_two_threads_that_close_a_descriptor_one_does);
 	TEST(a_set_that_another_thread_adds_to_tells_its_owner);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "helpers.h"
+#include "ring.h"
 #include "support/test.h"
 
 #define CHUNK 256
@@ -177,6 +178,44 @@ static void send_grows_over_chunks_and_stops_at_the_limit(void)
 	CHECK_EQ(send_some(&q, 4096, sent), 1000);
 	fake_acknowledge(q.d, q.h, 4096);
 	CHECK(leat_cq_events(q.cq, q.h) & LEAT_EV_OUT);
+	close_queue(&q);
+}
+
+static void room_is_told_of_once(void)
+{
+	struct queue q = open_queue();
+	struct leat_cqe *cqe;
+	size_t sent = 0;
+
+	while (sent < 4096) {
+		sent += send_some(&q, 4096 - sent, sent);
+		fake_settle(q.d); /* grants more chunks */
+	}
+	CHECK_EQ(leat_cq_send_wake(q.cq, q.h, 1000), 0);
+	fake_acknowledge(q.d, q.h, 1000);
+	CHECK(next_of(&q, LEAT_CQE_EVENT).events & LEAT_EV_OUT);
+	fake_acknowledge(q.d, q.h, 1000);
+	fake_settle(q.d);
+	while (leat_cq_peek(q.cq, &cqe) == 0) {
+		CHECK_EQ(cqe->type == LEAT_CQE_EVENT ? cqe->events & LEAT_EV_OUT : 0, 0);
+		leat_cq_seen(q.cq);
+	}
+	fake_acknowledge(q.d, q.h, 2096);
+	close_queue(&q);
+}
+
+static void a_kick_leaves_what_is_reserved_alone(void)
+{
+	struct queue q = open_queue();
+	struct iovec iov[8];
+	int count = 8;
+
+	CHECK_EQ(leat_cq_send_reserve(q.cq, q.h, 600, iov, &count), 600);
+	CHECK_EQ(ring_kick(q.cq, q.h), 0);
+	fake_settle(q.d);
+	CHECK_EQ(leat_cq_send_commit(q.cq, q.h, 600), 0);
+	fake_settle(q.d);
+	fake_acknowledge(q.d, q.h, 600);
 	close_queue(&q);
 }
 
@@ -443,6 +482,8 @@ TEST_SUITE(client_ring)
 	TEST(receive_in_parts_stops_at_and_goes_on_from_boundaries);
 	TEST(offsets_wrap);
 	TEST(send_grows_over_chunks_and_stops_at_the_limit);
+	TEST(room_is_told_of_once);
+	TEST(a_kick_leaves_what_is_reserved_alone);
 	TEST(small_writes_share_a_chunk);
 	TEST(what_was_reserved_and_not_sent_is_given_back);
 	TEST(a_first_reservation_can_be_given_back);
