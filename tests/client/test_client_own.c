@@ -433,6 +433,7 @@ static void a_socket_closed_by_another_thread_is_gone_for_its_owner(void)
 
 struct closer {
 	int fd;
+	unsigned ready; /* atomic; threads */
 	unsigned closed; /* atomic */
 };
 
@@ -440,6 +441,9 @@ static void *try_to_close(void *arg)
 {
 	struct closer *c = arg;
 
+	__atomic_add_fetch(&c->ready, 1, __ATOMIC_SEQ_CST);
+	while (load_relaxed(&c->ready) < 2)
+		;
 	if (leat_close(c->fd) == 0)
 		__atomic_add_fetch(&c->closed, 1, __ATOMIC_RELAXED);
 	else
@@ -449,7 +453,7 @@ static void *try_to_close(void *arg)
 
 static void of_two_threads_that_close_a_descriptor_one_does(void)
 {
-	for (int round = 0; round < 20; round++) {
+	for (int round = 0; round < 50; round++) {
 		struct fake_daemon *d =
 			fake_start_default(); /* with a context that is not common */
 		struct closer c = {.fd = connected_stream()};
