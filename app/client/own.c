@@ -27,18 +27,26 @@
 #define OWNER_NAP_NS 50000
 
 __thread struct leat_cq *thread_context;
+static bool registered; /* atomic: some thread of the process relies on the kernel's fence */
 
 void context_own(struct leat_cq *cq)
 {
 	/* Each process once; a child's registration is its parent's. */
 	if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0)
 		store_release(&cq->use, CONTEXT_COMMON);
+	else
+		__atomic_store_n(&registered, true, __ATOMIC_SEQ_CST);
 	thread_context = cq;
 }
 
 /* A full fence on all threads of the process. */
 static void fence_everybody(void)
 {
+	/* Nobody owns a context yet (they are opened before); who comes to own one looks at its use
+	 * after it said so, with a full fence on either side. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!load_relaxed(&registered))
+		return;
 	if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0)
 		return;
 	/* Owners who rely on it cannot be told otherwise: from here on rings would break. */
