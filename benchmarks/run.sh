@@ -262,6 +262,7 @@ ask_http() {
 
 	shift
 	# shellcheck disable=SC2046
+	rm -f "$out/memif.sock" # of a server that ended badly
 	if start_server "$build/app/examples/leat-http" --inline -l $server_core $(memif server) -- \
 		--config "$out/http.conf" --listen $server_address:80 --root "$out/root"; then
 		measure "leat-http $name" 60 "$programs/bench-load" -l $client_core $(memif client) -- \
