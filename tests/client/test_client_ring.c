@@ -19,10 +19,11 @@ struct queue {
 /* The next completion of a type; others are passed over. */
 static struct leat_cqe next_of(struct queue *q, unsigned type)
 {
-	struct leat_cqe *cqe, copy = {0};
+	struct leat_cqe *cqe;
 
 	while (leat_cq_wait(q->cq, &cqe, 1000000) == 0) {
-		copy = *cqe;
+		struct leat_cqe copy = *cqe;
+
 		leat_cq_seen(q->cq);
 		if (copy.type == type)
 			return copy;
