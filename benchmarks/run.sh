@@ -205,8 +205,8 @@ run_request() {
 		skip "leat keep-alive 1000000" "takes too long for --quick"
 		return
 	fi
-	# At a load (requests per second) that both can bear: connections at rest hold no memory, so what a million need depends
-	# on how many of them are asked in half a second.
+	# At a load (requests per second) that both can bear: connections at rest hold no memory, so what a
+	# million need depends on how many of them are asked in half a second.
 	ask_echo "keep-alive 64 at 200000" --connections 64 --rate 200000
 	reserve_huge_pages $huge_pages_million
 	warmup=6 ask_echo "keep-alive 1000000 at 200000" --connections 1000000 --rate 200000 \
