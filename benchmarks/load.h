@@ -39,6 +39,14 @@ struct load_server {
 	double busy_cycles; /* the same without iterations that found nothing */
 	double idle_cycles; /* of an iteration that found nothing */
 	double ceiling_cycles; /* of the driver alone, per frame in and out */
+
+	/* Worker and application are two processes that take turns on one core: the generator's
+	 * latencies are not those of a server that has its cores. */
+	bool takes_turns;
+	double worker_cycles; /* their parts of busy_cycles */
+	double application_cycles;
+	double trip_cycles; /* of both, for a request alone, the median; 0: it was not alone ... */
+	double driver_trip_cycles; /* ... and of the generator and the driver, for a frame alone */
 };
 
 void load_print(const struct load_options *options, const struct generator_result *result,
