@@ -19,6 +19,7 @@
 #define MBUFS          65535
 #define MBUF_CACHE     512
 #define DRIVER_S       0.5
+#define SPARE          1024 /* socks */
 /* Two for each connection that sent or received lately; those at rest hold none. */
 #define CHUNKS_MAX     700000
 #define CHUNKS_GRANTED 16384 /* in advance, to each context */
@@ -134,10 +135,10 @@ void ask_driver(uint32_t connections, struct ask_driver *driver)
 
 /* ---- the whole ---- */
 
-void ask_write_config(char *path, size_t path_bytes, const char *socket)
+void ask_write_config(char *path, size_t path_bytes, const char *socket, uint32_t busy)
 {
-	uint32_t socks = ask.options.generator.connections + 1024;
-	uint32_t chunks = RTE_MIN(2 * socks, (uint32_t)CHUNKS_MAX);
+	uint32_t socks = ask.options.generator.connections + SPARE;
+	uint32_t chunks = RTE_MIN(2 * (busy + SPARE), (uint32_t)CHUNKS_MAX);
 	int fd = memfd_create("leat.conf", 0);
 	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
 
@@ -149,8 +150,8 @@ void ask_write_config(char *path, size_t path_bytes, const char *socket)
 		"max_flight_records = %u\nmax_sending = %u\nqueue_entries = 4096\nhuge_pages = "
 		"yes\n"
 		"[port0]\ndevice = net_ring_%s\naddress = 198.18.0.1/15\n",
-		socket, socks + 64, socks, chunks + CHUNKS_GRANTED, 2 * socks + 4096, chunks,
-		LINK_SERVER);
+		socket, socks + 64, socks, chunks + CHUNKS_GRANTED, 2 * (busy + SPARE) + 4096,
+		chunks, LINK_SERVER);
 	fflush(f);
 	snprintf(path, path_bytes, "/proc/self/fd/%d", fd);
 }

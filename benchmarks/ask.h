@@ -5,7 +5,7 @@
  *
  *     ask_begin(argc, argv, usage);
  *     ask_driver(512, &driver);
- *     ask_write_config(path, sizeof(path), "none");
+ *     ask_write_config(path, sizeof(path), "none", connections);
  *     ask_start();
  *     ... the server starts, and listens on ECHO_PORT ...
  *     ask_listening();
@@ -32,9 +32,9 @@ struct ask_driver {
 /* Frames that come back as they were, so many at a time. */
 void ask_driver(uint32_t connections, struct ask_driver *driver);
 
-/* leatd's configuration, as the load needs it: room for its connections and for nothing more.  The
- * file is in memory and has no name but path. */
-void ask_write_config(char *path, size_t path_bytes, const char *socket);
+/* leatd's configuration, as the load needs it: room for its connections, of which so many are busy at
+ * a time, and for nothing more.  The file is in memory and has no name but path. */
+void ask_write_config(char *path, size_t path_bytes, const char *socket, uint32_t busy);
 
 /* The generator begins once the server listens. */
 void ask_start(void);

@@ -76,7 +76,7 @@ int main(int argc, char **argv)
 
 	ask_begin(argc, argv, usage);
 	ask_driver(DRIVER_CONNECTIONS, &driver);
-	ask_write_config(path, sizeof(path), "none");
+	ask_write_config(path, sizeof(path), "none", ask_options()->generator.connections);
 	if (leat_inline_init(4, inside) < 0)
 		exit(1);
 	ask_start();

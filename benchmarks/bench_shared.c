@@ -270,7 +270,8 @@ int main(int argc, char **argv)
 	ask_driver(DRIVER_CONNECTIONS, &driver);
 	ask_driver(1, &alone);
 	snprintf(turns->socket, sizeof(turns->socket), "%s/socket", directory);
-	ask_write_config(config, sizeof(config), turns->socket);
+	ask_write_config(config, sizeof(config), turns->socket,
+			 ask_options()->generator.connections);
 	ask_start();
 	open_server(config, argv);
 	take_turns(&trips);

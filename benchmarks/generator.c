@@ -695,6 +695,11 @@ struct generator *generator_create(const struct generator_config *config)
 	return g;
 }
 
+size_t generator_connection_bytes(void)
+{
+	return sizeof(struct connection) + sizeof(uint32_t); /* one of connections and of idle */
+}
+
 void generator_free(struct generator *g)
 {
 	if (g == NULL)

@@ -12,6 +12,7 @@
 #include <rte_byteorder.h>
 #include <rte_mempool.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "histogram.h"
@@ -71,6 +72,8 @@ struct generator;
 /* NULL with errno: EINVAL, ENOMEM. */
 struct generator *generator_create(const struct generator_config *config);
 void generator_free(struct generator *g);
+/* What it holds for each connection. */
+size_t generator_connection_bytes(void);
 
 /* One iteration; false: the run is over. */
 bool generator_step(struct generator *g);

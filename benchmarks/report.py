@@ -33,6 +33,7 @@ VALUES = (
     ("p50_us", "us p50", 1),
     ("p99_us", "us p99", 1),
     ("p999_us", "us p99.9", 1),
+    ("bytes_per_connection", "bytes", 1),
     ("instructions", "instructions", 1),
 )
 # These count what should not happen.

@@ -443,14 +443,14 @@ shared_connections="1 64 512"
 http_connections="512 10000 50000"
 linux_connections="1 64 512 10000"
 loads="50 80"
-leaves="ring segment table timers calendar"
+leaves="idle ring segment table timers calendar"
 if [ -n "$quick" ]; then
 	connections="1 512 10000"
 	shared_connections="1 512"
 	http_connections=512
 	linux_connections="1 512"
 	loads=80
-	leaves="ring segment"
+	leaves="idle ring segment"
 	parts=${parts/ instructions/}
 	seconds=1
 	warmup=0
