@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
+#include <rte_ethdev.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
 #include <sched.h>
@@ -19,6 +20,7 @@
 #define MBUFS          65535
 #define MBUF_CACHE     512
 #define DRIVER_S       0.5
+#define BURST          64
 #define SPARE          1024 /* socks */
 /* Two for each connection that sent or received lately; those at rest hold none. */
 #define CHUNKS_MAX     700000
@@ -91,6 +93,14 @@ bool ask_is_measuring(void)
 bool ask_is_over(void)
 {
 	return generator_phase(ask.generator) == GENERATOR_ENDED;
+}
+
+void ask_drain(void)
+{
+	struct rte_mbuf *pkts[BURST];
+	uint16_t count = rte_eth_rx_burst(ask.options.generator.port, 0, pkts, BURST);
+
+	rte_pktmbuf_free_bulk(pkts, count);
 }
 
 const struct generator_result *ask_result(void)

@@ -41,6 +41,8 @@ void ask_start(void);
 void ask_listening(void);
 bool ask_is_measuring(void);
 bool ask_is_over(void);
+/* Takes what comes for the generator when it is over. */
+void ask_drain(void);
 /* When it is over. */
 const struct generator_result *ask_result(void);
 

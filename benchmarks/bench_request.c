@@ -19,6 +19,7 @@ static const char usage[] =
 
 static struct {
 	bool open;
+	uint64_t over; /* the counter when the generator had gone; 0: it has not */
 	uint64_t last; /* the counter when the last turn ended */
 	uint64_t began; /* measuring; 0: not yet */
 	uint64_t cycles;
@@ -53,6 +54,19 @@ static void account(bool found)
 	bench.last = now;
 }
 
+/* Nobody asks, and did not for --rest. */
+static bool is_over(void)
+{
+	uint64_t now = rte_rdtsc();
+
+	if (!ask_is_over())
+		return false;
+	if (bench.over == 0)
+		bench.over = now;
+	ask_drain();
+	return (double)(now - bench.over) >= ask_options()->rest_s * (double)rte_get_tsc_hz();
+}
+
 static int loop(unsigned worker, void *arg)
 {
 	int found;
@@ -63,7 +77,7 @@ static int loop(unsigned worker, void *arg)
 		open_server();
 	found = echo_serve();
 	account(found > 0);
-	return ask_is_over() ? -1 : found;
+	return is_over() ? -1 : found;
 }
 
 int main(int argc, char **argv)

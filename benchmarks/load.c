@@ -105,6 +105,7 @@ void load_parse(struct load_options *options, int argc, char **argv, const char 
 		{"rate", required_argument, NULL, 'r'},
 		{"seconds", required_argument, NULL, 't'},
 		{"warmup", required_argument, NULL, 'u'},
+		{"rest", required_argument, NULL, 'e'},
 		{"json", no_argument, NULL, 'j'},
 		{NULL, 0, NULL, 0},
 	};
@@ -149,6 +150,9 @@ void load_parse(struct load_options *options, int argc, char **argv, const char 
 			break;
 		case 'u':
 			c->warmup_s = (double)parse_number(optarg, 3600, usage);
+			break;
+		case 'e':
+			options->rest_s = (double)parse_number(optarg, 3600, usage);
 			break;
 		case 'j':
 			options->json = true;
