@@ -392,6 +392,9 @@ run_leaves() {
 	for program in $leaves; do
 		measure "" 90 taskset -c $server_core "$programs/bench-$program" --json $quick
 	done
+	for program in $operations; do
+		measure "" 90 taskset -c $server_core "$programs/bench-instructions" --json "$program"
+	done
 }
 
 run_instructions() {
@@ -444,6 +447,7 @@ http_connections="512 10000 50000"
 linux_connections="1 64 512 10000"
 loads="50 80"
 leaves="idle ring segment table timers calendar"
+operations="request request-steered" # in cycles
 if [ -n "$quick" ]; then
 	connections="1 512 10000"
 	shared_connections="1 512"
