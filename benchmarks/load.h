@@ -42,6 +42,7 @@ struct load_server {
 	double busy_cycles; /* the same without iterations that found nothing */
 	double idle_cycles; /* of an iteration that found nothing */
 	double ceiling_cycles; /* of the driver alone, per frame in and out */
+	double pause_cycles; /* the longest between the ends of two turns, or iterations */
 
 	/* Worker and application are two processes that take turns on one core: the generator's
 	 * latencies are not those of a server that has its cores. */
