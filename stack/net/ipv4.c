@@ -105,7 +105,7 @@ static inline bool ipv4_is_ordinary(const struct worker *w, const struct netif *
 }
 
 /* The header of any, once; trims the frame to the packet.  CNT_MAX: good. */
-static __rte_noinline enum counter ipv4_check(struct worker *w, struct netif *n, struct rte_mbuf *m)
+static enum counter ipv4_check(struct worker *w, struct netif *n, struct rte_mbuf *m)
 {
 	const struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *);
 	enum counter why = CNT_MAX;
@@ -206,7 +206,8 @@ static void ipv4_deliver_any(struct worker *w, struct netif *n, struct rte_mbuf 
 	ipv4_deliver(w, n, m, rte_ipv4_hdr_len(ip), link_broadcast || netif_is_broadcast(n, &to));
 }
 
-static void ipv4_rx_any(struct worker *w, struct netif *n, struct rte_mbuf *m, bool link_broadcast)
+static __rte_noinline void ipv4_rx_any(struct worker *w, struct netif *n, struct rte_mbuf *m,
+				       bool link_broadcast)
 {
 	enum counter why = ipv4_check(w, n, m);
 
@@ -264,13 +265,12 @@ static uint32_t ip_steer_burst(struct worker *w, struct packet *own[])
 }
 
 /* One bulk look-up for all that ask for it, and one look for neighbours of the same flow; their
- * socks are on their way into the cache then. */
-static void ip_find_burst(struct worker *w, struct packet *const own[], uint32_t count)
+ * socks are on their way into the cache then.  What packet p is to find is entries[p->asked]. */
+static void ip_find_burst(struct worker *w, struct packet *const own[], uint32_t count,
+			  sock_entry entries[])
 {
-	struct packet *asked[TRANSPORT_BURST];
 	const struct flow *flows[TRANSPORT_BURST];
-	sock_entry entries[TRANSPORT_BURST];
-	uint32_t askers = 0, n = 0;
+	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
 		const struct flow *flow = &own[i]->flow;
@@ -280,22 +280,20 @@ static void ip_find_burst(struct worker *w, struct packet *const own[], uint32_t
 		if (n == 0 || !flow_eq(flow, flows[n - 1]))
 			flows[n++] = flow;
 		own[i]->asked = (uint16_t)(n - 1);
-		asked[askers++] = own[i];
 	}
 	if (n == 0)
 		return;
 	sock_table_find_burst(w->socks_by_flow, flows, n, entries);
 	for (uint32_t i = 0; i < n; i++)
 		rte_prefetch0(sock_entry_pointer(entries[i]));
-	for (uint32_t i = 0; i < askers; i++)
-		asked[i]->entry = entries[asked[i]->asked];
 }
 
 /* The lines after the first of what is about to be met. */
-static inline void ip_prefetch(const struct packet *p)
+static inline void ip_prefetch(sock_entry entry)
 {
-	const uint8_t *object = sock_entry_pointer(p->entry);
+	const uint8_t *object = sock_entry_pointer(entry);
 
+#pragma GCC unroll 8
 	for (uint32_t line = 1; line < SOCK_HOT_LINES; line++)
 		rte_prefetch0(object + (size_t)line * RTE_CACHE_LINE_SIZE);
 }
@@ -303,21 +301,21 @@ static inline void ip_prefetch(const struct packet *p)
 /* Each packet to its protocol, with the sock of a later one being fetched meanwhile. */
 static void ip_rx_burst(struct worker *w, struct packet *own[], uint32_t count)
 {
-	ip_find_burst(w, own, count);
+	sock_entry entries[TRANSPORT_BURST];
+
+	ip_find_burst(w, own, count, entries);
 	for (uint32_t i = 0; i < count; i++) {
 		struct packet *p = own[i];
-		const struct ip_protocol *protocol = w->protocols[p->flow.protocol];
 
-		if (i + SOCK_PREFETCH < count)
-			ip_prefetch(own[i + SOCK_PREFETCH]);
+		if (i + SOCK_PREFETCH < count && own[i + SOCK_PREFETCH]->lookup)
+			ip_prefetch(entries[own[i + SOCK_PREFETCH]->asked]);
 		/* What an earlier packet of the burst opened or closed was looked up too soon. */
 		if (p->lookup)
 			p->entry = sock_table_find_again(w->socks_by_flow, p->asked, &p->flow,
-							 p->entry);
-		protocol->rx(w, p);
+							 entries[p->asked]);
+		w->protocols[p->flow.protocol]->rx(w, p);
 	}
-	rte_pktmbuf_free_bulk(w->done, w->done_count);
-	w->done_count = 0;
+	worker_free_done(w);
 }
 
 static uint32_t ip_burst_all(struct worker *w, struct packet *own[])

@@ -265,7 +265,7 @@ void tcp_segment_write(const struct tcp_segment *seg, const struct flow *flow, u
 		write_sack(seg, at);
 }
 
-static enum counter parse_any(struct packet *p, const uint8_t *data)
+static __rte_noinline enum counter parse_any(struct packet *p, const uint8_t *data)
 {
 	enum counter why = tcp_segment_read(data, p->m->data_len, p->length, &p->tcp);
 
