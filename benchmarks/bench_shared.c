@@ -62,7 +62,8 @@ static int stop_fd;
 /* What the turns of a side took while it was measured. */
 struct account {
 	uint64_t cycles;
-	uint64_t busy; /* without those that found nothing */
+	uint64_t busy; /* without those that found nothing or were disturbed */
+	uint64_t disturbed;
 };
 static struct account of_worker, of_application;
 static struct histogram idle; /* iterations of the worker */
@@ -152,7 +153,10 @@ static void application_start(void)
 static void charge(struct account *account, uint64_t cycles, bool found)
 {
 	account->cycles += cycles;
-	account->busy += found ? cycles : 0;
+	if (ask_was_disturbed(cycles))
+		account->disturbed++;
+	else if (found)
+		account->busy += cycles;
 }
 
 /* One iteration; the cycles it took, *found: it was not for nothing. */
@@ -248,6 +252,7 @@ static void print(const struct histogram *trips, const struct ask_driver *driver
 		server.busy_cycles = server.worker_cycles + server.application_cycles;
 		server.cycles = (double)(of_worker.cycles + of_application.cycles) / requests;
 	}
+	server.disturbed = of_worker.disturbed + of_application.disturbed;
 	server.idle_cycles = (double)histogram_quantile(&idle, 0.5);
 	if (ask_options()->generator.connections == 1) {
 		server.trip_cycles = (double)histogram_quantile(trips, 0.5);

@@ -39,7 +39,8 @@ struct load_server {
 	const char *name; /* of the variant */
 	const char *driver;
 	double cycles; /* of its core, per request */
-	double busy_cycles; /* the same without iterations that found nothing */
+	double busy_cycles; /* the same without iterations that found nothing or were disturbed */
+	uint64_t disturbed; /* iterations so long that somebody else must have had the core */
 	double idle_cycles; /* of an iteration that found nothing */
 	double ceiling_cycles; /* of the driver alone, per frame in and out */
 	double pause_cycles; /* the longest between the ends of two turns, or iterations */

@@ -248,6 +248,8 @@ run_bulk() {
 	done <<-VARIANTS
 		1500 --mtu 1500
 		1500,in-place --mtu 1500 --in-place
+		1500,checksums --mtu 1500 --offloads checksums
+		1500,tso --mtu 1500 --offloads tso
 		1500,32-flows --mtu 1500 --flows 32 --buffer 131072
 		9000 --mtu 9000
 	VARIANTS
