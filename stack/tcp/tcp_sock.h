@@ -500,8 +500,8 @@ static inline void tcp_update_window(struct worker *w, struct tcp_sock *tp,
 /* seg acknowledges something new, or selectively. */
 void tcp_ack_take(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg,
 		  bool duplicate);
-/* The same of a plain segment of an established connection: seg acknowledges something new and says
- * nothing else, and nothing is being recovered. */
+/* The same of a plain segment: seg acknowledges something new, a FIN perhaps, and says nothing else,
+ * and nothing is being recovered. */
 void tcp_ack_take_plain(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
 /* The SYN's round trip ended. */
 void tcp_measure_syn(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
