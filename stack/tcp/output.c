@@ -10,6 +10,7 @@
 #include "tcp/segment.h"
 #include "tcp/tcp_sock.h"
 #include "tcp/transmit.h"
+#include "tcp/transmit_plain.h"
 
 #define IP_PACKET_MAX_BYTES 65535u
 
@@ -446,12 +447,17 @@ static inline void note_flight(struct worker *w, struct tcp_sock *tp, uint32_t s
 		(void)flight_sent(f, pool, start, tp->snd_nxt, tp->snd_una, (uint32_t)w->now_us);
 }
 
-/* One segment.  False: no mbuf. */
+/* One segment, with no special flag.  False: no mbuf. */
 static inline bool send_smooth(struct worker *w, struct tcp_sock *tp, uint32_t length, bool last)
 {
 	uint16_t flags = last ? TCP_FLAG_ACK | TCP_FLAG_PSH : TCP_FLAG_ACK;
+	int err;
 
-	if (tcp_tx_segment(w, tp, tp->snd_nxt, length, flags) != 0)
+	if (likely(!(tp->flags & TCP_SOCK_ECN)))
+		err = tcp_tx_plain(w, tp, tp->snd_nxt, length, flags);
+	else
+		err = tcp_tx_segment(w, tp, tp->snd_nxt, length, flags);
+	if (err != 0)
 		return false;
 	tp->snd_nxt += length;
 	return true;
@@ -471,12 +477,18 @@ static inline void send_segments(struct worker *w, struct tcp_sock *tp, uint32_t
 {
 	uint32_t mss = tp->mss_bytes;
 
-	for (; length >= mss; length -= mss, unsent -= mss)
-		if (!send_smooth(w, tp, mss, unsent == mss))
+	while (length > 0) {
+		uint32_t bytes = RTE_MIN(length, mss);
+
+		if (bytes < mss && !rest_may_go(tp, bytes, bytes == unsent))
 			return;
-	if (length > 0 && rest_may_go(tp, length, length == unsent) &&
-	    send_smooth(w, tp, length, length == unsent))
-		tp->snd_small = tp->snd_nxt;
+		if (!send_smooth(w, tp, bytes, bytes == unsent))
+			return;
+		if (bytes < mss)
+			tp->snd_small = tp->snd_nxt;
+		length -= bytes;
+		unsent -= bytes;
+	}
 }
 
 /* What send_new does of these bytes, a record's worth at most.  True: all that was unsent left. */
