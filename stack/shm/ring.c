@@ -334,17 +334,11 @@ static int tx_ring_restart(struct worker *w, struct ring_pair *r)
 	return 0;
 }
 
-int tx_ring_sync(struct worker *w, struct ring_pair *r)
+/* tx_ring_sync where chunks are to be taken over, or the session is to end. */
+static __rte_noinline int tx_ring_sync_slow(struct worker *w, struct ring_pair *r, uint64_t tail)
 {
 	struct arena *a = r->arena;
-	uint64_t tail;
 
-	if (r->shared == NULL)
-		return 0;
-	/* acquire: pairs with the application's release after bytes, links and restart */
-	tail = __atomic_load_n(&r->shared->tx_tail, __ATOMIC_ACQUIRE);
-	if (tail == r->tx_tail)
-		return 0;
 	if (tail - r->tx_head < r->tx_tail - r->tx_head ||
 	    tail - r->tx_head > (uint64_t)a->chunk_count << a->chunk_shift) {
 		arena_condemn(w, a, "tx_tail outside the send ring");
@@ -368,6 +362,26 @@ int tx_ring_sync(struct worker *w, struct ring_pair *r)
 	}
 	r->tx_tail = tail;
 	ring_note_activity(w, r);
+	return 0;
+}
+
+int tx_ring_sync(struct worker *w, struct ring_pair *r)
+{
+	uint64_t tail;
+
+	if (r->shared == NULL)
+		return 0;
+	/* acquire: pairs with the application's release after bytes, links and restart */
+	tail = __atomic_load_n(&r->shared->tx_tail, __ATOMIC_ACQUIRE);
+	if (tail == r->tx_tail)
+		return 0;
+	if (unlikely(tail - r->tx_tail >
+			     r->tx_end - r->tx_tail || /* beyond the chunks there are? */
+		     !r->holding || /* the first after a pause? */
+		     __atomic_load_n(&r->shared->tx_restart, __ATOMIC_RELAXED) == r->tx_tail))
+		return tx_ring_sync_slow(w, r, tail);
+	r->tx_tail = tail;
+	r->active = true;
 	return 0;
 }
 
