@@ -7,6 +7,7 @@
 
 #include "core/worker.h"
 #include "lib/seq.h"
+#include "shm/ring_rx.h"
 #include "shm/ring_tx.h"
 #include "shm/session.h"
 
@@ -123,12 +124,6 @@ static void rx_ring_seek(struct ring_pair *r)
 	}
 }
 
-static inline void rx_ring_note_placed(struct ring_pair *r, uint32_t end)
-{
-	if (seq_gt(end, r->rx_placed))
-		r->rx_placed = end;
-}
-
 static int rx_ring_reserve(struct worker *w, struct ring_pair *r, uint64_t end)
 {
 	while (r->rx_last == LEAT_NO_CHUNK || end > r->rx_end) {
@@ -213,26 +208,6 @@ void rx_ring_advance(struct ring_pair *r, uint32_t length)
 	r->active = true;
 	leat_assert(r->rx_tail <= r->rx_end);
 	rx_ring_seek(r);
-}
-
-/* Where the next bytes go; NULL: not all of them into the chunk at hand. */
-static inline uint8_t *rx_ring_room(const struct ring_pair *r, uint32_t bytes)
-{
-	uint64_t within = r->rx_tail - r->rx_chunk_base;
-
-	if (likely(r->shared != NULL && /* does anybody read? */
-		   r->rx_chunk != LEAT_NO_CHUNK && /* is there a chunk at hand? */
-		   within + bytes < r->arena->chunk_bytes)) /* with room behind it? */
-		return arena_chunk_memory(r->arena, r->rx_chunk) + within;
-	return NULL;
-}
-
-/* Bytes were placed where there was room. */
-static inline void rx_ring_took(struct ring_pair *r, uint32_t bytes)
-{
-	r->rx_tail += bytes;
-	r->active = true;
-	rx_ring_note_placed(r, (uint32_t)r->rx_tail);
 }
 
 int rx_ring_append(struct worker *w, struct ring_pair *r, const struct rte_mbuf *m, uint32_t skip,
@@ -566,15 +541,14 @@ void tx_ring_read(const struct ring_pair *r, uint64_t offset, void *out, uint32_
 	}
 }
 
-void tx_ring_done(struct worker *w, struct ring_pair *r, uint64_t offset)
+void tx_ring_free_done(struct worker *w, struct ring_pair *r)
 {
-	leat_assert(offset >= r->tx_head && offset <= r->tx_tail);
-	r->tx_head = offset;
-	r->active = true;
+	uint64_t head = r->tx_head;
+
 	if (r->tx_first == LEAT_NO_CHUNK)
 		return;
 	/* Strictly past its end: the application at the boundary may still write its link. */
-	while (r->tx_first != r->tx_last && offset - r->tx_first_base > r->arena->chunk_bytes) {
+	while (r->tx_first != r->tx_last && head - r->tx_first_base > r->arena->chunk_bytes) {
 		uint32_t next = arena_chunk(r->arena, r->tx_first)->next;
 
 		chunk_put(w, r->arena, r->tx_first);
@@ -585,10 +559,15 @@ void tx_ring_done(struct worker *w, struct ring_pair *r, uint64_t offset)
 		r->tx_cursor = r->tx_first;
 		r->tx_cursor_base = r->tx_first_base;
 	}
-	if (r->shared == NULL && offset == r->tx_tail) {
-		tx_ring_release(w, r, offset);
+	if (r->shared == NULL && head == r->tx_tail) {
+		tx_ring_release(w, r, head);
 		ring_leave(w, r);
 	}
+}
+
+void tx_ring_done(struct worker *w, struct ring_pair *r, uint64_t offset)
+{
+	tx_ring_done_here(w, r, offset);
 }
 
 void tx_ring_release(struct worker *w, struct ring_pair *r, uint64_t offset)
