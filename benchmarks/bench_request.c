@@ -25,6 +25,7 @@ static struct {
 	uint64_t cycles;
 	uint64_t busy;
 	uint64_t disturbed; /* turns */
+	uint64_t pause; /* the longest turn since it is open */
 	struct histogram
 		idle; /* turns that found nothing; their median, as some were interrupted */
 } bench;
@@ -42,6 +43,8 @@ static void account(bool found)
 {
 	uint64_t now = rte_rdtsc(), cycles = now - bench.last;
 
+	if (bench.last != 0)
+		bench.pause = RTE_MAX(bench.pause, cycles);
 	if (ask_is_measuring()) {
 		if (bench.began != 0)
 			bench.cycles = now - bench.began;
@@ -107,6 +110,7 @@ int main(int argc, char **argv)
 	server.idle_cycles = (double)histogram_quantile(&bench.idle, 0.5);
 	server.disturbed = bench.disturbed;
 	server.ceiling_cycles = driver.cycles;
+	server.pause_cycles = (double)bench.pause;
 	load_print(ask_options(), result, &server);
 	return result->requests > 0 ? 0 : 1;
 }

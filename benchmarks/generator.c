@@ -627,8 +627,12 @@ static void run_phase(struct generator *g)
 
 bool generator_step(struct generator *g)
 {
+	uint64_t before = g->now;
+
 	g->now = rte_rdtsc();
 	g->now_ms = (uint32_t)(g->now / g->cycles_per_ms);
+	if (g->phase >= GENERATOR_OPENING)
+		g->result.pause = RTE_MAX(g->result.pause, g->now - before);
 	receive(g);
 	run_phase(g);
 	if (g->phase != GENERATOR_CLOSING)

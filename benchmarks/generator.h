@@ -65,6 +65,8 @@ struct generator_result {
 	uint32_t established; /* connections, when it began to measure */
 	uint32_t response_bytes;
 	struct histogram latency; /* of the answered ones, in TSC cycles */
+	uint64_t
+		pause; /* the longest between two of its iterations, from the first SYN on, in cycles */
 };
 
 struct generator;

@@ -236,6 +236,9 @@ static void print_json(const struct load_options *o, const struct generator_resu
 	else
 		printf("\"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, ", us(r, 0.5),
 		       us(r, 0.99), us(r, 0.999));
+	printf("\"pause_us\": %.0f, ", cycles_us((double)r->pause));
+	if (s->pause_cycles > 0)
+		printf("\"server_pause_us\": %.0f, ", cycles_us(s->pause_cycles));
 	printf("\"sent_again\": %llu, \"got_again\": %llu, \"resets\": %llu, \"wrong\": %llu, "
 	       "\"seconds\": %.2f}\n",
 	       (unsigned long long)r->sent_again, (unsigned long long)r->got_again,
@@ -278,8 +281,11 @@ static void print_text(const struct load_options *o, const struct generator_resu
 	else
 		printf("\n  latency p50 %.1f us, p99 %.1f us, p99.9 %.1f us\n", us(r, 0.5),
 		       us(r, 0.99), us(r, 0.999));
-	printf("  %llu segments sent again, %llu by the server, %llu connections reset, %llu wrong "
-	       "answers\n",
+	printf("  longest pause %.1f ms", cycles_us((double)r->pause) / 1000);
+	if (s->pause_cycles > 0)
+		printf(", of the server %.1f ms", cycles_us(s->pause_cycles) / 1000);
+	printf("\n  %llu segments sent again, %llu by the server, %llu connections reset, %llu "
+	       "wrong answers\n",
 	       (unsigned long long)r->sent_again, (unsigned long long)r->got_again,
 	       (unsigned long long)r->resets, (unsigned long long)r->wrong);
 }

@@ -21,8 +21,7 @@
 	"  --rate N            requests per second whatever comes back (default: as many as\n"    \
 	"                      are answered)\n"                                                   \
 	"  --seconds N         how long to measure (default 3), after --warmup N (default 1)\n"   \
-	"  --rest N            seconds for which bench-request goes on when nobody asks any "     \
-	"more\n"                                                                                  \
+	"  --rest N            seconds that bench-request goes on when nobody asks any more\n"    \
 	"  --json              one JSON object instead of text\n"
 
 struct load_options {
@@ -43,6 +42,7 @@ struct load_server {
 	uint64_t disturbed; /* iterations so long that somebody else must have had the core */
 	double idle_cycles; /* of an iteration that found nothing */
 	double ceiling_cycles; /* of the driver alone, per frame in and out */
+	double pause_cycles; /* the longest between the ends of two turns, or iterations */
 
 	/* Worker and application are two processes that take turns on one core: the generator's
 	 * latencies are not those of a server that has its cores. */

@@ -126,6 +126,7 @@ unsigned worker_poll(struct worker *w)
 	unsigned work;
 
 	current = w;
+	w->mbuf_cache = rte_mempool_default_cache(w->mbufs, rte_lcore_id());
 	cost_begin(w);
 	worker_take_time(w);
 	work = cost_charge(w, CNT_cycles_receive, worker_receive(w));
@@ -150,6 +151,7 @@ unsigned worker_poll(struct worker *w)
 	} else if (w->idle_since_us == 0) {
 		w->idle_since_us = w->now_us;
 	}
+	w->mbuf_cache = NULL;
 	current = NULL;
 	return work;
 }

@@ -157,6 +157,8 @@ struct worker {
 	uint16_t netif_count;
 	uint32_t route_generation; /* never 0; bumped by each change of routes or addresses */
 	struct rte_mempool *mbufs;
+	struct rte_mempool_cache
+		*mbuf_cache; /* of mbufs, this thread's; NULL: between iterations */
 	struct sock_table *socks_by_flow;
 	struct port_table *ports;
 	struct sock_queue output;
@@ -251,13 +253,37 @@ static inline void worker_count(struct worker *w, enum counter c)
 	w->counter[c]++;
 }
 
+/* An mbuf from the pool, where it has one reference and no next segment, is as good as new. */
+static inline void worker_mbuf_reset(struct rte_mbuf *m)
+{
+	leat_assert(m->next == NULL && m->nb_segs == 1 && rte_mbuf_refcnt_read(m) == 1);
+	/* All neighbours of what matters, so that they are a store together. */
+	m->data_off = RTE_PKTMBUF_HEADROOM;
+	m->refcnt = 1;
+	m->nb_segs = 1;
+	m->port = RTE_MBUF_PORT_INVALID;
+	m->ol_flags = 0;
+	m->packet_type = 0;
+	m->pkt_len = 0;
+	m->data_len = 0;
+	m->vlan_tci = 0;
+	m->hash.rss = 0;
+	m->tx_offload = 0;
+}
+
 /* An mbuf to send with, headroom for all headers; NULL: pool empty (counted). */
 static inline struct rte_mbuf *worker_mbuf(struct worker *w)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(w->mbufs);
+	struct rte_mempool_cache *cache = w->mbuf_cache;
+	void *m;
 
-	if (unlikely(m == NULL))
+	if (likely(cache != NULL && cache->len > 0)) {
+		m = cache->objs[--cache->len];
+	} else if (unlikely(rte_mempool_get(w->mbufs, &m) != 0)) {
 		worker_count(w, CNT_mbuf_empty);
+		return NULL;
+	}
+	worker_mbuf_reset(m);
 	return m;
 }
 

@@ -91,6 +91,11 @@ static inline uint64_t sum_bytes(const uint8_t *data, uint32_t length)
 	return checksum_add(sum, sum_tail(data, length));
 }
 
+uint64_t checksum_sum_long(const void *data, uint32_t length)
+{
+	return sum_bytes(data, length);
+}
+
 uint16_t checksum_bytes(const void *data, uint32_t length)
 {
 	return checksum_fold(sum_bytes(data, length));

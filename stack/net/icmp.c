@@ -7,7 +7,7 @@
 
 #include "core/worker.h"
 #include "net/checksum.h"
-#include "net/ipv4.h"
+#include "net/ip_tx.h"
 #include "net/netif.h"
 
 /* RFC 1812, section 4.3.2.3: as much of the packet as fits into 576 bytes. */

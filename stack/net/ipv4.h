@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* IPv4 (RFC 791, RFC 1122): header checks up, header and checksums down. */
+/* IPv4 (RFC 791, RFC 1122) up; the way down is net/ip_tx.h. */
 #ifndef LEAT_NET_IPV4_H
 #define LEAT_NET_IPV4_H
 
@@ -34,25 +34,6 @@ void ip_rx_steered(struct worker *w, struct rte_mbuf **pkts, uint16_t count);
 /* Passes a received packet on to worker owner: data back at the IP header, transport checksum known
  * to be good.  Consumes p->m. */
 void ip_hand_over(struct worker *w, struct packet *p, uint16_t owner);
-
-/* How to send a packet. */
-struct ip_tx {
-	struct dst *dst;
-	const struct flow *flow; /* flow->protocol is the IP protocol */
-	uint8_t ttl;
-	uint8_t traffic_class;
-	bool dont_fragment;
-	uint16_t tso_segment; /* non-zero: m is to be cut into segments with so much payload (only
-	                         on a netif whose port does TSO) */
-};
-
-/*
- * Sends m, whose data begins at the transport header; that header's checksum field is filled
- * here (offloaded or in software).  m may have several segments; the first holds the whole
- * transport header and has the usual headroom.  Consumes m, also on failure:
- * 0, -ENETUNREACH, -ENOBUFS, -EMSGSIZE (longer than dst->mtu).
- */
-int ip_tx(struct worker *w, const struct ip_tx *how, struct rte_mbuf *m);
 
 /* Sum over a transport header and payload with its pseudo header, in software, over all
  * segments; 0xffff: a received packet's checksum is good. */

@@ -246,7 +246,9 @@ void tcp_segment_write(const struct tcp_segment *seg, const struct flow *flow, u
 {
 	uint8_t *at;
 
-	tcp_segment_write_fixed(seg, flow, tcp_segment_header_bytes(seg), out);
+	(void)tcp_write_fixed(out, flow, tcp_segment_header_bytes(seg), seg->seq, seg->ack,
+			      (uint8_t)seg->flags, seg->window);
+	write_be16(out + offsetof(struct rte_tcp_hdr, tcp_urp), seg->urgent);
 	at = write_options(seg, out + TCP_HEADER_BYTES);
 	if (seg->sack_count > 0)
 		write_sack(seg, at);

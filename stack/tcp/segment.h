@@ -45,29 +45,39 @@ uint32_t tcp_segment_header_bytes(const struct tcp_segment *seg);
 /* Writes that header, checksum 0, with the ports of flow. */
 void tcp_segment_write(const struct tcp_segment *seg, const struct flow *flow, uint8_t *out);
 
-/* Of that header, which takes header_bytes, what is before the options. */
-static inline void tcp_segment_write_fixed(const struct tcp_segment *seg, const struct flow *flow,
-					   uint32_t header_bytes, void *out)
+/* Stores word at out and adds it to a sum of words. */
+static inline uint64_t tcp_put_word(void *out, rte_be32_t word)
 {
-	*(struct rte_tcp_hdr *)out = (struct rte_tcp_hdr){
-		.src_port = flow->local_port,
-		.dst_port = flow->remote_port,
-		.sent_seq = rte_cpu_to_be_32(seg->seq),
-		.recv_ack = rte_cpu_to_be_32(seg->ack),
-		.data_off = (uint8_t)(header_bytes << 2),
-		.tcp_flags = (uint8_t)seg->flags,
-		.rx_win = rte_cpu_to_be_16(seg->window),
-		.tcp_urp = rte_cpu_to_be_16(seg->urgent),
-	};
+	memcpy(out, &word, sizeof(word));
+	return word;
 }
 
-/* TCP_TIMESTAMP_BYTES: the option where it is the only one. */
-static inline void tcp_segment_write_timestamp(const struct tcp_segment *seg, void *out)
+/* The 20 bytes before the options of a header of header_bytes, checksum and urgent pointer 0; their
+ * sum (net/checksum.h). */
+static inline uint64_t tcp_write_fixed(void *out, const struct flow *flow, uint32_t header_bytes,
+				       uint32_t seq, uint32_t ack, uint8_t flags, uint16_t window)
 {
-	const rte_be32_t option[] = {RTE_BE32(TCP_TIMESTAMP_HEAD), rte_cpu_to_be_32(seg->ts_value),
-				     rte_cpu_to_be_32(seg->ts_echo)};
+	uint8_t *at = out;
+	rte_be32_t ports;
+	uint64_t sum;
 
-	memcpy(out, option, sizeof(option));
+	memcpy(&ports, &flow->local_port, sizeof(ports)); /* and the remote one behind it */
+	sum = tcp_put_word(at, ports);
+	sum += tcp_put_word(at + 4, rte_cpu_to_be_32(seq));
+	sum += tcp_put_word(at + 8, rte_cpu_to_be_32(ack));
+	sum += tcp_put_word(at + 12,
+			    rte_cpu_to_be_32(header_bytes << 26 | (uint32_t)flags << 16 | window));
+	return sum + tcp_put_word(at + 16, 0);
+}
+
+/* TCP_TIMESTAMP_BYTES: the option where it is the only one; its sum. */
+static inline uint64_t tcp_write_timestamp(void *out, uint32_t value, uint32_t echo)
+{
+	uint8_t *at = out;
+	uint64_t sum = tcp_put_word(at, RTE_BE32(TCP_TIMESTAMP_HEAD));
+
+	sum += tcp_put_word(at + 4, rte_cpu_to_be_32(value));
+	return sum + tcp_put_word(at + 8, rte_cpu_to_be_32(echo));
 }
 
 /* Bytes a SACK option of so many blocks takes, with its padding. */

@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <netinet/in.h>
 
-#include "net/ipv4.h"
-#include "shm/ring.h"
+#include "net/ip_tx.h"
+#include "shm/ring_tx.h"
 #include "tcp/segment.h"
 
 /* ---- one segment --------------------------------------------------------- */
@@ -125,25 +125,9 @@ static inline uint8_t *append_header(struct rte_mbuf *m, uint32_t bytes)
 	return (uint8_t *)rte_pktmbuf_append(m, (uint16_t)bytes);
 }
 
-static inline void write_plain(const struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
-			       struct tcp_segment seg)
-{
-	uint32_t bytes = TCP_HEADER_BYTES;
-	uint8_t *at;
-
-	if (tp->flags & TCP_SOCK_TIMESTAMPS)
-		bytes += TCP_TIMESTAMP_BYTES;
-	at = append_header(m, bytes);
-	tcp_segment_write_fixed(&seg, &tp->ics.inet.flow, bytes, at);
-	if (bytes == TCP_HEADER_BYTES)
-		return;
-	fill_timestamp(w, tp, &seg);
-	tcp_segment_write_timestamp(&seg, at + TCP_HEADER_BYTES);
-}
-
 /* With all that may be told; how much of it SACK blocks take. */
-static uint32_t write_full(const struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
-			   struct tcp_segment seg)
+static uint32_t write_header(const struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
+			     struct tcp_segment seg)
 {
 	seg.flags |= ecn_flags(tp, seg.seq, seg.length);
 	if (tp->flags & TCP_SOCK_TIMESTAMPS)
@@ -157,7 +141,64 @@ static uint32_t write_full(const struct worker *w, struct tcp_sock *tp, struct r
 	return tcp_sack_bytes(seg.sack_count);
 }
 
-int tcp_tx_pieces(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t length,
+/* What of it is not copied; the port has checksums and pieces made, if it can. */
+static inline bool port_copies(const struct port *port)
+{
+	return !port->external_buffers || !port->tx_multi_segs;
+}
+
+/* Where in the send ring seq lies. */
+static inline uint64_t ring_offset(const struct tcp_sock *tp, uint32_t seq)
+{
+	return tp->ics.inet.sk.ring.tx_head + (seq - tp->snd_una);
+}
+
+/* One segment with nothing to tell that others do not, summed as it is written. */
+static inline int tx_plain(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t length,
+			   uint16_t flags)
+{
+	const struct inet_sock *inet = &tp->ics.inet;
+	const struct port *port = w->netif[inet->dst.netif]->port;
+	struct ip_tx how = {
+		.dst = &tp->ics.inet.dst,
+		.flow = &inet->flow,
+		.ttl = inet->ttl,
+		.traffic_class = inet->traffic_class,
+		.dont_fragment = inet->mtu_discover != IP_PMTUDISC_DONT,
+	};
+	struct rte_mbuf *m = worker_mbuf(w);
+	bool timestamps = (tp->flags & TCP_SOCK_TIMESTAMPS) != 0;
+	uint32_t header_bytes = TCP_HEADER_BYTES + (timestamps ? TCP_TIMESTAMP_BYTES : 0);
+	uint8_t *at;
+	uint64_t sum;
+
+	if (unlikely(m == NULL))
+		return -ENOBUFS;
+	at = rte_pktmbuf_mtod(m, uint8_t *);
+	sum = tcp_write_fixed(at, &inet->flow, header_bytes, seq, tp->rcv_nxt, (uint8_t)flags,
+			      tcp_window_field(w, tp));
+	if (likely(timestamps))
+		sum += tcp_write_timestamp(at + TCP_HEADER_BYTES, w->now_ms + tp->ts_offset,
+					   tp->ts_recent);
+	m->data_len = (uint16_t)header_bytes;
+	m->pkt_len = header_bytes;
+	if (length > 0 &&
+	    tx_ring_append_short(w, &tp->ics.inet.sk.ring, m, ring_offset(tp, seq), length,
+				 port_copies(port), port->tx_checksum, &sum) != 0) {
+		rte_pktmbuf_free(m);
+		return -ENOBUFS;
+	}
+	w->counter[CNT_tcp_tx_segments]++;
+	tp->segments_out++;
+	if (length > 0 || flags & TCP_FLAG_FIN)
+		note_sent(w, tp);
+	note_acked(w, tp);
+	(void)ip_tx_summed(w, &how, IPPROTO_TCP, m, sum);
+	return 0;
+}
+
+/* Any segment; one that the port cuts, too. */
+static int tx_any(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t length,
 		  uint16_t flags, uint32_t mss)
 {
 	struct sock *sk = tcp_sock_sk(tp);
@@ -172,13 +213,10 @@ int tcp_tx_pieces(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t 
 	if (unlikely(m == NULL))
 		return -ENOBUFS;
 	seg.window = tcp_window_field(w, tp);
-	if (likely(header_is_plain(tp)))
-		write_plain(w, tp, m, seg);
-	else /* Each piece carries the SACK blocks: their room goes off it. */
-		mss -= write_full(w, tp, m, seg);
+	/* Each piece carries the SACK blocks: their room goes off it. */
+	mss -= write_header(w, tp, m, seg);
 	if (length > 0 &&
-	    tx_ring_append(w, &sk->ring, m, sk->ring.tx_head + (seq - tp->snd_una), length,
-			   !port->external_buffers || !port->tx_multi_segs) != 0) {
+	    tx_ring_append(w, &sk->ring, m, ring_offset(tp, seq), length, port_copies(port)) != 0) {
 		rte_pktmbuf_free(m);
 		return -ENOBUFS;
 	}
@@ -187,6 +225,14 @@ int tcp_tx_pieces(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t 
 	note_acked(w, tp);
 	(void)hand_down(w, tp, m, length, mss, ecn_codepoint(tp, seq, length));
 	return 0;
+}
+
+int tcp_tx_pieces(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t length,
+		  uint16_t flags, uint32_t mss)
+{
+	if (likely(header_is_plain(tp) && length <= mss && flags & TCP_FLAG_ACK))
+		return tx_plain(w, tp, seq, length, flags);
+	return tx_any(w, tp, seq, length, flags, mss);
 }
 
 /* RFC 3168 section 6.1.1; a SYN that had no answer is repeated without (6.1.1.1): some middlebox may

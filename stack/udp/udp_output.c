@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 
 #include "core/worker.h"
-#include "net/ipv4.h"
+#include "net/ip_tx.h"
 #include "shm/ring.h"
 #include "shm/session.h"
 #include "sock/port_table.h"

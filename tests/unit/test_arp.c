@@ -4,7 +4,7 @@
 
 #include <rte_arp.h>
 
-#include "net/ipv4.h"
+#include "net/ip_tx.h"
 #include "net/route.h"
 #include "support/host.h"
 

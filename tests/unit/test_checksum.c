@@ -2,6 +2,7 @@
 /* RFC 1071. */
 #include "net/checksum.h"
 
+#include "net/checksum_copy.h"
 #include "net/ipv4.h"
 #include "support/host.h"
 
@@ -39,6 +40,31 @@ static void every_length_and_alignment(void)
 		for (uint32_t length = 0; length <= 180; length++)
 			CHECK_EQ(canonical(checksum_bytes(data + at, length)),
 				 canonical(slow_sum(data + at, length)));
+}
+
+/* Those that are summed as words and those that are not. */
+static void a_copy_is_whole_and_summed(void)
+{
+	uint8_t data[2 * CHECKSUM_COPY_LONG_BYTES + 17];
+	uint8_t copy[sizeof(data) + 1];
+
+	pattern_fill(data, 0, sizeof(data));
+	for (uint32_t at = 0; at < 17; at++) {
+		for (uint32_t length = 0; length <= sizeof(data) - at; length++) {
+			uint64_t sum;
+
+			memset(copy, 0xee, sizeof(copy));
+			sum = checksum_copy(copy, data + at, length);
+			CHECK_EQ(memcmp(copy, data + at, length), 0);
+			CHECK_EQ(copy[length], 0xee);
+			CHECK_EQ(canonical(checksum_fold(sum)),
+				 canonical(slow_sum(data + at, length)));
+		}
+	}
+	memset(data, 0xff, sizeof(data));
+	for (uint32_t length = 0; length <= sizeof(data); length++)
+		CHECK_EQ(canonical(checksum_fold(checksum_copy(copy, data, length))),
+			 canonical(slow_sum(data, length)));
 }
 
 static void carries_of_long_runs_of_ones(void)
@@ -116,6 +142,7 @@ TEST_SUITE(checksum)
 {
 	TEST(the_example_of_rfc_1071_section_3);
 	TEST(every_length_and_alignment);
+	TEST(a_copy_is_whole_and_summed);
 	TEST(carries_of_long_runs_of_ones);
 	TEST(segments_of_any_length_add_up);
 	TEST(the_port_may_have_checked_already);

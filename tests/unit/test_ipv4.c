@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "net/ip_tx.h"
 #include "support/packet_fixture.h"
 
 /* The packet dies, for this reason. */

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Packets on their way down.  ip_tx takes any.  ip_tx_summed is for those who
+ * know the sum of what they made: where nothing has to be found out, awaited
+ * or cut, it writes all that comes before the transport header in one go.
+ */
+#ifndef LEAT_NET_IP_TX_H
+#define LEAT_NET_IP_TX_H
+
+#include <netinet/in.h>
+#include <rte_ip.h>
+#include <rte_mbuf.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/worker.h"
+#include "net/addr.h"
+#include "net/arp.h"
+#include "net/checksum.h"
+#include "net/eth.h"
+#include "net/ipv4.h"
+#include "net/route.h"
+
+/* How to send a packet. */
+struct ip_tx {
+	struct dst *dst;
+	const struct flow *flow; /* flow->protocol is the IP protocol */
+	uint8_t ttl;
+	uint8_t traffic_class;
+	bool dont_fragment;
+	uint16_t tso_segment; /* non-zero: m is to be cut into segments with so much payload (only
+	                         on a netif whose port does TSO) */
+};
+
+/*
+ * Sends m, whose data begins at the transport header; that header's checksum field is filled
+ * here (offloaded or in software).  m may have several segments; the first holds the whole
+ * transport header and has the usual headroom.  Consumes m, also on failure:
+ * 0, -ENETUNREACH, -ENOBUFS, -EMSGSIZE (longer than dst->mtu).
+ */
+int ip_tx(struct worker *w, const struct ip_tx *how, struct rte_mbuf *m);
+
+/* Leaves checksums and segmentation to the port.  m's data begins at the IP header. */
+void ip_tx_offload(const struct ip_tx *how, struct rte_mbuf *m);
+
+/* Writes the IPv4 header of a packet of total_bytes, checksum included. */
+static inline void ipv4_write_header(struct worker *w, const struct ip_tx *how, uint8_t protocol,
+				     uint32_t total_bytes, void *at)
+{
+	uint64_t first = (uint64_t)RTE_IPV4_VHL_DEF << 56 | (uint64_t)how->traffic_class << 48 |
+			 (uint64_t)total_bytes << 32;
+	uint16_t lifetime = rte_cpu_to_be_16((uint16_t)(how->ttl << 8 | protocol));
+	struct rte_ipv4_hdr *ip = at;
+
+	/* RFC 6864: a packet that may not be fragmented needs no identification. */
+	if (likely(how->dont_fragment))
+		first |= RTE_IPV4_HDR_DF_FLAG;
+	else
+		first |= (random_next(&w->random) & UINT16_MAX) << 16;
+	first = rte_cpu_to_be_64(first);
+	memcpy(ip, &first, sizeof(first));
+	memcpy(&ip->time_to_live, &lifetime, sizeof(lifetime));
+	ip->hdr_checksum = ~checksum_fold(checksum_add(
+		first, (uint64_t)how->flow->local.v4 + how->flow->remote.v4 + lifetime));
+	ip->src_addr = how->flow->local.v4;
+	ip->dst_addr = how->flow->remote.v4;
+}
+
+/* Of the pseudo header (RFC 9293, section 3.1; RFC 768). */
+static inline uint64_t ipv4_sum_pseudo_header(const struct flow *flow, uint8_t protocol,
+					      uint32_t length)
+{
+	return (uint64_t)flow->local.v4 + flow->remote.v4 + rte_cpu_to_be_16(protocol) +
+	       rte_cpu_to_be_32(length);
+}
+
+/* Where that protocol's header keeps its checksum. */
+static inline uint32_t ip_checksum_offset(uint8_t protocol)
+{
+	return protocol == IPPROTO_TCP ? offsetof(struct rte_tcp_hdr, cksum)
+				       : offsetof(struct rte_udp_hdr, dgram_cksum);
+}
+
+/* The inverted sum as it is sent. */
+static inline rte_be16_t ip_checksum_of(uint64_t sum, uint8_t protocol)
+{
+	rte_be16_t checksum = ~checksum_fold(sum);
+
+	if (protocol == IPPROTO_UDP && unlikely(checksum == 0))
+		return 0xffff; /* RFC 768: 0 would mean that there is none */
+	return checksum;
+}
+
+/* Is there nothing left but to write headers? */
+static inline bool ip_tx_is_ready(const struct worker *w, const struct ip_tx *how,
+				  const struct rte_mbuf *m)
+{
+	const struct dst *dst = how->dst;
+
+	return how->flow->family == AF_INET &&
+	       dst->generation == w->route_generation && /* is the route still the one? */
+	       neigh_is_confirmed(w, dst->neigh) && /* does the neighbour answer? */
+	       m->pkt_len + IP_HEADER_BYTES <= dst->mtu && /* does it fit? */
+	       (m->nb_segs == 1 || w->netif[dst->netif]->port->tx_multi_segs);
+}
+
+/*
+ * ip_tx of an mbuf fresh from worker_mbuf (and what is attached to it).
+ * protocol: flow->protocol, TCP or UDP, a constant where this is called.  sum:
+ * of transport header, checksum 0, and data, where the port computes none.
+ */
+static inline int ip_tx_summed(struct worker *w, const struct ip_tx *how, uint8_t protocol,
+			       struct rte_mbuf *m, uint64_t sum)
+{
+	uint8_t *transport = rte_pktmbuf_mtod(m, uint8_t *);
+	uint8_t *ip = transport - IP_HEADER_BYTES;
+	struct netif *n;
+	rte_be16_t checksum;
+
+	if (unlikely(!ip_tx_is_ready(w, how, m)))
+		return ip_tx(w, how, m);
+	n = w->netif[how->dst->netif];
+	sum = checksum_add(sum, ipv4_sum_pseudo_header(how->flow, protocol, m->pkt_len));
+	checksum = ip_checksum_of(sum, protocol);
+	memcpy(transport + ip_checksum_offset(protocol), &checksum, sizeof(checksum));
+	ipv4_write_header(w, how, protocol, m->pkt_len + IP_HEADER_BYTES, ip);
+	if (unlikely(n->port->tx_checksum)) {
+		rte_pktmbuf_prepend(m, IP_HEADER_BYTES);
+		ip_tx_offload(how, m);
+		eth_tx(w, n, &how->dst->neigh->header, m);
+		return 0;
+	}
+	memcpy(ip - RTE_ETHER_HDR_LEN, &how->dst->neigh->header, RTE_ETHER_HDR_LEN);
+	m->data_off -= IP_HEADER_BYTES + RTE_ETHER_HDR_LEN;
+	m->data_len += IP_HEADER_BYTES + RTE_ETHER_HDR_LEN;
+	m->pkt_len += IP_HEADER_BYTES + RTE_ETHER_HDR_LEN;
+	eth_tx_frame(w, n, m);
+	return 0;
+}
+
+#endif
