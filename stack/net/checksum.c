@@ -145,6 +145,11 @@ uint64_t checksum_sum_long(const void *data, uint32_t length)
 	return sum_bytes(data, length);
 }
 
+uint64_t checksum_add_long(uint64_t sum, const void *data, uint32_t length)
+{
+	return checksum_add(sum, sum_bytes(data, length));
+}
+
 uint16_t checksum_bytes(const void *data, uint32_t length)
 {
 	return checksum_fold(sum_bytes(data, length));

@@ -231,12 +231,10 @@ int rx_ring_append_record(struct worker *w, struct ring_pair *r, const struct le
 {
 	uint32_t length = record->length_bytes;
 	uint32_t bytes = sizeof(*record) + RTE_ALIGN(length, LEAT_RECORD_ALIGN);
-	uint8_t *to = rx_ring_room(r, bytes);
+	struct leat_record *place = rx_ring_record_here(r, m, length);
 
-	if (likely(to != NULL && length <= m->data_len)) {
-		memcpy(to, record, sizeof(*record));
-		memcpy(to + sizeof(*record), rte_pktmbuf_mtod(m, const uint8_t *), length);
-		rx_ring_took(r, bytes);
+	if (likely(place != NULL)) {
+		*place = *record;
 		return 0;
 	}
 	/* The data first: when there are chunks for it, there is one for the header. */

@@ -49,4 +49,19 @@ static inline int rx_ring_append_here(struct worker *w, struct ring_pair *r,
 	return 0;
 }
 
+/* rx_ring_append_record that leaves the header, where it lies, to the caller to fill; NULL: this
+ * takes rx_ring_append_record. */
+static inline struct leat_record *rx_ring_record_here(struct ring_pair *r, const struct rte_mbuf *m,
+						      uint32_t length)
+{
+	uint32_t bytes = sizeof(struct leat_record) + RTE_ALIGN(length, LEAT_RECORD_ALIGN);
+	uint8_t *to = rx_ring_room(r, bytes);
+
+	if (unlikely(to == NULL || length > m->data_len))
+		return NULL;
+	memcpy(to + sizeof(struct leat_record), rte_pktmbuf_mtod(m, const uint8_t *), length);
+	rx_ring_took(r, bytes);
+	return (struct leat_record *)to;
+}
+
 #endif
