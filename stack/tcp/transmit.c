@@ -298,6 +298,7 @@ void tcp_tx_bare(struct worker *w, const struct flow *flow, struct dst *dst,
 		 const struct tcp_segment *seg)
 {
 	struct ip_tx how = {.dst = dst, .flow = flow, .ttl = IP_TTL_DEFAULT, .dont_fragment = true};
+	uint32_t bytes = tcp_segment_header_bytes(seg);
 	struct rte_mbuf *m = worker_mbuf(w);
 	uint64_t sum;
 
@@ -306,8 +307,11 @@ void tcp_tx_bare(struct worker *w, const struct flow *flow, struct dst *dst,
 	worker_count(w, CNT_tcp_tx_segments);
 	if (seg->flags & TCP_FLAG_RST)
 		worker_count(w, CNT_tcp_tx_rst);
-	sum = tcp_segment_write(seg, flow, append_header(m, tcp_segment_header_bytes(seg)));
-	(void)ip_tx_summed(w, &how, IPPROTO_TCP, m, sum);
+	sum = tcp_segment_write(seg, flow, append_header(m, bytes));
+	if (likely(ip_tx_is_ready(w, &how, m, bytes)))
+		ip_tx_ready(w, &how, IPPROTO_TCP, m, bytes, bytes, sum);
+	else
+		(void)ip_tx(w, &how, m);
 }
 
 void tcp_tx_reset_unknown(struct worker *w, struct packet *p)
