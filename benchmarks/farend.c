@@ -200,8 +200,10 @@ int farend_connect(uint32_t n, int listener)
 	int fd = -1;
 
 	farend_send(f, RTE_TCP_SYN_FLAG, 0);
-	(void)lab_poll();
-	farends_take();
+	for (int i = 0; i < CONNECT_POLLS && f->ack == 0; i++) {
+		(void)lab_poll();
+		farends_take();
+	}
 	farend_send(f, RTE_TCP_ACK_FLAG, 0);
 	for (int i = 0; i < CONNECT_POLLS && fd < 0; i++) {
 		(void)lab_poll();

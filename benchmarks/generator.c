@@ -627,8 +627,12 @@ static void run_phase(struct generator *g)
 
 bool generator_step(struct generator *g)
 {
+	uint64_t before = g->now;
+
 	g->now = rte_rdtsc();
 	g->now_ms = (uint32_t)(g->now / g->cycles_per_ms);
+	if (g->phase >= GENERATOR_OPENING)
+		g->result.pause = RTE_MAX(g->result.pause, g->now - before);
 	receive(g);
 	run_phase(g);
 	if (g->phase != GENERATOR_CLOSING)
@@ -693,6 +697,11 @@ struct generator *generator_create(const struct generator_config *config)
 	frame_template_init(&g->frame, &g->mac, config->server, config->server_port, protocol,
 			    g->request, config->request_bytes);
 	return g;
+}
+
+size_t generator_connection_bytes(void)
+{
+	return sizeof(struct connection) + sizeof(uint32_t); /* one of connections and of idle */
 }
 
 void generator_free(struct generator *g)

@@ -12,6 +12,7 @@
 #include <rte_byteorder.h>
 #include <rte_mempool.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "histogram.h"
@@ -64,6 +65,8 @@ struct generator_result {
 	uint32_t established; /* connections, when it began to measure */
 	uint32_t response_bytes;
 	struct histogram latency; /* of the answered ones, in TSC cycles */
+	uint64_t
+		pause; /* the longest between two of its iterations, from the first SYN on, in cycles */
 };
 
 struct generator;
@@ -71,6 +74,8 @@ struct generator;
 /* NULL with errno: EINVAL, ENOMEM. */
 struct generator *generator_create(const struct generator_config *config);
 void generator_free(struct generator *g);
+/* What it holds for each connection. */
+size_t generator_connection_bytes(void);
 
 /* One iteration; false: the run is over. */
 bool generator_step(struct generator *g);

@@ -213,6 +213,27 @@ static uint32_t round_request_alone(void)
 	return farends_take();
 }
 
+/* ---- the same with two workers behind one queue --------------------------------------------- */
+
+#define STEERED_GROUPS 4 /* of connections: some answers take a round more, by way of the other */
+
+static void begin_requests_steered(void)
+{
+	connect_farends(STEERED_GROUPS * BURST);
+}
+
+static uint32_t round_requests_steered(void)
+{
+	static uint32_t group;
+
+	for (uint32_t n = 0; n < BURST; n++)
+		farend_send(farend(group * BURST + n), PUSH, REQUEST_BYTES);
+	group = (group + 1) % STEERED_GROUPS;
+	iterate();
+	take_turn(serve_streams);
+	return farends_take();
+}
+
 /* ---- connect, request, response, close ---------------------------------------------------- */
 
 static uint32_t next_farend;
@@ -368,17 +389,19 @@ struct operation {
 	void (*begin)(void);
 	uint32_t (*round)(void); /* how many operations */
 	bool has_application;
+	uint16_t workers;
 };
 
 static const struct operation operations[] = {
-	{"request", begin_requests, round_requests, true},
-	{"request-alone", begin_request_alone, round_request_alone, true},
-	{"connect", begin_connects, round_connects, true},
-	{"datagram", begin_datagrams, round_datagrams, true},
-	{"receive", begin_bulk, round_receive, true},
-	{"send", begin_bulk, round_send, true},
-	{"table", begin_table, round_table, false},
-	{"idle", begin_requests, round_idle, false},
+	{"request", begin_requests, round_requests, true, 1},
+	{"request-alone", begin_request_alone, round_request_alone, true, 1},
+	{"request-steered", begin_requests_steered, round_requests_steered, true, LAB_WORKERS},
+	{"connect", begin_connects, round_connects, true, 1},
+	{"datagram", begin_datagrams, round_datagrams, true, 1},
+	{"receive", begin_bulk, round_receive, true, 1},
+	{"send", begin_bulk, round_send, true, 1},
+	{"table", begin_table, round_table, false, 1},
+	{"idle", begin_requests, round_idle, false, 1},
 };
 
 static const struct operation *find_operation(const char *name)
@@ -387,6 +410,23 @@ static const struct operation *find_operation(const char *name)
 		if (strcmp(operations[i].name, name) == 0)
 			return &operations[i];
 	bench_fail("no such operation: %s", name);
+}
+
+/* What one worker handed over the other took, and nothing else. */
+static void check_steered(const struct operation *o)
+{
+	const uint64_t *first = lab_worker(0)->counter, *second;
+
+	if (o->workers == 1)
+		return;
+	second = lab_worker(1)->counter;
+	if (first[CNT_steered_out] == 0 || first[CNT_steered_out] != second[CNT_steered_in] ||
+	    second[CNT_steered_out] == 0 || second[CNT_rx_packets] != 0)
+		bench_fail("%s: not steered as it should be", o->name);
+	fprintf(stderr,
+		"%s: worker 0 received %lu packets and handed over %lu; worker 1 answered with "
+		"%lu by way of it\n",
+		o->name, first[CNT_rx_packets], first[CNT_steered_out], second[CNT_steered_out]);
 }
 
 static void warm_up(const struct operation *o)
@@ -466,7 +506,7 @@ int main(int argc, char **argv)
 	const struct operation *o = find_operation(take_options(argc, argv));
 
 	bench_eal(argv[0], MEGABYTES, !RUNNING_ON_VALGRIND);
-	lab_begin();
+	lab_begin(o->workers);
 	o->begin();
 	CALLGRIND_START_INSTRUMENTATION;
 	warm_up(o);
@@ -474,6 +514,7 @@ int main(int argc, char **argv)
 	if (o->has_application)
 		run_part(o, true);
 	CALLGRIND_STOP_INSTRUMENTATION;
+	check_steered(o);
 	lab_end();
 	return bench_end();
 }

@@ -19,7 +19,7 @@ reference=benchmarks/instructions.txt
 program=${BUILD:-build}/benchmarks/bench-instructions
 tolerance_percent=3
 functions=25
-operations="request request-alone connect datagram receive send table idle"
+operations="request request-alone request-steered connect datagram receive send table idle"
 
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT

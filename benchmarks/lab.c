@@ -36,7 +36,6 @@ struct queue {
 };
 
 static struct leatd leatd;
-static struct worker *worker;
 static struct port port;
 static struct queue to_worker, from_worker;
 static uint64_t time_us = START_US;
@@ -120,7 +119,7 @@ static uint16_t wire_tx(struct port *p, uint16_t queue, struct rte_mbuf **pkts, 
 
 struct rte_mbuf *lab_mbuf(void)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(worker->mbufs);
+	struct rte_mbuf *m = rte_pktmbuf_alloc(leatd.worker[0]->mbufs);
 
 	if (m == NULL)
 		bench_fail("no mbuf is left");
@@ -139,9 +138,9 @@ struct rte_mbuf *lab_sent(void)
 
 /* ---- the worker ------------------------------------------------------------------ */
 
-struct worker *lab_worker(void)
+struct worker *lab_worker(uint16_t id)
 {
-	return worker;
+	return leatd.worker[id];
 }
 
 struct arena *lab_arena(void)
@@ -151,11 +150,15 @@ struct arena *lab_arena(void)
 
 unsigned lab_poll(void)
 {
+	unsigned work = 0;
+
 	time_us += LAB_POLL_US;
-	return worker_poll(worker);
+	for (uint16_t i = 0; i < leatd.workers; i++)
+		work += worker_poll(leatd.worker[i]);
+	return work;
 }
 
-static void make_worker(void)
+static void make_workers(uint16_t workers)
 {
 	const struct worker_env env = {
 		.clock_us = read_clock, .random = fill_random, .cycles = read_cycles};
@@ -168,11 +171,15 @@ static void make_worker(void)
 	config->max_flight_records = 4096;
 	config->mbufs = 8192;
 	config->socket_id = 0;
-	worker = worker_create(config, &env);
-	if (worker == NULL)
-		bench_fail("the worker cannot be made: %s", strerror(errno));
-	leatd.worker[0] = worker;
-	leatd.workers = 1;
+	config->workers = leatd.workers = workers;
+	for (uint16_t i = 0; i < workers; i++) {
+		config->id = i;
+		leatd.worker[i] = worker_create(config, &env);
+		if (leatd.worker[i] == NULL)
+			bench_fail("a worker cannot be made: %s", strerror(errno));
+	}
+	for (uint16_t i = 0; i < workers; i++)
+		worker_set_peers(leatd.worker[i], leatd.worker);
 }
 
 static void make_netif(void)
@@ -186,14 +193,15 @@ static void make_netif(void)
 
 	port = (struct port){.ops = &ops,
 			     .queues = 1,
-			     .workers = 1,
+			     .workers = leatd.workers,
 			     .mtu = LAB_MTU,
 			     .mac = lab_mac,
 			     .tx_multi_segs = true,
 			     .external_buffers = true};
-	port_steer_init(&port, 1);
-	if (worker_add_netif(worker, &config) < 0)
-		bench_fail("the port cannot be added");
+	port_steer_init(&port, leatd.workers);
+	for (uint16_t i = 0; i < leatd.workers; i++)
+		if (worker_add_netif(leatd.worker[i], &config) < 0)
+			bench_fail("the port cannot be added");
 }
 
 /* ---- the application --------------------------------------------------------------- */
@@ -209,7 +217,7 @@ static int poll_own(void *arg, int64_t limit_us)
 static void bell_own(void *arg)
 {
 	(void)arg;
-	arena_bell(worker, lab_arena());
+	arena_bell(leatd.worker[0], lab_arena());
 }
 
 static int connect_inside(void *arg)
@@ -234,14 +242,15 @@ static void start_control(void)
 {
 	struct session_config session = leatd.config.session;
 
-	session.workers = 1;
+	session.workers = leatd.workers;
 	stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (regions_open(&leatd.regions, session_region_bytes(&session), 1, false, NULL, 0) != 0)
 		bench_fail("no room for a region");
 	leatd.control = control_create(&leatd, stop_fd, worker_stop);
 	if (leatd.control == NULL || control_start(leatd.control) != 0)
 		bench_fail("the control thread does not start");
-	worker->listener = &leatd.control->listener;
+	for (uint16_t i = 0; i < leatd.workers; i++)
+		leatd.worker[i]->listener = &leatd.control->listener;
 }
 
 static void attach(void)
@@ -254,7 +263,7 @@ static void attach(void)
 	leat_own_worker_set(&own);
 	if (leat_inside_attach(&inside) != 0)
 		bench_fail("the application cannot attach");
-	own.number = 0;
+	own.number = leatd.workers == 1 ? 0 : LEAT_NO_WORKER;
 	leat_own_worker_set(&own);
 }
 
@@ -288,15 +297,19 @@ static void forget_start(void)
 		;
 	time_us = 2 * (uint64_t)START_US;
 	(void)lab_poll();
-	/* Not before: what was confirmed a minute ago is in doubt. */
-	neigh_update(worker, worker->netif[0], &far, &lab_far_mac);
-	worker->random = (struct random){{SEED, 1, 2, 3}};
-	worker->cost.sample_in = 1;
+	for (uint16_t i = 0; i < leatd.workers; i++) {
+		struct worker *w = leatd.worker[i];
+
+		/* Not before: what was confirmed a minute ago is in doubt. */
+		neigh_update(w, w->netif[0], &far, &lab_far_mac);
+		w->random = (struct random){{SEED, 1, 2, 3}};
+		w->cost.sample_in = 1;
+	}
 }
 
 /* ---- the whole ------------------------------------------------------------------------ */
 
-void lab_begin(void)
+void lab_begin(uint16_t workers)
 {
 	leatd.config = (struct config){
 		.path = "none",
@@ -309,7 +322,7 @@ void lab_begin(void)
 	leatd.config.session.contexts = 2;
 	leatd.config.session.slots_per_worker = 2048;
 	leatd.config.session.chunks_per_worker = 4096;
-	make_worker();
+	make_workers(workers);
 	make_netif();
 	start_control();
 	attach();
@@ -318,20 +331,29 @@ void lab_begin(void)
 	forget_start();
 }
 
+static bool all_stopped(void)
+{
+	for (uint16_t i = 0; i < leatd.workers; i++)
+		if (!worker_stop[i])
+			return false;
+	return true;
+}
+
 void lab_end(void)
 {
 	struct rte_mbuf *m;
 
 	leat_own_worker_set(NULL);
 	(void)eventfd_write(stop_fd, 1);
-	while (!worker_stop[0]) {
+	while (!all_stopped()) {
 		(void)sched_yield();
 		(void)lab_poll();
 	}
 	control_join(leatd.control);
 	while ((m = lab_sent()) != NULL)
 		rte_pktmbuf_free(m);
-	worker_destroy(worker);
+	for (uint16_t i = leatd.workers; i-- > 0;)
+		worker_destroy(leatd.worker[i]);
 	control_free(leatd.control);
 	regions_close(&leatd.regions);
 	close(stop_fd);

@@ -4,7 +4,7 @@
  * a port in memory, all on one thread.  Time is virtual and chance has a fixed
  * seed, so that the same steps execute the same instructions in each run:
  *
- *     lab_begin();
+ *     lab_begin(1);
  *     lab_receive(m);
  *     lab_poll();
  *     ... leat_recv(), leat_send() ...
@@ -32,17 +32,20 @@
 extern const struct rte_ether_addr lab_mac;
 extern const struct rte_ether_addr lab_far_mac;
 
-/* Exits when something is wrong, like all here.  EAL runs. */
-void lab_begin(void);
+#define LAB_WORKERS 2 /* at most */
+
+/* Exits when something is wrong, like all here.  EAL runs.  With two workers the port has one queue,
+ * the first one's: that hands over what is for the other, and sends for it. */
+void lab_begin(uint16_t workers);
 void lab_end(void);
 
-struct worker *lab_worker(void);
-/* What the worker has of the application. */
+struct worker *lab_worker(uint16_t id);
+/* What the first worker has of the application. */
 struct arena *lab_arena(void);
 uint64_t lab_now_us(void);
 /* Lets so much time pass at once. */
 void lab_advance_us(uint64_t us);
-/* One iteration of the worker, as it is between two turns of the application. */
+/* One iteration of each worker, as it is between two turns of the application. */
 unsigned lab_poll(void);
 
 /* An mbuf as the port would have taken it for a packet. */

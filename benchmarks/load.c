@@ -105,6 +105,7 @@ void load_parse(struct load_options *options, int argc, char **argv, const char 
 		{"rate", required_argument, NULL, 'r'},
 		{"seconds", required_argument, NULL, 't'},
 		{"warmup", required_argument, NULL, 'u'},
+		{"rest", required_argument, NULL, 'e'},
 		{"json", no_argument, NULL, 'j'},
 		{NULL, 0, NULL, 0},
 	};
@@ -150,6 +151,9 @@ void load_parse(struct load_options *options, int argc, char **argv, const char 
 		case 'u':
 			c->warmup_s = (double)parse_number(optarg, 3600, usage);
 			break;
+		case 'e':
+			options->rest_s = (double)parse_number(optarg, 3600, usage);
+			break;
 		case 'j':
 			options->json = true;
 			break;
@@ -166,9 +170,20 @@ void load_parse(struct load_options *options, int argc, char **argv, const char 
 	make_request(c, path, bytes, usage);
 }
 
+static double cycles_us(double cycles)
+{
+	return cycles * 1e6 / (double)rte_get_tsc_hz();
+}
+
 static double us(const struct generator_result *r, double share)
 {
-	return (double)histogram_quantile(&r->latency, share) * 1e6 / (double)rte_get_tsc_hz();
+	return cycles_us((double)histogram_quantile(&r->latency, share));
+}
+
+/* From the request's departure to the answer's arrival, as if nobody waited for a core. */
+static double trip_us(const struct load_server *s)
+{
+	return cycles_us(s->trip_cycles + s->driver_trip_cycles);
 }
 
 /* Requests at the same time. */
@@ -189,6 +204,16 @@ static const char *mode_name(const struct generator_config *c)
 	}
 }
 
+static void print_json_turns(const struct load_server *s)
+{
+	printf("\"worker_cycles_per_op\": %.0f, \"application_cycles_per_op\": %.0f, ",
+	       s->worker_cycles, s->application_cycles);
+	if (s->trip_cycles > 0)
+		printf("\"trip_cycles\": %.0f, \"driver_trip_cycles\": %.0f, "
+		       "\"trip_by_sum_us\": %.2f, ",
+		       s->trip_cycles, s->driver_trip_cycles, trip_us(s));
+}
+
 static void print_json(const struct load_options *o, const struct generator_result *r,
 		       const struct load_server *s, double rate)
 {
@@ -199,17 +224,38 @@ static void print_json(const struct load_options *o, const struct generator_resu
 	       window(&o->generator), (unsigned long long)o->generator.rate, rate,
 	       (unsigned long long)rte_get_tsc_hz());
 	if (s->cycles > 0)
-		printf("\"cycles_per_op\": %.0f, \"busy_cycles_per_op\": %.0f, ", s->cycles,
-		       s->busy_cycles);
+		printf("\"cycles_per_op\": %.0f, \"busy_cycles_per_op\": %.0f, "
+		       "\"disturbed_turns\": %llu, ",
+		       s->cycles, s->busy_cycles, (unsigned long long)s->disturbed);
 	if (s->idle_cycles > 0)
 		printf("\"idle_cycles\": %.0f, ", s->idle_cycles);
 	if (s->ceiling_cycles > 0)
 		printf("\"ceiling_cycles_per_op\": %.0f, ", s->ceiling_cycles);
-	printf("\"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"sent_again\": %llu, "
-	       "\"got_again\": %llu, \"resets\": %llu, \"wrong\": %llu, \"seconds\": %.2f}\n",
-	       us(r, 0.5), us(r, 0.99), us(r, 0.999), (unsigned long long)r->sent_again,
-	       (unsigned long long)r->got_again, (unsigned long long)r->resets,
-	       (unsigned long long)r->wrong, r->seconds);
+	if (s->takes_turns)
+		print_json_turns(s);
+	else
+		printf("\"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, ", us(r, 0.5),
+		       us(r, 0.99), us(r, 0.999));
+	printf("\"pause_us\": %.0f, ", cycles_us((double)r->pause));
+	if (s->pause_cycles > 0)
+		printf("\"server_pause_us\": %.0f, ", cycles_us(s->pause_cycles));
+	printf("\"sent_again\": %llu, \"got_again\": %llu, \"resets\": %llu, \"wrong\": %llu, "
+	       "\"seconds\": %.2f}\n",
+	       (unsigned long long)r->sent_again, (unsigned long long)r->got_again,
+	       (unsigned long long)r->resets, (unsigned long long)r->wrong, r->seconds);
+}
+
+static void print_text_turns(const struct load_server *s)
+{
+	printf("\n  worker %.0f and application %.0f busy cycles, by turns on one core, the "
+	       "kernel's "
+	       "part left out\n",
+	       s->worker_cycles, s->application_cycles);
+	if (s->trip_cycles > 0)
+		printf("  round trip %.2f us: %.0f cycles of worker, application and worker, %.0f "
+		       "of "
+		       "generator and driver\n",
+		       trip_us(s), s->trip_cycles, s->driver_trip_cycles);
 }
 
 static void print_text(const struct load_options *o, const struct generator_result *r,
@@ -230,9 +276,16 @@ static void print_text(const struct load_options *o, const struct generator_resu
 		printf(", %.0f one of those", s->idle_cycles);
 	if (s->ceiling_cycles > 0)
 		printf("; the driver alone: %.0f", s->ceiling_cycles);
-	printf("\n  latency p50 %.1f us, p99 %.1f us, p99.9 %.1f us\n", us(r, 0.5), us(r, 0.99),
-	       us(r, 0.999));
-	printf("  %llu segments sent again, %llu by the server, %llu connections reset, %llu wrong "
+	if (s->takes_turns)
+		print_text_turns(s);
+	else
+		printf("\n  latency p50 %.1f us, p99 %.1f us, p99.9 %.1f us\n", us(r, 0.5),
+		       us(r, 0.99), us(r, 0.999));
+	printf("  longest pause %.1f ms", cycles_us((double)r->pause) / 1000);
+	if (s->pause_cycles > 0)
+		printf(", of the server %.1f ms", cycles_us(s->pause_cycles) / 1000);
+	printf("\n  %llu segments sent again, %llu by the server, %llu connections reset, %llu "
+	       "wrong "
 	       "answers\n",
 	       (unsigned long long)r->sent_again, (unsigned long long)r->got_again,
 	       (unsigned long long)r->resets, (unsigned long long)r->wrong);

@@ -21,10 +21,13 @@
 	"  --rate N            requests per second whatever comes back (default: as many as\n"    \
 	"                      are answered)\n"                                                   \
 	"  --seconds N         how long to measure (default 3), after --warmup N (default 1)\n"   \
+	"  --rest N            seconds for which bench-request goes on when nobody asks any "     \
+	"more\n"                                                                                  \
 	"  --json              one JSON object instead of text\n"
 
 struct load_options {
 	struct generator_config generator;
+	double rest_s;
 	bool json;
 };
 
@@ -36,9 +39,19 @@ struct load_server {
 	const char *name; /* of the variant */
 	const char *driver;
 	double cycles; /* of its core, per request */
-	double busy_cycles; /* the same without iterations that found nothing */
+	double busy_cycles; /* the same without iterations that found nothing or were disturbed */
+	uint64_t disturbed; /* iterations so long that somebody else must have had the core */
 	double idle_cycles; /* of an iteration that found nothing */
 	double ceiling_cycles; /* of the driver alone, per frame in and out */
+	double pause_cycles; /* the longest between the ends of two turns, or iterations */
+
+	/* Worker and application are two processes that take turns on one core: the generator's
+	 * latencies are not those of a server that has its cores. */
+	bool takes_turns;
+	double worker_cycles; /* their parts of busy_cycles */
+	double application_cycles;
+	double trip_cycles; /* of both, for a request alone, the median; 0: it was not alone ... */
+	double driver_trip_cycles; /* ... and of the generator and the driver, for a frame alone */
 };
 
 void load_print(const struct load_options *options, const struct generator_result *result,

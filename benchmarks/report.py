@@ -25,11 +25,15 @@ VALUES = (
     ("gbit_per_s", "Gb/s", 1),
     ("cycles_per_op", "cycles", 1),
     ("busy_cycles_per_op", "busy cycles", 1),
+    ("worker_cycles_per_op", "cycles, worker", 1),
+    ("application_cycles_per_op", "cycles, application", 1),
+    ("trip_by_sum_us", "us trip by cycle sum", 1),
     ("ceiling_cycles_per_op", "cycles, driver alone", 1),
     ("idle_cycles", "cycles, idle turn", 1),
     ("p50_us", "us p50", 1),
     ("p99_us", "us p99", 1),
     ("p999_us", "us p99.9", 1),
+    ("bytes_per_connection", "bytes", 1),
     ("instructions", "instructions", 1),
 )
 # These count what should not happen.

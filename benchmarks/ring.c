@@ -36,7 +36,7 @@ static void publish(uint32_t events)
 {
 	struct leat_cqe *cqe;
 
-	sock_raise(lab_worker(), sk, events);
+	sock_raise(lab_worker(0), sk, events);
 	(void)lab_poll();
 	while (leat_cq_peek(cq, &cqe) == 0)
 		leat_cq_seen(cq);
@@ -46,7 +46,7 @@ static void publish(uint32_t events)
 
 static void worker_writes(void *arg)
 {
-	struct worker *w = lab_worker();
+	struct worker *w = lab_worker(0);
 	struct ring_pair *r = &sk->ring;
 
 	(void)arg;
@@ -80,12 +80,12 @@ static void application_reads(void *arg)
 
 static void empty_receive(void *arg)
 {
-	(void)rx_ring_sync(lab_worker(), &sk->ring);
+	(void)rx_ring_sync(lab_worker(0), &sk->ring);
 	if (rx_ring_used(&sk->ring) == 0)
 		return;
 	publish(LEAT_EV_IN);
 	application_reads(arg);
-	(void)rx_ring_sync(lab_worker(), &sk->ring);
+	(void)rx_ring_sync(lab_worker(0), &sk->ring);
 }
 
 static void fill_receive(void *arg)
@@ -117,7 +117,7 @@ static void application_writes(void *arg)
 
 static void worker_sends(void *arg)
 {
-	struct worker *w = lab_worker();
+	struct worker *w = lab_worker(0);
 	struct ring_pair *r = &sk->ring;
 	uint64_t offset = r->tx_head;
 
@@ -135,7 +135,7 @@ static void worker_sends(void *arg)
 
 static void empty_send(void *arg)
 {
-	(void)tx_ring_sync(lab_worker(), &sk->ring);
+	(void)tx_ring_sync(lab_worker(0), &sk->ring);
 	if (tx_ring_used(&sk->ring) > 0)
 		worker_sends(arg);
 	publish(0); /* and new chunks are granted */
@@ -189,16 +189,16 @@ static void worker_sends_copies(void *arg)
 static void compare_copies(void)
 {
 	static const uint32_t sizes[] = {64, 128, 256, 512, 1024, FAREND_MSS};
-	uint32_t copybreak = lab_worker()->config.copybreak_bytes;
+	uint32_t copybreak = lab_worker(0)->config.copybreak_bytes;
 
-	lab_worker()->config.copybreak_bytes = 0;
+	lab_worker(0)->config.copybreak_bytes = 0;
 	for (unsigned i = 0; i < RTE_DIM(sizes); i++) {
 		bytes = sizes[i];
 		report("send, worker, in place", fill_send, worker_sends);
 		report("send, worker, copied", fill_send, worker_sends_copies);
 	}
 	empty_send(NULL);
-	lab_worker()->config.copybreak_bytes = copybreak;
+	lab_worker(0)->config.copybreak_bytes = copybreak;
 }
 
 /* ---- the program ---------------------------------------------------------------- */
@@ -220,7 +220,7 @@ static void open_sock(void)
 int main(int argc, char **argv)
 {
 	bench_begin(argc, argv, MEGABYTES);
-	lab_begin();
+	lab_begin(1);
 	open_sock();
 	measure(64);
 	measure(FAREND_MSS);

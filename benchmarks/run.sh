@@ -6,8 +6,9 @@
 #   benchmarks/run.sh --quick              one minute: less of everything, rougher figures
 #   benchmarks/run.sh --compare OLD.json   then prints new/old for each figure
 #   benchmarks/run.sh --output PREFIX      writes PREFIX.json and PREFIX.svg instead
-#   benchmarks/run.sh --only PART,PART     these parts only, of: request bulk http linux sleep
-#                                          leaves instructions; a picture needs request and linux
+#   benchmarks/run.sh --only PART,PART     these parts only, of: request shared bulk http linux
+#                                          sleep leaves instructions; a picture needs request and
+#                                          linux
 # Needs root: for network namespaces, for huge pages, of which it gives back what it added, and to
 # install what is missing.  Builds with all optimization and across files, in build-release; BUILD
 # names another folder.
@@ -26,7 +27,7 @@ server_address=198.18.0.1
 client_addresses="198.18.1.1 198.18.1.2 198.18.1.3 198.18.1.4"
 tap_server=198.19.0.1 # not in their network
 tap_client=198.19.0.2
-parts="request bulk http linux sleep leaves instructions"
+parts="request shared bulk http linux sleep leaves instructions"
 
 quick=
 compare=
@@ -178,14 +179,22 @@ end_server() {
 
 # ---- over net_ring, with the stack inside ----
 
+# ask_ring NAME PROGRAM OPTION...
+ask_ring() {
+	local name=$1 program=$2
+
+	shift 2
+	measure "$name" 90 "$programs/$program" -l $server_core --no-pci --huge-unlink \
+		--no-telemetry --log-level error --file-prefix "$id-request" -- --core $client_core \
+		--seconds "$seconds" --warmup "$warmup" --json "$@"
+}
+
 # ask_echo NAME OPTION...
 ask_echo() {
 	local name=$1
 
 	shift
-	measure "leat $name" 90 "$programs/bench-request" -l $server_core --no-pci --huge-unlink \
-		--no-telemetry --log-level error --file-prefix "$id-request" -- --core $client_core \
-		--seconds "$seconds" --warmup "$warmup" --json "$@"
+	ask_ring "leat $name" bench-request "$@"
 }
 
 run_request() {
@@ -213,6 +222,19 @@ run_request() {
 		--window 4096
 }
 
+# ---- the same, through shared memory ----
+
+run_shared() {
+	local n
+
+	say "64 bytes and back: leat and the echo server in two processes, by turns on one core"
+	for n in $shared_connections; do
+		ask_ring "leat, shared memory, keep-alive $n" bench-shared --connections "$n"
+	done
+	ask_ring "leat, shared memory, close" bench-shared --mode close --connections 64
+	ask_ring "leat, shared memory, udp" bench-shared --mode udp --connections 64
+}
+
 # ---- bytes ----
 
 run_bulk() {
@@ -226,6 +248,8 @@ run_bulk() {
 	done <<-VARIANTS
 		1500 --mtu 1500
 		1500,in-place --mtu 1500 --in-place
+		1500,checksums --mtu 1500 --offloads checksums
+		1500,tso --mtu 1500 --offloads tso
 		1500,32-flows --mtu 1500 --flows 32 --buffer 131072
 		9000 --mtu 9000
 	VARIANTS
@@ -370,6 +394,9 @@ run_leaves() {
 	for program in $leaves; do
 		measure "" 90 taskset -c $server_core "$programs/bench-$program" --json $quick
 	done
+	for program in $operations; do
+		measure "" 90 taskset -c $server_core "$programs/bench-instructions" --json "$program"
+	done
 }
 
 run_instructions() {
@@ -417,16 +444,19 @@ while [ $# -gt 0 ]; do
 done
 
 connections="1 64 512 10000 50000"
+shared_connections="1 64 512"
 http_connections="512 10000 50000"
 linux_connections="1 64 512 10000"
 loads="50 80"
-leaves="ring segment table timers calendar"
+leaves="idle ring segment table timers calendar"
+operations="request request-steered" # in cycles
 if [ -n "$quick" ]; then
 	connections="1 512 10000"
+	shared_connections="1 512"
 	http_connections=512
 	linux_connections="1 512"
 	loads=80
-	leaves="ring segment"
+	leaves="idle ring segment"
 	parts=${parts/ instructions/}
 	seconds=1
 	warmup=0
@@ -445,7 +475,7 @@ cp "$compare" "$out/old.json" 2>/dev/null || true # it may be the one that is wr
 : >"$out/figures"
 reserve_huge_pages $huge_pages_wanted
 make_namespaces
-for part in request bulk http linux sleep leaves instructions; do
+for part in request shared bulk http linux sleep leaves instructions; do
 	! wants "$part" || "run_$part"
 done
 python3 benchmarks/report.py write "$out/figures" "$output.json" "$SECONDS"

@@ -14,6 +14,7 @@
 #include "bench.h"
 #include "farend.h"
 #include "lab.h"
+#include "net/checksum.h"
 #include "sock/sock_table.h"
 #include "tcp/tcp_sock.h"
 
@@ -34,7 +35,7 @@ static uint32_t bytes; /* of data in each */
 /* What lies below TCP has been done with it. */
 static void parse(struct packet *p, struct rte_mbuf *m)
 {
-	struct worker *w = lab_worker();
+	struct worker *w = lab_worker(0);
 	const struct rte_ipv4_hdr *ip;
 
 	ip = (const void *)rte_pktmbuf_adj(m, sizeof(struct rte_ether_hdr));
@@ -47,6 +48,7 @@ static void parse(struct packet *p, struct rte_mbuf *m)
 			 .remote = inet_addr_v4(ip->src_addr),
 			 .family = AF_INET,
 			 .protocol = IPPROTO_TCP},
+		.pseudo_sum = checksum_sum_pseudo_v4(ip->dst_addr, ip->src_addr, IPPROTO_TCP),
 		.ttl = ip->time_to_live,
 		.length = m->pkt_len - (uint32_t)sizeof(*ip),
 	};
@@ -59,7 +61,7 @@ static void receive(void *arg)
 {
 	(void)arg;
 	for (uint32_t i = 0; i < OPS; i++)
-		verdicts[i] = tcp_rx_segment(lab_worker(), socks[owners[i]], &packets[i]);
+		verdicts[i] = tcp_rx_segment(lab_worker(0), socks[owners[i]], &packets[i]);
 }
 
 /* The application reads what the last round brought, and what the worker owes is sent. */
@@ -120,14 +122,14 @@ static void connect_all(void)
 				    .protocol = IPPROTO_TCP};
 
 		fds[n] = farend_connect(n, listener);
-		socks[n] = sock_entry_pointer(sock_table_find(lab_worker()->socks_by_flow, &flow));
+		socks[n] = sock_entry_pointer(sock_table_find(lab_worker(0)->socks_by_flow, &flow));
 	}
 }
 
 int main(int argc, char **argv)
 {
 	bench_begin(argc, argv, MEGABYTES);
-	lab_begin();
+	lab_begin(1);
 	connect_all();
 	measure(1, 64);
 	measure(1, FAREND_MSS);

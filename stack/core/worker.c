@@ -33,6 +33,36 @@ struct worker *worker_current(void)
 	return current;
 }
 
+/* ---- packets that have done their work ------------------------------------ */
+
+/* Is it one piece of its own pool's memory, to which nobody else refers? */
+static inline bool mbuf_is_plain(const struct rte_mbuf *m)
+{
+	return RTE_MBUF_DIRECT(m) && rte_mbuf_refcnt_read(m) == 1 && m->next == NULL;
+}
+
+/* Nearly all are such, and of one pool: they go back to it at once. */
+void worker_free_done(struct worker *w)
+{
+	void *plain[TRANSPORT_BURST];
+	struct rte_mempool *pool = NULL;
+	unsigned count = 0;
+
+	for (uint16_t i = 0; i < w->done_count; i++) {
+		struct rte_mbuf *m = w->done[i];
+
+		if (count == 0)
+			pool = m->pool;
+		if (likely(mbuf_is_plain(m) && m->pool == pool))
+			plain[count++] = m;
+		else
+			rte_pktmbuf_free(m);
+	}
+	w->done_count = 0;
+	if (count > 0)
+		rte_mempool_put_bulk(pool, plain, count);
+}
+
 /* ---- the loop ------------------------------------------------------------ */
 
 static void worker_take_time(struct worker *w)

@@ -294,6 +294,9 @@ static inline void worker_done(struct worker *w, struct rte_mbuf *m)
 	w->done[w->done_count++] = m;
 }
 
+/* Frees what reached its end. */
+void worker_free_done(struct worker *w);
+
 /* The one place where a packet dies. */
 static inline void worker_drop(struct worker *w, struct rte_mbuf *m, enum counter why)
 {

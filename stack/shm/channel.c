@@ -10,11 +10,6 @@
 #include "core/worker.h"
 #include "shm/session.h"
 
-static uint32_t channel_entries(const struct channel *ch)
-{
-	return ch->arena->session->layout.queue_entries;
-}
-
 unsigned channel_take(struct worker *w, struct channel *ch, struct leat_sqe *sqe, unsigned limit)
 {
 	/* acquire: pairs with the application's release of sq_tail after it filled the entry */
@@ -22,14 +17,14 @@ unsigned channel_take(struct worker *w, struct channel *ch, struct leat_sqe *sqe
 	uint32_t waiting = tail - ch->sq_head;
 	unsigned count = RTE_MIN(waiting, limit);
 
-	if (waiting > channel_entries(ch)) {
+	if (waiting > ch->queue_entries) {
 		arena_condemn(w, ch->arena, "sq_tail beyond the submission queue");
 		return 0;
 	}
 	if (count == 0)
 		return 0;
 	for (unsigned i = 0; i < count; i++)
-		sqe[i] = ch->sq[ch->sq_head++ & (channel_entries(ch) - 1)];
+		sqe[i] = ch->sq[ch->sq_head++ & (ch->queue_entries - 1)];
 	/* release: the copies above are done before the application reuses the entries */
 	__atomic_store_n(&ch->shared->sq_head, ch->sq_head, __ATOMIC_RELEASE);
 	return count;
@@ -41,19 +36,21 @@ uint32_t channel_cq_room(struct worker *w, struct channel *ch)
 	uint32_t head = __atomic_load_n(&ch->shared->cq_head, __ATOMIC_ACQUIRE);
 	uint32_t used = ch->cq_tail - head;
 
-	if (used > channel_entries(ch)) {
+	if (used > ch->queue_entries) {
 		arena_condemn(w, ch->arena, "cq_head beyond the completion queue");
 		return 0;
 	}
-	return channel_entries(ch) - used - RTE_MIN(ch->cq_owed, channel_entries(ch) - used);
+	return ch->queue_entries - used - RTE_MIN(ch->cq_owed, ch->queue_entries - used);
 }
 
-void channel_complete(struct worker *w, struct channel *ch, const struct leat_cqe *cqe)
+struct leat_cqe *channel_complete(struct worker *w, struct channel *ch)
 {
-	ch->cq[ch->cq_tail & (channel_entries(ch) - 1)] = *cqe;
-	ch->cq_tail++;
+	struct leat_cqe *cqe = &ch->cq[ch->cq_tail++ & (ch->queue_entries - 1)];
+
+	memset(cqe, 0, sizeof(*cqe)); /* all of its unions: an application reads it */
 	worker_count(w, CNT_completions);
 	channel_want_publish(w, ch);
+	return cqe;
 }
 
 void channel_want_publish(struct worker *w, struct channel *ch)
@@ -67,7 +64,7 @@ void channel_want_publish(struct worker *w, struct channel *ch)
 /* Fills the grant ring up; held: how many are in it.  How many are in it now. */
 static uint32_t channel_refill(struct worker *w, struct channel *ch, uint32_t held)
 {
-	uint32_t entries = ch->arena->session->layout.grant_entries;
+	uint32_t entries = ch->grant_entries;
 
 	while (held < entries && ch->arena->free_chunk_count > 0) {
 		uint32_t chunk = chunk_alloc(w, ch->arena, CHUNK_GRANTED);
@@ -83,10 +80,9 @@ static uint32_t channel_refill(struct worker *w, struct channel *ch, uint32_t he
 
 void channel_grant(struct worker *w, struct channel *ch)
 {
-	uint32_t entries = ch->arena->session->layout.grant_entries;
+	uint32_t entries = ch->grant_entries;
 	uint32_t head = __atomic_load_n(&ch->shared->grant_head, __ATOMIC_ACQUIRE);
 	uint32_t held = ch->grant_tail - head;
-	struct leat_cqe cqe;
 
 	if (held > entries) {
 		arena_condemn(w, ch->arena, "grant_head beyond the grant ring");
@@ -97,9 +93,7 @@ void channel_grant(struct worker *w, struct channel *ch)
 	/* Also when it had been refilled before the application's wish arrived. */
 	if (ch->starved && held > 0 && channel_cq_room(w, ch) > 0) {
 		ch->starved = false;
-		memset(&cqe, 0, sizeof(cqe)); /* all of its unions: an application reads it */
-		cqe.type = LEAT_CQE_CHUNKS;
-		channel_complete(w, ch, &cqe);
+		channel_complete(w, ch)->type = LEAT_CQE_CHUNKS;
 	}
 }
 

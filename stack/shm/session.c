@@ -76,6 +76,8 @@ static void channel_init(struct channel *ch, struct arena *a, uint16_t context)
 	ch->wake_fd = -1;
 	ch->shared = (void *)(s->base + r->channel_offset + index * r->channel_stride);
 	ch->sq = leat_channel_sq(ch->shared);
+	ch->queue_entries = r->queue_entries;
+	ch->grant_entries = r->grant_entries;
 	ch->cq = leat_channel_cq(ch->shared, r->queue_entries);
 	ch->grants = leat_channel_grants(ch->shared, r->queue_entries);
 	ch->context_shared =

@@ -62,6 +62,8 @@ struct channel {
 	uint32_t *grants;
 	struct leat_context *context_shared;
 	struct arena *arena;
+	uint32_t queue_entries; /* of sq, and of cq */
+	uint32_t grant_entries;
 	uint32_t sq_head;
 	uint32_t cq_tail;
 	uint32_t cq_published; /* cq_tail when the context was last looked at for a wake-up */
@@ -170,8 +172,9 @@ void arena_check_drained(struct worker *w, struct arena *a);
 unsigned channel_take(struct worker *w, struct channel *ch, struct leat_sqe *sqe, unsigned limit);
 /* Free entries of the CQ that are not owed to a submission. */
 uint32_t channel_cq_room(struct worker *w, struct channel *ch);
-/* Room was checked.  Published by channels_publish. */
-void channel_complete(struct worker *w, struct channel *ch, const struct leat_cqe *cqe);
+/* The next completion, all zero, for the caller, who checked that there is room, to fill.  Published
+ * by channels_publish. */
+struct leat_cqe *channel_complete(struct worker *w, struct channel *ch);
 /* Tops the grant ring up. */
 void channel_grant(struct worker *w, struct channel *ch);
 /* Polls it every iteration again. */

@@ -118,16 +118,14 @@ static void offer_tell(struct worker *w, struct channel *ch, struct inet_connect
 		       const struct sock *listener)
 {
 	const struct sock *sk = ics_sock(child);
-	struct leat_cqe cqe;
+	struct leat_cqe *cqe = channel_complete(w, ch);
 
-	memset(&cqe, 0, sizeof(cqe)); /* all of its unions: an application reads it */
-	cqe.type = LEAT_CQE_ACCEPT;
-	cqe.handle = (struct leat_handle){sk->slot, sk->generation};
-	cqe.listener = (struct leat_handle){listener->slot, listener->generation};
-	cqe.claim = sk->offer;
-	cqe.addr = leat_addr_make(sk->family, &child->inet.flow.remote,
-				  child->inet.flow.remote_port);
-	channel_complete(w, ch, &cqe);
+	cqe->type = LEAT_CQE_ACCEPT;
+	cqe->handle = (struct leat_handle){sk->slot, sk->generation};
+	cqe->listener = (struct leat_handle){listener->slot, listener->generation};
+	cqe->claim = sk->offer;
+	cqe->addr = leat_addr_make(sk->family, &child->inet.flow.remote,
+				   child->inet.flow.remote_port);
 }
 
 static void offer_make(struct worker *w, struct listener *l, struct inet_connection_sock *child,

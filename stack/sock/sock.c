@@ -266,6 +266,16 @@ static void channel_publish_positions(struct channel *ch)
 	}
 }
 
+static void channel_tell(struct worker *w, struct channel *ch, const struct sock *sk, uint8_t type,
+			 uint32_t events)
+{
+	struct leat_cqe *cqe = channel_complete(w, ch);
+
+	cqe->type = type;
+	cqe->events = events;
+	cqe->handle = (struct leat_handle){sk->slot, sk->generation};
+}
+
 /* One completion for each sock that has something to tell; what finds no room stays listed. */
 static void channel_publish_events(struct worker *w, struct channel *ch)
 {
@@ -273,25 +283,17 @@ static void channel_publish_events(struct worker *w, struct channel *ch)
 	struct sock *sk;
 
 	while ((sk = TAILQ_FIRST(&ch->raised)) != NULL) {
-		struct leat_cqe cqe;
-
-		memset(&cqe, 0, sizeof(cqe)); /* all of its unions: an application reads it */
-		cqe.handle = (struct leat_handle){sk->slot, sk->generation};
 		if (__atomic_load_n(&sk->ring.shared->tx_wake, __ATOMIC_RELAXED) <=
 		    sk->ring.tx_head)
 			sk->raised |= LEAT_EV_OUT;
 		if (room < 2)
 			return;
 		if (sk->raised != 0) {
-			cqe.type = LEAT_CQE_EVENT;
-			cqe.events = sk->raised;
-			channel_complete(w, ch, &cqe);
+			channel_tell(w, ch, sk, LEAT_CQE_EVENT, sk->raised);
 			room--;
 		}
 		if (sk->flags & SOCK_TELL_IDLE) {
-			cqe.type = LEAT_CQE_IDLE;
-			cqe.events = 0;
-			channel_complete(w, ch, &cqe);
+			channel_tell(w, ch, sk, LEAT_CQE_IDLE, 0);
 			room--;
 		}
 		sk->raised = 0;

@@ -307,7 +307,7 @@ static void submissions_run(struct worker *w, struct channel *ch, struct leat_sq
 		cqe.user_data = sqe[i].user_data;
 		cqe.result = op_with_result(w, ch, &sqe[i], &cqe);
 		if (ch->open)
-			channel_complete(w, ch, &cqe);
+			*channel_complete(w, ch) = cqe;
 	}
 	ch->cq_owed = 0;
 	w->counter[CNT_submissions] += count;
@@ -330,7 +330,7 @@ void channel_drain(struct worker *w, struct channel *ch)
 {
 	struct leat_sqe sqe;
 
-	for (uint32_t i = 0; i < ch->arena->session->layout.queue_entries; i++) {
+	for (uint32_t i = 0; i < ch->queue_entries; i++) {
 		if (ch->arena->condemned || channel_take(w, ch, &sqe, 1) == 0)
 			break;
 		submissions_run(w, ch, &sqe, 1);

@@ -16,13 +16,24 @@
 
 /* ---- acknowledging what arrived --------------------------------------------- */
 
-/* RFC 9293 section 3.8.6.3: at once for every second full segment and while the peer may be in
- * slow start, else a little later, in the hope of data to ride on. */
+/*
+ * RFC 9293 section 3.8.6.3: at once for every second full segment and while the peer may be in
+ * slow start, else a little later, in the hope of data to ride on.
+ *
+ * So is what comes first on a connection, if that is no full segment: most likely a request, all
+ * of it, whose answer follows within microseconds and would be a second packet.  A peer in slow
+ * start is not held up by this: with more to send than it may it sends full segments, the first of
+ * which is acknowledged at once.  One that sends the rest of a request only when its beginning is
+ * acknowledged (Nagle) waits for the next millisecond, once.
+ */
 static void schedule_ack(struct worker *w, struct tcp_sock *tp, uint32_t length)
 {
 	if (length > tp->rcv_mss_bytes)
 		tp->rcv_mss_bytes = (uint16_t)length;
-	if (tp->quick_acks > 0 || tp->rcv_nxt - tp->rcv_acked >= 2u * tp->rcv_mss_bytes)
+	if (tp->quick_acks == TCP_FIRST_ACK && length < tp->mss_bytes &&
+	    !tcp_timer_armed(tp, TCP_TIMER_DELACK))
+		tcp_timer_set(w, tp, TCP_TIMER_DELACK, TCP_ANSWER_MS);
+	else if (tp->quick_acks > 0 || tp->rcv_nxt - tp->rcv_acked >= 2u * tp->rcv_mss_bytes)
 		tcp_ack_now(w, tp);
 	else if (!tcp_timer_armed(tp, TCP_TIMER_DELACK))
 		tcp_timer_set(w, tp, TCP_TIMER_DELACK, TCP_DELACK_MS);

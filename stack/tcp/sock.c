@@ -63,7 +63,7 @@ void tcp_update_mss(struct tcp_sock *tp)
 void tcp_open_stream(struct worker *w, struct tcp_sock *tp)
 {
 	tp->snd_small = tp->snd_una;
-	tp->quick_acks = TCP_QUICK_ACKS;
+	tp->quick_acks = TCP_FIRST_ACK;
 	tp->rcv_mss_bytes = TCP_MSS_DEFAULT_BYTES;
 	tcp_sending_drop(w, tp); /* congestion control chosen during a simultaneous open */
 	tp->rest = (struct tcp_rest){0};

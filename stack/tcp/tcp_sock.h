@@ -41,6 +41,8 @@
 #define TCP_RETRIES           15 /* RFC 9293 section 3.8.3: R2, more than 100 s */
 #define TCP_DELACK_MS         40 /* RFC 9293 section 3.8.6.3: less than 500 ms */
 #define TCP_QUICK_ACKS        16 /* at once, where the peer's window is small: they would hold it up */
+#define TCP_FIRST_ACK         (TCP_QUICK_ACKS + 1) /* of a new connection: the first one can wait ... */
+#define TCP_ANSWER_MS         1 /* ... so long, for the answer */
 #define TCP_DUPACK_LIMIT      3
 #define TCP_PROBE_SLACK_MS    2u /* the peer's clock ticks, and ours */
 #define TCP_PROBE_ACK_DELAY_MS \
@@ -498,8 +500,8 @@ static inline void tcp_update_window(struct worker *w, struct tcp_sock *tp,
 /* seg acknowledges something new, or selectively. */
 void tcp_ack_take(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg,
 		  bool duplicate);
-/* The same of a plain segment of an established connection: seg acknowledges something new and says
- * nothing else, and nothing is being recovered. */
+/* The same of a plain segment: seg acknowledges something new, a FIN perhaps, and says nothing else,
+ * and nothing is being recovered. */
 void tcp_ack_take_plain(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
 /* The SYN's round trip ended. */
 void tcp_measure_syn(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);

@@ -6,7 +6,7 @@
 
 The last line is "N passed, N failed".  Needs root: the tests make network
 namespaces of their own and talk only inside them.  With LEAT_LONG=1 in the
-environment `impaired` transfers as much as there is time for.
+environment `impaired` transfers as much as there is time for, and `churn` runs.
 """
 
 import argparse

@@ -114,6 +114,63 @@ static void after_a_gap_was_filled_acks_are_not_delayed(void)
 	end();
 }
 
+/* ---- what comes first on a connection ---------------------------------------- */
+
+static void begin_accepted(void)
+{
+	begin_unconnected(NULL);
+	host_listen(h, 10);
+	host_established(h, &peer, &s);
+}
+
+static void the_first_ack_rides_on_the_answer(void)
+{
+	begin_accepted();
+	peer_send_pattern(&peer, 100);
+	HOST_EXPECT_NOTHING(h);
+	app_write_pattern(&s, 60);
+	host_poll(h);
+	PEER_EXPECT(&peer, TCP_ACK_IS(peer.seq), PAYLOAD_IS_PATTERN(0, 60));
+	HOST_EXPECT_NOTHING(h);
+	app_read_pattern(&s, 100);
+	end();
+}
+
+/* Who holds back the rest of a request until its beginning is acknowledged hardly waits, and once. */
+static void the_first_ack_waits_for_a_millisecond(void)
+{
+	begin_accepted();
+	peer_send_pattern(&peer, 100);
+	HOST_EXPECT_NOTHING(h);
+	host_advance_ms(h, 1);
+	PEER_EXPECT(&peer, TCP_ACK_IS(peer.seq), PAYLOAD_IS(0));
+	peer_send_pattern(&peer, 100);
+	PEER_EXPECT(&peer, TCP_ACK_IS(peer.seq), PAYLOAD_IS(0));
+	app_read_pattern(&s, 200);
+	end();
+}
+
+static void the_first_ack_does_not_wait_for_more_data(void)
+{
+	begin_accepted();
+	peer_send_pattern(&peer, 100);
+	HOST_EXPECT_NOTHING(h);
+	peer_send_pattern(&peer, 100);
+	PEER_EXPECT(&peer, TCP_ACK_IS(peer.seq), PAYLOAD_IS(0));
+	app_read_pattern(&s, 200);
+	end();
+}
+
+/* RFC 5681 section 3.1: the peer's window grows with each ACK. */
+static void a_full_first_segment_is_acknowledged_at_once(void)
+{
+	begin_accepted();
+	peer_send_pattern(&peer, tcp()->mss_bytes);
+	PEER_EXPECT(&peer, TCP_ACK_IS(peer.seq), PAYLOAD_IS(0));
+	app_read_pattern(&s, UINT32_MAX);
+	end();
+}
+
 static void an_ack_rides_on_data(void)
 {
 	begin();
@@ -617,6 +674,10 @@ TEST_SUITE(tcp_input)
 	TEST(after_a_pause_full_segments_are_acknowledged_at_once);
 	TEST(after_a_pause_a_short_segment_is_not);
 	TEST(after_a_gap_was_filled_acks_are_not_delayed);
+	TEST(the_first_ack_rides_on_the_answer);
+	TEST(the_first_ack_waits_for_a_millisecond);
+	TEST(the_first_ack_does_not_wait_for_more_data);
+	TEST(a_full_first_segment_is_acknowledged_at_once);
 	TEST(an_ack_rides_on_data);
 	TEST(a_gap_is_acknowledged_at_once_and_filled);
 	TEST(overlapping_text_is_delivered_once);
