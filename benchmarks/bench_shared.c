@@ -236,6 +236,12 @@ static void close_server(void)
 	daemon_close(&leatd);
 }
 
+/* One request at a time? */
+static bool is_alone(void)
+{
+	return ask_options()->generator.connections == 1;
+}
+
 static void print(const struct histogram *trips, const struct ask_driver *driver,
 		  const struct ask_driver *alone)
 {
@@ -254,7 +260,7 @@ static void print(const struct histogram *trips, const struct ask_driver *driver
 	}
 	server.disturbed = of_worker.disturbed + of_application.disturbed;
 	server.idle_cycles = (double)histogram_quantile(&idle, 0.5);
-	if (ask_options()->generator.connections == 1) {
+	if (is_alone()) {
 		server.trip_cycles = (double)histogram_quantile(trips, 0.5);
 		server.driver_trip_cycles = (double)alone->trip_cycles;
 	}
@@ -265,7 +271,7 @@ int main(int argc, char **argv)
 {
 	static struct histogram trips;
 	char directory[] = "/tmp/leat-bench-XXXXXX";
-	struct ask_driver driver, alone;
+	struct ask_driver driver, alone = {0};
 	char config[64];
 
 	application_start();
@@ -273,7 +279,8 @@ int main(int argc, char **argv)
 		ask_fail("no folder for the socket");
 	ask_begin(argc, argv, usage);
 	ask_driver(DRIVER_CONNECTIONS, &driver);
-	ask_driver(1, &alone);
+	if (is_alone())
+		ask_driver(1, &alone);
 	snprintf(turns->socket, sizeof(turns->socket), "%s/socket", directory);
 	ask_write_config(config, sizeof(config), turns->socket,
 			 ask_options()->generator.connections);

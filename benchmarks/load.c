@@ -285,8 +285,7 @@ static void print_text(const struct load_options *o, const struct generator_resu
 	if (s->pause_cycles > 0)
 		printf(", of the server %.1f ms", cycles_us(s->pause_cycles) / 1000);
 	printf("\n  %llu segments sent again, %llu by the server, %llu connections reset, %llu "
-	       "wrong "
-	       "answers\n",
+	       "wrong answers\n",
 	       (unsigned long long)r->sent_again, (unsigned long long)r->got_again,
 	       (unsigned long long)r->resets, (unsigned long long)r->wrong);
 }

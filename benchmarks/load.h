@@ -21,8 +21,7 @@
 	"  --rate N            requests per second whatever comes back (default: as many as\n"    \
 	"                      are answered)\n"                                                   \
 	"  --seconds N         how long to measure (default 3), after --warmup N (default 1)\n"   \
-	"  --rest N            seconds for which bench-request goes on when nobody asks any "     \
-	"more\n"                                                                                  \
+	"  --rest N            seconds that bench-request goes on when nobody asks any more\n"    \
 	"  --json              one JSON object instead of text\n"
 
 struct load_options {

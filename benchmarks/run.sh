@@ -456,7 +456,7 @@ if [ -n "$quick" ]; then
 	http_connections=512
 	linux_connections="1 512"
 	loads=80
-	leaves="idle ring segment"
+	leaves="ring segment"
 	parts=${parts/ instructions/}
 	seconds=1
 	warmup=0

@@ -63,6 +63,12 @@ void worker_free_done(struct worker *w)
 		rte_mempool_put_bulk(pool, plain, count);
 }
 
+void worker_drop(struct worker *w, struct rte_mbuf *m, enum counter why)
+{
+	w->counter[why]++;
+	rte_pktmbuf_free(m);
+}
+
 /* ---- the loop ------------------------------------------------------------ */
 
 static void worker_take_time(struct worker *w)

@@ -298,10 +298,6 @@ static inline void worker_done(struct worker *w, struct rte_mbuf *m)
 void worker_free_done(struct worker *w);
 
 /* The one place where a packet dies. */
-static inline void worker_drop(struct worker *w, struct rte_mbuf *m, enum counter why)
-{
-	w->counter[why]++;
-	rte_pktmbuf_free(m);
-}
+void worker_drop(struct worker *w, struct rte_mbuf *m, enum counter why);
 
 #endif

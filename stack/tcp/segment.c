@@ -272,6 +272,16 @@ uint64_t tcp_segment_write(const struct tcp_segment *seg, const struct flow *flo
 	return sum;
 }
 
+/* p's header is read: what follows it is its data. */
+static inline void parsed(struct packet *p, struct rte_mbuf *m, const uint8_t *data,
+			  uint32_t header_bytes)
+{
+	flow_set_ports_received(&p->flow, data);
+	p->lookup = true;
+	p->length -= header_bytes;
+	eth_skip(m, header_bytes);
+}
+
 static __rte_noinline enum counter parse_any(struct packet *p, const uint8_t *data)
 {
 	enum counter why = tcp_segment_read(data, p->m->data_len, p->length, &p->tcp);
@@ -280,6 +290,8 @@ static __rte_noinline enum counter parse_any(struct packet *p, const uint8_t *da
 		return why;
 	if (!checksum_transport_good(p->m, p->length, p->pseudo_sum))
 		return CNT_tcp_checksum;
+	if (why == CNT_MAX)
+		parsed(p, p->m, data, p->length - p->tcp.length);
 	return why;
 }
 
@@ -290,19 +302,11 @@ enum counter tcp_parse(struct worker *w, struct packet *p)
 	uint32_t length = p->length;
 
 	(void)w;
-	if (likely(length <= m->data_len && is_timestamp_only(data, length))) {
-		if (unlikely(!checksum_transport_good(m, length, p->pseudo_sum)))
-			return CNT_tcp_checksum;
-		read_timestamp_only(data, length, &p->tcp);
-	} else {
-		enum counter why = parse_any(p, data);
-
-		if (why != CNT_MAX)
-			return why;
-	}
-	flow_set_ports_received(&p->flow, data);
-	p->lookup = true;
-	p->length = p->tcp.length;
-	eth_skip(m, length - p->tcp.length);
-	return CNT_MAX;
+	if (unlikely(length > m->data_len || !is_timestamp_only(data, length)))
+		return parse_any(p, data);
+	read_timestamp_only(data, length, &p->tcp);
+	parsed(p, m, data, TCP_HEADER_BYTES + TCP_TIMESTAMP_BYTES);
+	/* Last, so that nothing has to be kept meanwhile. */
+	return checksum_piece_good(m->ol_flags, data, length, p->pseudo_sum) ? CNT_MAX
+									     : CNT_tcp_checksum;
 }
