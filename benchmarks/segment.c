@@ -14,6 +14,7 @@
 #include "bench.h"
 #include "farend.h"
 #include "lab.h"
+#include "net/checksum.h"
 #include "sock/sock_table.h"
 #include "tcp/tcp_sock.h"
 
@@ -47,6 +48,7 @@ static void parse(struct packet *p, struct rte_mbuf *m)
 			 .remote = inet_addr_v4(ip->src_addr),
 			 .family = AF_INET,
 			 .protocol = IPPROTO_TCP},
+		.pseudo_sum = checksum_sum_pseudo_v4(ip->dst_addr, ip->src_addr, IPPROTO_TCP),
 		.ttl = ip->time_to_live,
 		.length = m->pkt_len - (uint32_t)sizeof(*ip),
 	};

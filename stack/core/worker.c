@@ -20,15 +20,47 @@
 #include "sock/sock_table.h"
 #include "sock/submission.h"
 
-#define INBOX_SIZE        1024
-#define STEERED_SIZE      4096
-#define MESSAGES_PER_POLL 64
+#define INBOX_SIZE             1024
+#define STEERED_SIZE           4096
+#define MESSAGES_PER_POLL      64
+
+#define TRANSPORT_HEADER_BYTES 60u /* at most: TCP's */
 
 static __thread struct worker *current;
 
 struct worker *worker_current(void)
 {
 	return current;
+}
+
+/* ---- packets that have done their work ------------------------------------ */
+
+/* Is it one piece of its own pool's memory, to which nobody else refers? */
+static inline bool mbuf_is_plain(const struct rte_mbuf *m)
+{
+	return RTE_MBUF_DIRECT(m) && rte_mbuf_refcnt_read(m) == 1 && m->next == NULL;
+}
+
+/* Nearly all are such, and of one pool: they go back to it at once. */
+void worker_free_done(struct worker *w)
+{
+	void *plain[TRANSPORT_BURST];
+	struct rte_mempool *pool = NULL;
+	unsigned count = 0;
+
+	for (uint16_t i = 0; i < w->done_count; i++) {
+		struct rte_mbuf *m = w->done[i];
+
+		if (count == 0)
+			pool = m->pool;
+		if (likely(mbuf_is_plain(m) && m->pool == pool))
+			plain[count++] = m;
+		else
+			rte_pktmbuf_free(m);
+	}
+	w->done_count = 0;
+	if (count > 0)
+		rte_mempool_put_bulk(pool, plain, count);
 }
 
 /* ---- the loop ------------------------------------------------------------ */
@@ -164,6 +196,18 @@ int worker_post(struct worker *w, struct message *m)
 	return 0;
 }
 
+struct rte_mbuf *worker_mbuf_slow(struct worker *w)
+{
+	void *m;
+
+	if (rte_mempool_get(w->mbufs, &m) != 0) {
+		worker_count(w, CNT_mbuf_empty);
+		return NULL;
+	}
+	worker_mbuf_reset(m);
+	return m;
+}
+
 /* ---- life ---------------------------------------------------------------- */
 
 static struct rte_ring *worker_ring(const struct worker *w, const char *what, unsigned size)
@@ -226,6 +270,8 @@ struct worker *worker_create(const struct worker_config *config, const struct wo
 		return NULL;
 	}
 	w->config = *config;
+	w->config.copybreak_bytes = RTE_MIN(config->copybreak_bytes,
+					    (uint32_t)config->mbuf_bytes - TRANSPORT_HEADER_BYTES);
 	w->env = *env;
 	w->id = config->id;
 	w->workers = config->workers;

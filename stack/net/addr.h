@@ -35,6 +35,26 @@ struct flow {
 };
 _Static_assert(sizeof(struct flow) == 40, "a flow is 40 bytes");
 
+/* The rest of a flow that has its addresses; the ports are 0. */
+static inline void flow_set_protocol(struct flow *f, uint8_t family, uint8_t protocol)
+{
+	f->local_port = 0;
+	f->remote_port = 0;
+	f->family = family;
+	f->protocol = protocol;
+	f->zero = 0;
+}
+
+/* Source and destination port are what TCP's and UDP's headers begin with. */
+static inline void flow_set_ports_received(struct flow *f, const void *header)
+{
+	rte_be16_t ports[2];
+
+	memcpy(ports, header, sizeof(ports));
+	f->local_port = ports[1];
+	f->remote_port = ports[0];
+}
+
 /* Ports first: they tell most flows apart. */
 static inline bool flow_eq(const struct flow *a, const struct flow *b)
 {

@@ -6,14 +6,6 @@
 #include "net/addr.h"
 #include "net/ipv4.h"
 
-static inline uint64_t load64(const uint8_t *data)
-{
-	uint64_t word;
-
-	memcpy(&word, data, sizeof(word));
-	return word;
-}
-
 /* What is left after the last eight bytes. */
 static inline uint64_t sum_tail(const uint8_t *data, uint32_t length)
 {
@@ -87,7 +79,7 @@ static inline uint64_t sum_bytes(const uint8_t *data, uint32_t length)
 		length -= wide;
 	}
 	for (; length >= 8; length -= 8, data += 8)
-		sum = checksum_add(sum, load64(data));
+		sum = checksum_add(sum, checksum_load(data));
 	return checksum_add(sum, sum_tail(data, length));
 }
 
@@ -146,17 +138,4 @@ uint16_t ip_transport_sum(const struct flow *flow, const struct rte_mbuf *m, uin
 	else
 		sum = checksum_mbuf(m, 0, length);
 	return checksum_fold(checksum_add(sum, sum_pseudo_header(flow, length)));
-}
-
-bool ip_transport_checksum_good(const struct packet *p)
-{
-	switch (p->m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) {
-	case RTE_MBUF_F_RX_L4_CKSUM_GOOD:
-	case RTE_MBUF_F_RX_L4_CKSUM_NONE: /* not in the packet, but the data is known to be good */
-		return true;
-	case RTE_MBUF_F_RX_L4_CKSUM_BAD:
-		return false;
-	default:
-		return ip_transport_sum(&p->flow, p->m, p->length) == 0xffff;
-	}
 }

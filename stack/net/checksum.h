@@ -3,8 +3,11 @@
 #ifndef LEAT_NET_CHECKSUM_H
 #define LEAT_NET_CHECKSUM_H
 
+#include <rte_byteorder.h>
 #include <rte_mbuf.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 /* One's complement sum of length bytes, folded to 16 bits, not inverted, in memory order.  An odd
  * last byte counts as the first of a pair. */
@@ -21,8 +24,9 @@ uint64_t checksum_sum_long(const void *data, uint32_t length);
  * long as a carry goes around. */
 static inline uint64_t checksum_add(uint64_t sum, uint64_t word)
 {
-	sum += word;
-	return sum + (sum < word);
+	bool carry = __builtin_add_overflow(sum, word, &sum);
+
+	return sum + carry;
 }
 
 /* The upper half of a sum and its own rotation is the sum of the halves, carry gone around. */
@@ -31,6 +35,85 @@ static inline uint16_t checksum_fold(uint64_t sum)
 	uint32_t half = (uint32_t)((sum + (sum << 32 | sum >> 32)) >> 32);
 
 	return (uint16_t)((half + (half << 16 | half >> 16)) >> 16);
+}
+
+static inline uint64_t checksum_load(const void *data)
+{
+	uint64_t word;
+
+	memcpy(&word, data, sizeof(word));
+	return word;
+}
+
+/*
+ * Sums that are only to be verified, not written: of any width, and not folded.
+ */
+
+/* Does a sum over data and its checksum fold to all ones?  2^16 is 1 modulo 0xffff, so it does when
+ * 0xffff divides it, for data that has a checksum is not all zero; and of such numbers alone the product
+ * with the inverse of 0xffff modulo 2^64 is no larger than their quotient may be. */
+static inline bool checksum_is_good(uint64_t sum)
+{
+	return sum * UINT64_C(0xfffefffefffeffff) <= UINT64_MAX / 0xffff;
+}
+
+/* From so many bytes on vectors are faster than words. */
+#define CHECKSUM_LONG_BYTES 256u
+
+uint64_t checksum_sum_long(const void *data, uint32_t length);
+
+/* Added to sum. */
+static inline uint64_t checksum_sum(uint64_t sum, const void *data, uint32_t length)
+{
+	const uint8_t *at = data;
+
+	if (unlikely(length >= CHECKSUM_LONG_BYTES || length < 8))
+		return checksum_add(sum, checksum_sum_long(data, length));
+	for (; length >= 32; length -= 32, at += 32) {
+		sum = checksum_add(sum, checksum_load(at));
+		sum = checksum_add(sum, checksum_load(at + 8));
+		sum = checksum_add(sum, checksum_load(at + 16));
+		sum = checksum_add(sum, checksum_load(at + 24));
+	}
+	for (; length >= 8; length -= 8, at += 8)
+		sum = checksum_add(sum, checksum_load(at));
+	if (length > 0) /* the rest is the end of the last eight bytes */
+		sum = checksum_add(sum, checksum_load(at + length - 8) >> (64 - 8 * length));
+	return sum;
+}
+
+/* Of an IPv4 header without options. */
+static inline uint64_t checksum_sum_ipv4(const void *header)
+{
+	const uint8_t *at = header;
+	uint32_t last;
+
+	memcpy(&last, at + 16, sizeof(last));
+	return checksum_add(checksum_add(checksum_load(at), checksum_load(at + 8)), last);
+}
+
+/* Of the pseudo header (RFC 9293, section 3.1; RFC 768) without the length. */
+static inline uint64_t checksum_sum_pseudo_v4(rte_be32_t local, rte_be32_t remote, uint8_t protocol)
+{
+	return (uint64_t)local + remote + rte_cpu_to_be_16(protocol);
+}
+
+/* Is the checksum of a received packet good, by the port's word where it checks?  m's data begins at
+ * the transport header, length bytes; pseudo_sum: struct packet's. */
+static inline bool checksum_transport_good(const struct rte_mbuf *m, uint32_t length,
+					   uint64_t pseudo_sum)
+{
+	uint64_t said = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+	uint64_t sum;
+
+	if (said != RTE_MBUF_F_RX_L4_CKSUM_UNKNOWN) /* NONE: not in the packet, but that is good */
+		return said != RTE_MBUF_F_RX_L4_CKSUM_BAD;
+	sum = checksum_add(pseudo_sum, rte_cpu_to_be_32(length));
+	if (likely(length <= m->data_len))
+		sum = checksum_sum(sum, rte_pktmbuf_mtod(m, const void *), length);
+	else
+		sum = checksum_add(sum, checksum_mbuf(m, 0, length));
+	return checksum_is_good(sum);
 }
 
 #endif

@@ -2,34 +2,40 @@
 #include "net/eth.h"
 
 #include <rte_prefetch.h>
+#include <string.h>
 
 #include "core/worker.h"
 #include "net/arp.h"
 #include "net/ipv4.h"
 #include "net/netif.h"
 
-#define ETH_PREFETCH 4 /* frames ahead of the one in hand */
+#define ETH_PREFETCH       4 /* frames ahead of the one in hand */
 
-static void eth_rx_frame(struct worker *w, struct netif *n, struct rte_mbuf *m)
+#define ETH_CHECKSUM_FLAGS ((uint64_t)(RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK))
+
+static inline void eth_rx_frame(struct worker *w, struct netif *n, struct rte_mbuf *m,
+				uint64_t own_mac)
 {
 	const struct rte_ether_hdr *header = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
-	rte_be16_t type;
-	bool group;
+	bool group = false;
+	uint64_t to;
 
 	if (unlikely(m->data_len < sizeof(*header))) {
 		worker_drop(w, m, CNT_eth_short);
 		return;
 	}
-	group = rte_is_multicast_ether_addr(&header->dst_addr);
-	if (unlikely(!group && !rte_is_same_ether_addr(&header->dst_addr, &n->mac))) {
-		worker_drop(w, m, CNT_eth_address);
-		return;
+	memcpy(&to, header, sizeof(to)); /* and the first bytes of the source */
+	if (unlikely((to ^ own_mac) << 16 != 0)) {
+		group = rte_is_multicast_ether_addr(&header->dst_addr);
+		if (!group) {
+			worker_drop(w, m, CNT_eth_address);
+			return;
+		}
 	}
-	type = header->ether_type;
-	rte_pktmbuf_adj(m, sizeof(*header));
-	if (type == RTE_BE16(RTE_ETHER_TYPE_IPV4))
+	eth_skip(m, sizeof(*header));
+	if (likely(header->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV4)))
 		ipv4_rx(w, n, m, group);
-	else if (type == RTE_BE16(RTE_ETHER_TYPE_ARP))
+	else if (header->ether_type == RTE_BE16(RTE_ETHER_TYPE_ARP))
 		arp_rx(w, n, m);
 	else
 		worker_drop(w, m, CNT_eth_type);
@@ -37,15 +43,24 @@ static void eth_rx_frame(struct worker *w, struct netif *n, struct rte_mbuf *m)
 
 void eth_rx(struct worker *w, struct netif *n, struct rte_mbuf **pkts, uint16_t count)
 {
+	/* Of a port that verifies nothing such words mean nothing. */
+	uint64_t believed = n->port->rx_checksum ? ~UINT64_C(0) : ~ETH_CHECKSUM_FLAGS;
+	uint64_t own_mac = 0; /* in its first bytes, as in a frame */
 	uint64_t bytes = 0;
 
+	_Static_assert(PORT_BURST <= TRANSPORT_BURST, "a port's burst has room in the transport's");
+	leat_assert(count <= PORT_BURST && w->burst_count == 0);
+	memcpy(&own_mac, &n->mac, sizeof(n->mac));
 	for (uint16_t i = 0; i < RTE_MIN(count, ETH_PREFETCH); i++)
 		rte_prefetch0(rte_pktmbuf_mtod(pkts[i], void *));
 	for (uint16_t i = 0; i < count; i++) {
+		struct rte_mbuf *m = pkts[i];
+
 		if (i + ETH_PREFETCH < count)
 			rte_prefetch0(rte_pktmbuf_mtod(pkts[i + ETH_PREFETCH], void *));
-		bytes += pkts[i]->pkt_len;
-		eth_rx_frame(w, n, pkts[i]);
+		bytes += m->pkt_len;
+		m->ol_flags &= believed;
+		eth_rx_frame(w, n, m, own_mac);
 	}
 	w->counter[CNT_rx_packets] += count;
 	worker_count(w, CNT_rx_bursts);

@@ -20,6 +20,15 @@ void eth_rx(struct worker *w, struct netif *n, struct rte_mbuf **pkts, uint16_t 
 /* Cuts what follows the first length bytes of m, the padding of a short frame; m has as many. */
 void eth_trim(struct rte_mbuf *m, uint32_t length);
 
+/* Moves m's data behind a header of so many bytes, which the caller has seen to be there. */
+static inline void eth_skip(struct rte_mbuf *m, uint32_t bytes)
+{
+	leat_assert(bytes <= m->data_len);
+	m->data_off += (uint16_t)bytes;
+	m->data_len -= (uint16_t)bytes;
+	m->pkt_len -= bytes;
+}
+
 /* Hands queued frames to the port, or to the worker that transmits for this one when the port has
  * fewer queues than there are workers; what it does not take after a retry is dropped and counted. */
 void eth_tx_flush(struct worker *w, struct netif *n);

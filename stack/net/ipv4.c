@@ -19,6 +19,8 @@
 #define SOCK_HOT_LINES 7 /* of a TCP sock: what a segment in order meets */
 #define SOCK_PREFETCH  4 /* packets ahead of the one in hand */
 
+#define IPV4_FRAGMENT  RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)
+
 #define IP_OPTION_END  0
 #define IP_OPTION_NOP  1
 #define IP_OPTION_LSRR 131
@@ -26,17 +28,15 @@
 
 /* ---- up ---- */
 
-static bool ipv4_checksum_good(const struct rte_mbuf *m, const struct rte_ipv4_hdr *ip)
+static inline bool ipv4_checksum_good(const struct rte_mbuf *m, const struct rte_ipv4_hdr *ip,
+				      uint32_t header_length)
 {
-	switch (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) {
-	case RTE_MBUF_F_RX_IP_CKSUM_GOOD:
-	case RTE_MBUF_F_RX_IP_CKSUM_NONE:
-		return true;
-	case RTE_MBUF_F_RX_IP_CKSUM_BAD:
-		return false;
-	default:
-		return checksum_bytes(ip, rte_ipv4_hdr_len(ip)) == 0xffff;
-	}
+	uint64_t said = m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
+
+	if (said != RTE_MBUF_F_RX_IP_CKSUM_UNKNOWN)
+		return said != RTE_MBUF_F_RX_IP_CKSUM_BAD;
+	return checksum_is_good(header_length == sizeof(*ip) ? checksum_sum_ipv4(ip)
+							     : checksum_sum(0, ip, header_length));
 }
 
 /* Options are passed over, but a source route is refused (RFC 7126, section 4.3) and a list that
@@ -62,15 +62,23 @@ static enum counter ipv4_check_options(const struct rte_ipv4_hdr *ip)
 	return CNT_MAX;
 }
 
-/* RFC 1122, section 3.2.1.3: what no packet from elsewhere may have as its source. */
-static bool ipv4_source_valid(const struct worker *w, const struct netif *n, rte_be32_t source)
+static inline bool ipv4_is_local(const struct worker *w, rte_be32_t address)
 {
-	struct inet_addr a = inet_addr_v4(source);
+	for (uint16_t i = 0; i < w->netif_count; i++)
+		if (w->netif[i]->address.v4 == address)
+			return true;
+	return false;
+}
+
+/* RFC 1122, section 3.2.1.3: what no packet from elsewhere may have as its source. */
+static inline bool ipv4_source_valid(const struct worker *w, const struct netif *n,
+				     rte_be32_t source)
+{
 	uint32_t host = rte_be_to_cpu_32(source);
 
 	return host >> 24 != 0 && host >> 24 != IN_LOOPBACKNET && host >> 28 < 0xe &&
 	       source != n->address.v4 && !(n->prefix_length < 31 && source == n->broadcast) &&
-	       (w->netif_count == 1 || !netif_is_local(w, &a));
+	       (w->netif_count == 1 || !ipv4_is_local(w, source));
 }
 
 /* Of this host, or of all; nearly always it is the interface's own. */
@@ -78,11 +86,25 @@ static bool ipv4_is_ours(const struct worker *w, const struct netif *n, rte_be32
 {
 	struct inet_addr to = inet_addr_v4(address);
 
-	return likely(address == n->address.v4) || netif_is_local(w, &to) ||
-	       netif_is_broadcast(n, &to);
+	return ipv4_is_local(w, address) || netif_is_broadcast(n, &to);
 }
 
-/* The header, once; trims the frame to the packet.  CNT_MAX: good. */
+/* Is it what nearly every packet is, and good? */
+static inline bool ipv4_is_ordinary(const struct worker *w, const struct netif *n,
+				    const struct rte_mbuf *m)
+{
+	const struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *);
+
+	return m->data_len >= sizeof(*ip) && /* a header? */
+	       ip->version_ihl == RTE_IPV4_VHL_DEF && /* without options? */
+	       rte_be_to_cpu_16(ip->total_length) == m->pkt_len && /* nothing behind it? */
+	       !(ip->fragment_offset & IPV4_FRAGMENT) && /* whole? */
+	       ip->dst_addr == n->address.v4 && /* for us? */
+	       ipv4_source_valid(w, n, ip->src_addr) && /* from somebody else? */
+	       ipv4_checksum_good(m, ip, sizeof(*ip));
+}
+
+/* The header of any, once; trims the frame to the packet.  CNT_MAX: good. */
 static enum counter ipv4_check(struct worker *w, struct netif *n, struct rte_mbuf *m)
 {
 	const struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *);
@@ -102,82 +124,105 @@ static enum counter ipv4_check(struct worker *w, struct netif *n, struct rte_mbu
 		return CNT_ip_total_length;
 	if (total < m->pkt_len)
 		eth_trim(m, total);
-	if (!n->port->rx_checksum)
-		m->ol_flags &= ~(RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK);
-	if (!ipv4_checksum_good(m, ip))
+	if (!ipv4_checksum_good(m, ip, header_length))
 		return CNT_ip_checksum;
 	if (!ipv4_source_valid(w, n, ip->src_addr))
 		return CNT_ip_source;
 	if (!ipv4_is_ours(w, n, ip->dst_addr))
 		return CNT_ip_not_ours;
-	if ((ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)) != 0)
+	if ((ip->fragment_offset & IPV4_FRAGMENT) != 0)
 		return CNT_ip_fragment;
 	if (header_length > sizeof(*ip))
 		why = ipv4_check_options(ip);
 	return why;
 }
 
-static void packet_init(struct packet *p, struct netif *n, struct rte_mbuf *m, bool link_broadcast)
+/* What is read is read before anything is written: they might be the same to the compiler. */
+static inline void packet_init(struct packet *p, struct netif *n, struct rte_mbuf *m,
+			       uint16_t header_length, bool to_broadcast)
 {
 	const struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *);
+	rte_be32_t local = ip->dst_addr, remote = ip->src_addr;
+	uint8_t protocol = ip->next_proto_id;
 
-	p->m = m;
-	p->netif = n;
-	p->network_header = (const uint8_t *)ip;
-	p->network_header_length = rte_ipv4_hdr_len(ip);
-	p->flow = (struct flow){
-		.local = inet_addr_v4(ip->dst_addr),
-		.remote = inet_addr_v4(ip->src_addr),
-		.family = AF_INET,
-		.protocol = ip->next_proto_id,
-	};
+	p->flow.local = inet_addr_v4(local);
+	p->flow.remote = inet_addr_v4(remote);
+	flow_set_protocol(&p->flow, AF_INET, protocol);
+	p->pseudo_sum = checksum_sum_pseudo_v4(local, remote, protocol);
 	p->ttl = ip->time_to_live;
 	p->traffic_class = ip->type_of_service;
-	p->to_broadcast = link_broadcast || (unlikely(ip->dst_addr != n->address.v4) &&
-					     netif_is_broadcast(n, &p->flow.local));
-	p->length = m->pkt_len - p->network_header_length;
+	p->to_broadcast = to_broadcast;
+	p->network_header = (const uint8_t *)ip;
+	p->network_header_length = header_length;
 	p->entry = 0;
-	rte_pktmbuf_adj(m, p->network_header_length);
+	p->m = m;
+	p->netif = n;
+	eth_skip(m, header_length);
+	p->length = m->pkt_len;
 }
 
-/* A packet whose IP header is good, to its protocol: ICMP at once, others into the burst. */
-static void ipv4_deliver(struct worker *w, struct netif *n, struct rte_mbuf *m, bool link_broadcast)
+/* Its protocol does not want it, or there is none. */
+static __rte_noinline void ipv4_refuse(struct worker *w, struct packet *p, enum counter why)
+{
+	if (why == CNT_ip_protocol)
+		icmp_tx_error(w, p, ICMP_DEST_UNREACH, ICMP_PROT_UNREACH);
+	worker_drop(w, p->m, why);
+}
+
+/* A packet whose IP header is good, to its protocol: ICMP at once, others into the burst, in which
+ * there is room. */
+static void ipv4_deliver(struct worker *w, struct netif *n, struct rte_mbuf *m,
+			 uint16_t header_length, bool to_broadcast)
 {
 	struct packet *p = &w->burst[w->burst_count];
 	const struct ip_protocol *protocol;
 	enum counter why;
 
 	leat_assert(w->burst_count < TRANSPORT_BURST);
-	packet_init(p, n, m, link_broadcast);
-	if (p->flow.protocol == IPPROTO_ICMP) {
+	packet_init(p, n, m, header_length, to_broadcast);
+	if (unlikely(p->flow.protocol == IPPROTO_ICMP)) {
 		icmp_rx(w, p);
 		return;
 	}
 	protocol = w->protocols[p->flow.protocol];
-	if (protocol == NULL) {
-		icmp_tx_error(w, p, ICMP_DEST_UNREACH, ICMP_PROT_UNREACH);
-		worker_drop(w, m, CNT_ip_protocol);
+	if (unlikely(protocol == NULL)) {
+		ipv4_refuse(w, p, CNT_ip_protocol);
 		return;
 	}
 	why = protocol->parse(w, p);
-	if (why != CNT_MAX) {
+	if (unlikely(why != CNT_MAX))
+		ipv4_refuse(w, p, why);
+	else
+		w->burst_count++;
+}
+
+/* The same of one that need not be ordinary, or to n's own address. */
+static void ipv4_deliver_any(struct worker *w, struct netif *n, struct rte_mbuf *m,
+			     bool link_broadcast)
+{
+	const struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *);
+	struct inet_addr to = inet_addr_v4(ip->dst_addr);
+
+	ipv4_deliver(w, n, m, rte_ipv4_hdr_len(ip), link_broadcast || netif_is_broadcast(n, &to));
+}
+
+static __rte_noinline void ipv4_rx_any(struct worker *w, struct netif *n, struct rte_mbuf *m,
+				       bool link_broadcast)
+{
+	enum counter why = ipv4_check(w, n, m);
+
+	if (why != CNT_MAX)
 		worker_drop(w, m, why);
-		return;
-	}
-	w->burst_count++;
+	else
+		ipv4_deliver_any(w, n, m, link_broadcast);
 }
 
 void ipv4_rx(struct worker *w, struct netif *n, struct rte_mbuf *m, bool link_broadcast)
 {
-	enum counter why = ipv4_check(w, n, m);
-
-	if (why != CNT_MAX) {
-		worker_drop(w, m, why);
-		return;
-	}
-	ipv4_deliver(w, n, m, link_broadcast);
-	if (w->burst_count == TRANSPORT_BURST)
-		ip_rx_flush(w);
+	if (likely(ipv4_is_ordinary(w, n, m)))
+		ipv4_deliver(w, n, m, sizeof(struct rte_ipv4_hdr), link_broadcast);
+	else
+		ipv4_rx_any(w, n, m, link_broadcast);
 }
 
 void ip_hand_over(struct worker *w, struct packet *p, uint16_t owner)
@@ -220,13 +265,12 @@ static uint32_t ip_steer_burst(struct worker *w, struct packet *own[])
 }
 
 /* One bulk look-up for all that ask for it, and one look for neighbours of the same flow; their
- * socks are on their way into the cache then. */
-static void ip_find_burst(struct worker *w, struct packet *const own[], uint32_t count)
+ * socks are on their way into the cache then.  What packet p is to find is entries[p->asked]. */
+static void ip_find_burst(struct worker *w, struct packet *const own[], uint32_t count,
+			  sock_entry entries[])
 {
-	struct packet *asked[TRANSPORT_BURST];
 	const struct flow *flows[TRANSPORT_BURST];
-	sock_entry entries[TRANSPORT_BURST];
-	uint32_t askers = 0, n = 0;
+	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
 		const struct flow *flow = &own[i]->flow;
@@ -236,22 +280,20 @@ static void ip_find_burst(struct worker *w, struct packet *const own[], uint32_t
 		if (n == 0 || !flow_eq(flow, flows[n - 1]))
 			flows[n++] = flow;
 		own[i]->asked = (uint16_t)(n - 1);
-		asked[askers++] = own[i];
 	}
 	if (n == 0)
 		return;
 	sock_table_find_burst(w->socks_by_flow, flows, n, entries);
 	for (uint32_t i = 0; i < n; i++)
 		rte_prefetch0(sock_entry_pointer(entries[i]));
-	for (uint32_t i = 0; i < askers; i++)
-		asked[i]->entry = entries[asked[i]->asked];
 }
 
 /* The lines after the first of what is about to be met. */
-static inline void ip_prefetch(const struct packet *p)
+static inline void ip_prefetch(sock_entry entry)
 {
-	const uint8_t *object = sock_entry_pointer(p->entry);
+	const uint8_t *object = sock_entry_pointer(entry);
 
+#pragma GCC unroll 8
 	for (uint32_t line = 1; line < SOCK_HOT_LINES; line++)
 		rte_prefetch0(object + (size_t)line * RTE_CACHE_LINE_SIZE);
 }
@@ -259,21 +301,21 @@ static inline void ip_prefetch(const struct packet *p)
 /* Each packet to its protocol, with the sock of a later one being fetched meanwhile. */
 static void ip_rx_burst(struct worker *w, struct packet *own[], uint32_t count)
 {
-	ip_find_burst(w, own, count);
+	sock_entry entries[TRANSPORT_BURST];
+
+	ip_find_burst(w, own, count, entries);
 	for (uint32_t i = 0; i < count; i++) {
 		struct packet *p = own[i];
-		const struct ip_protocol *protocol = w->protocols[p->flow.protocol];
 
-		if (i + SOCK_PREFETCH < count)
-			ip_prefetch(own[i + SOCK_PREFETCH]);
+		if (i + SOCK_PREFETCH < count && own[i + SOCK_PREFETCH]->lookup)
+			ip_prefetch(entries[own[i + SOCK_PREFETCH]->asked]);
 		/* What an earlier packet of the burst opened or closed was looked up too soon. */
 		if (p->lookup)
 			p->entry = sock_table_find_again(w->socks_by_flow, p->asked, &p->flow,
-							 p->entry);
-		protocol->rx(w, p);
+							 entries[p->asked]);
+		w->protocols[p->flow.protocol]->rx(w, p);
 	}
-	rte_pktmbuf_free_bulk(w->done, w->done_count);
-	w->done_count = 0;
+	worker_free_done(w);
 }
 
 static uint32_t ip_burst_all(struct worker *w, struct packet *own[])
@@ -316,9 +358,9 @@ void ip_rx_steered(struct worker *w, struct rte_mbuf **pkts, uint16_t count)
 		} else if (m->port & STEERED_TX) {
 			eth_tx_frame(w, w->netif[index], m);
 		} else {
-			ipv4_deliver(w, w->netif[index], m, m->port & STEERED_BROADCAST);
 			if (w->burst_count == TRANSPORT_BURST)
 				ip_rx_flush_steered(w);
+			ipv4_deliver_any(w, w->netif[index], m, m->port & STEERED_BROADCAST);
 		}
 	}
 	ip_rx_flush_steered(w);

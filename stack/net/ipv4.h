@@ -20,7 +20,8 @@ struct neigh;
 #define IP_MTU_MIN      68 /* RFC 791: what every link carries */
 
 /* A frame of type IPv4, data at the IP header.  Consumes m: to ICMP at once, TCP and UDP into the
- * worker's transport burst (w->burst, processed by ip_rx_flush), or dropped under its reason. */
+ * worker's transport burst (w->burst, processed by ip_rx_flush), in which there must be room, or
+ * dropped under its reason. */
 void ipv4_rx(struct worker *w, struct netif *n, struct rte_mbuf *m, bool link_broadcast);
 
 /* Looks the whole transport burst up at once, prefetches, then hands each packet to its
@@ -38,9 +39,6 @@ void ip_hand_over(struct worker *w, struct packet *p, uint16_t owner);
 /* Sum over a transport header and payload with its pseudo header, in software, over all
  * segments; 0xffff: a received packet's checksum is good. */
 uint16_t ip_transport_sum(const struct flow *flow, const struct rte_mbuf *m, uint32_t length);
-
-/* Is the checksum of received packet p good (by the port's word where it checks)? */
-bool ip_transport_checksum_good(const struct packet *p);
 
 #define IP_QUOTE_BYTES 8 /* of the transport header, at least (RFC 792) */
 

@@ -29,6 +29,7 @@ struct tcp_segment {
 	uint16_t window; /* as sent, unscaled */
 	uint16_t urgent;
 	uint16_t flags; /* TCP_FLAG_*, see tcp/segment.h */
+	/* Options; together, so that parsing sets them with one store. */
 	uint16_t mss; /* 0: no option */
 	int8_t window_scale; /* -1: no option */
 	bool has_timestamp;
@@ -54,13 +55,14 @@ struct packet {
 	struct netif *netif;
 	const uint8_t *network_header; /* in m's headroom, for ICMP errors */
 	struct flow flow;
+	uint64_t pseudo_sum; /* of the pseudo header without the length (net/checksum.h) */
+	uint32_t length; /* of the transport's payload after parsing */
+	uint16_t network_header_length;
+	uint16_t asked; /* where it stood in the burst look-up */
 	uint8_t ttl;
 	uint8_t traffic_class; /* DSCP and ECN */
 	bool to_broadcast; /* link or network destination is broadcast or multicast */
 	bool lookup; /* may it be for a sock in sock_table? */
-	uint16_t network_header_length;
-	uint16_t asked; /* where it stood in the burst look-up */
-	uint32_t length; /* of the transport's payload after parsing */
 	sock_entry entry; /* filled by the burst lookup; 0: none */
 	union {
 		struct tcp_segment tcp;

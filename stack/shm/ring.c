@@ -505,18 +505,15 @@ int tx_ring_append(struct worker *w, struct ring_pair *r, struct rte_mbuf *m, ui
 }
 
 int tx_ring_append_summed(struct worker *w, struct ring_pair *r, struct rte_mbuf *m,
-			  uint64_t offset, uint32_t length, bool copy, bool no_sum, uint64_t *sum)
+			  uint64_t offset, uint32_t length, bool copy, uint64_t *sum)
 {
 	uint32_t before = m->pkt_len;
 	const uint8_t *data;
 
 	if (tx_ring_append(w, r, m, offset, length, copy) != 0)
 		return -ENOBUFS;
-	if (no_sum)
-		return 0;
 	data = tx_ring_peek(r, offset, length);
-	*sum = checksum_add(*sum, data != NULL ? checksum_sum_long(data, length)
-					       : checksum_mbuf(m, before, length));
+	*sum = data != NULL ? checksum_sum_long(data, length) : checksum_mbuf(m, before, length);
 	return 0;
 }
 

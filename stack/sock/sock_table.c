@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "lib/assert.h"
+#include "lib/block_hash.h"
 
 /* The IPv4 key: what of a flow differs between two IPv4 flows. */
 struct flow4 {
@@ -17,7 +18,7 @@ struct flow4 {
 	rte_be16_t remote_port;
 	uint32_t protocol;
 };
-_Static_assert(sizeof(struct flow4) == 16, "rte_hash compares 16-byte keys fast");
+_Static_assert(sizeof(struct flow4) == BLOCK_HASH_BYTES, "rte_hash compares 16-byte keys fast");
 
 #define TOUCHED_WORDS 4
 
@@ -28,8 +29,10 @@ _Static_assert(sizeof(struct flow4) == 16, "rte_hash compares 16-byte keys fast"
 struct sock_table {
 	struct rte_hash *v4;
 	struct rte_hash *v6;
-	struct siphash_key key;
+	struct siphash_key key; /* of v6 ... */
+	struct block_hash hash; /* ... and v4 */
 	struct flow4 burst_flow[SOCK_TABLE_BURST]; /* of the last burst */
+	const void *burst_key[SOCK_TABLE_BURST]; /* where those are, as rte_hash asks for them */
 	uint32_t burst_hash[SOCK_TABLE_BURST];
 	uint32_t current; /* the place in it of the packet in hand */
 	uint32_t changed; /* ... of the flow whose entry was changed last, by its own packet ... */
@@ -81,6 +84,9 @@ struct sock_table *sock_table_create(const char *name, uint32_t capacity,
 	if (t == NULL)
 		return NULL;
 	t->key = *key;
+	block_hash_init(&t->hash, key);
+	for (uint32_t i = 0; i < SOCK_TABLE_BURST; i++)
+		t->burst_key[i] = &t->burst_flow[i];
 	t->burst_flow[0].protocol = NO_PROTOCOL;
 	t->v4 = hash_create(name, "4", sizeof(struct flow4), capacity, socket_id);
 	t->v6 = hash_create(name, "6", sizeof(struct flow), capacity, socket_id);
@@ -124,7 +130,7 @@ static inline void lookup_init(struct lookup *l, const struct sock_table *t,
 		l->key = &l->flow4;
 		l->current = flow4_eq(&l->flow4, &t->burst_flow[t->current]);
 		l->hash = l->current ? t->burst_hash[t->current]
-				     : (uint32_t)siphash13(&t->key, &l->flow4, sizeof(l->flow4));
+				     : block_hash_one(&t->hash, &l->flow4);
 	} else {
 		l->table = t->v6;
 		l->key = flow;
@@ -229,7 +235,6 @@ static sock_entry burst_find_v6(struct sock_table *t, uint32_t i, const struct f
 	struct lookup l;
 
 	lookup_init(&l, t, flow);
-	t->burst_flow[i].protocol = NO_PROTOCOL;
 	t->burst_hash[i] = l.hash;
 	return lookup_find(&l);
 }
@@ -237,35 +242,25 @@ static sock_entry burst_find_v6(struct sock_table *t, uint32_t i, const struct f
 void sock_table_find_burst(struct sock_table *t, const struct flow *const flows[], uint32_t count,
 			   sock_entry entries[])
 {
-	const void *keys[SOCK_TABLE_BURST];
-	hash_sig_t hashes[SOCK_TABLE_BURST];
-	void *data[SOCK_TABLE_BURST];
-	uint16_t position[SOCK_TABLE_BURST];
-	uint64_t hits = 0;
-	uint32_t v4 = 0;
+	uint64_t hits = 0, v6 = 0;
 
 	leat_assert(count <= SOCK_TABLE_BURST);
 	burst_begin(t);
 	for (uint32_t i = 0; i < count; i++) {
-		struct flow4 *flow4 = &t->burst_flow[i];
-
 		entries[i] = 0;
-		if (flows[i]->family != AF_INET) {
-			entries[i] = burst_find_v6(t, i, flows[i]);
-			continue;
+		t->burst_flow[i] = flow4_of(flows[i]);
+		if (unlikely(flows[i]->family != AF_INET)) {
+			t->burst_flow[i].protocol = NO_PROTOCOL; /* it will not be found */
+			v6 |= UINT64_C(1) << i;
 		}
-		*flow4 = flow4_of(flows[i]);
-		keys[v4] = flow4;
-		hashes[v4] = (hash_sig_t)siphash13(&t->key, flow4, sizeof(*flow4));
-		t->burst_hash[i] = hashes[v4];
-		position[v4++] = (uint16_t)i;
 	}
-	if (v4 == 0)
-		return;
-	(void)rte_hash_lookup_with_hash_bulk_data(t->v4, keys, hashes, v4, &hits, data);
-	for (uint32_t i = 0; i < v4; i++) {
-		if (hits >> i & 1)
-			entries[position[i]] = (sock_entry)data[i];
+	block_hash_many(&t->hash, t->burst_flow, count, t->burst_hash);
+	(void)rte_hash_lookup_with_hash_bulk_data(t->v4, t->burst_key, t->burst_hash, count, &hits,
+						  (void **)entries);
+	for (; v6 != 0; v6 &= v6 - 1) {
+		uint32_t i = (uint32_t)__builtin_ctzll(v6);
+
+		entries[i] = burst_find_v6(t, i, flows[i]);
 	}
 }
 

@@ -313,7 +313,8 @@ static inline bool is_ordinary(const struct worker *w, const struct tcp_sock *tp
 	       flight_is_whole(f) && /* nothing missing? */
 	       !(tp->flags & TCP_SOCK_PROBE_SENT) && /* no loss probe to answer? */
 	       tp->plpmtud.claimed == 0 && /* no news of the path's MTU? */
-	       tcp_packet_bytes(tp, ack - tp->snd_una) <= tp->plpmtud.acked;
+	       (tp->plpmtud.state == PLPMTUD_DISABLED ||
+		tcp_packet_bytes(tp, ack - tp->snd_una) <= tp->plpmtud.acked);
 }
 
 /* What is left in flight is waited for; nothing of it was sent before what arrived now, so RACK
@@ -355,13 +356,18 @@ static void take_ordinary(struct worker *w, struct tcp_sock *tp, uint32_t ack)
 	uint32_t prior_in_flight = tp->snd_nxt - tp->snd_una;
 	uint32_t now_us = (uint32_t)w->now_us;
 	const struct flight_record *r = flight_ack_first(&s->flight, &w->tcp->flights, ack, now_us);
+	uint32_t text_bytes;
 
 	tp->snd_una = ack;
+	text_bytes = acked_bytes - tcp_fin_is_acked(tp);
 	tp->backoff = 0;
 	tp->ics.inet.soft_error = 0;
 	tp->progress_ms = w->now_ms;
-	tx_ring_done(w, &sk->ring, sk->ring.tx_head + acked_bytes);
-	sock_raise(w, sk, 0);
+	if (likely(text_bytes > 0)) {
+		tx_ring_done(w, &sk->ring, sk->ring.tx_head + text_bytes);
+		sock_raise(w, sk, 0);
+	}
+	tp->plpmtud.acked = RTE_MAX(tp->plpmtud.acked, tcp_packet_bytes(tp, acked_bytes));
 	take_rtt(tp, now_us - r->sent_us);
 	min_rtt_sample(&tp->min_rtt, now_us - r->sent_us, w->now_ms);
 	rack_advance(&s->rack, r->sent_us, ack, now_us);
@@ -435,6 +441,16 @@ static bool is_duplicate_ack(const struct tcp_sock *tp, const struct tcp_segment
 	       old_window != 0;
 }
 
+/* What tcp_rx_segment knows of a plain segment: is all it says of ours that something arrived? */
+static bool is_plain_ack(const struct tcp_sock *tp, const struct tcp_segment *seg,
+			 uint32_t old_window)
+{
+	return (seg->flags & ~(TCP_FLAG_PSH | TCP_FLAG_FIN)) == TCP_FLAG_ACK && /* no other bit? */
+	       seg->ack != tp->snd_una && /* something new? */
+	       seg->sack_count == 0 && tp->recovery == RECOVERY_NONE && /* no loss suspected? */
+	       tp->dupacks == 0 && old_window != 0 && tp->snd_wnd != 0; /* nothing held back? */
+}
+
 enum counter tcp_rx_ack(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg)
 {
 	uint32_t old_window = tp->snd_wnd;
@@ -465,7 +481,10 @@ enum counter tcp_rx_ack(struct worker *w, struct tcp_sock *tp, const struct tcp_
 	tcp_update_window(w, tp, seg);
 	duplicate = is_duplicate_ack(tp, seg, old_window);
 	/* At rest there is nothing it could tell about. */
-	if (tp->sending != NULL && (seg->ack != tp->snd_una || duplicate || seg->sack_count > 0))
+	if (tp->sending != NULL && is_plain_ack(tp, seg, old_window))
+		tcp_ack_take_plain(w, tp, seg);
+	else if (tp->sending != NULL &&
+		 (seg->ack != tp->snd_una || duplicate || seg->sack_count > 0))
 		tcp_ack_take(w, tp, seg, duplicate);
 	if (old_window == 0 && tp->snd_wnd != 0)
 		window_opened(w, tp, timed_out);

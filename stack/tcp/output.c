@@ -257,11 +257,17 @@ static void send_all_new(struct worker *w, struct tcp_sock *tp)
  * hold? */
 static inline void begin_sending(struct worker *w, struct tcp_sock *tp)
 {
-	uint32_t idle_ms = RTE_MIN(w->now_ms - tp->sent_ms, TCP_IDLE_MAX_MS);
+	uint32_t idle_ms = w->now_ms - tp->sent_ms;
+	uint32_t rto_ms = RTO_MIN_MS; /* it is no less: that does for a pause that is shorter */
 
-	if (tp->snd_una == tp->snd_nxt)
-		tp->congestion_ops->restart(&tp->sending->congestion, idle_ms * 1000,
-					    rtt_rto_ms(&tp->rtt) * 1000, w->now_us);
+	if (tp->snd_una != tp->snd_nxt)
+		return;
+	if (unlikely(idle_ms >= RTO_MIN_MS)) {
+		idle_ms = RTE_MIN(idle_ms, TCP_IDLE_MAX_MS);
+		rto_ms = rtt_rto_ms(&tp->rtt);
+	}
+	tp->congestion_ops->restart(&tp->sending->congestion, idle_ms * 1000, rto_ms * 1000,
+				    w->now_us);
 }
 
 /* What is left waits for an ACK, for the window or for an mbuf; the timer sees to it that the wait
@@ -392,7 +398,7 @@ void tcp_tx_loss_probe(struct worker *w, struct tcp_sock *tp)
 /* What output does not do when it sends all there is in one segment. */
 #define OUTPUT_FLAGS                                                                      \
 	(TCP_SOCK_SEND_SYN | TCP_SOCK_FORCE | TCP_SOCK_FIN_QUEUED | TCP_SOCK_PREFER_NEW | \
-	 TCP_SOCK_URGENT)
+	 TCP_SOCK_URGENT | TCP_SOCK_DSACK)
 
 static inline bool nothing_special(const struct worker *w, const struct tcp_sock *tp)
 {
@@ -401,47 +407,86 @@ static inline bool nothing_special(const struct worker *w, const struct tcp_sock
 	return sk->state == TCP_ESTABLISHED && !(tp->flags & OUTPUT_FLAGS) &&
 	       !(sk->flags & (SOCK_TX_LIMIT | SOCK_TX_URGENT)) &&
 	       tp->ics.inet.dst.generation == w->route_generation &&
-	       tp->plpmtud.state < PLPMTUD_SEARCH && tp->sending != NULL &&
-	       tp->sending->flight.lost_bytes == 0 && tcp_pacing_rate(tp) == 0;
+	       tp->plpmtud.state < PLPMTUD_SEARCH && tp->reassembly == NULL &&
+	       tp->recovery == RECOVERY_NONE;
+}
+
+/* Is all that is in flight on its way, and may more go at any time? */
+static inline bool sending_is_smooth(const struct tcp_sock *tp)
+{
+	const struct flight *f = &tp->sending->flight;
+
+	return (f->sacked_bytes | f->lost_bytes | f->resent_bytes | tp->dupacks) == 0 &&
+	       tcp_pacing_rate(tp) == 0;
 }
 
 /* May all that is unsent go, in one segment? */
-static inline bool goes_at_once(const struct worker *w, const struct tcp_sock *tp, uint32_t length,
-				uint32_t mss)
+static inline bool goes_at_once(const struct worker *w, const struct tcp_sock *tp, uint32_t length)
 {
-	return length <= mss && length <= window_room(tp) && length <= cwnd_room(tp) &&
-	       (length == mss || small_may_go(tp, length, true)) &&
-	       flight_has_room(&tp->sending->flight, &w->tcp->flights);
+	const struct tcp_sending *s = tp->sending;
+	uint32_t end = tp->snd_nxt - tp->snd_una + length;
+
+	return length <= tp->mss_bytes && end <= tp->snd_wnd && end <= s->congestion.cwnd_bytes &&
+	       (length == tp->mss_bytes || small_may_go(tp, length, true)) &&
+	       flight_has_record(&s->flight, &w->tcp->flights);
 }
 
-static inline void send_at_once(struct worker *w, struct tcp_sock *tp, uint32_t length,
-				uint32_t mss)
+static inline void note_flight(struct worker *w, struct tcp_sock *tp, uint32_t end)
 {
+	struct flight *f = &tp->sending->flight;
+	struct flight_pool *pool = &w->tcp->flights;
+
+	if (tp->snd_una == tp->snd_nxt)
+		flight_sent_first(f, pool, tp->snd_nxt, end, (uint32_t)w->now_us);
+	else
+		(void)flight_sent(f, pool, tp->snd_nxt, end, tp->snd_una, (uint32_t)w->now_us);
+}
+
+/* What send_new does of a segment that takes all there is.  False: no mbuf. */
+static inline bool send_at_once(struct worker *w, struct tcp_sock *tp, uint32_t length)
+{
+	uint32_t end = tp->snd_nxt + length;
+
 	begin_sending(w, tp);
 	if (tcp_tx_segment(w, tp, tp->snd_nxt, length, TCP_FLAG_ACK | TCP_FLAG_PSH) != 0)
-		return;
-	if (length != mss)
-		tp->snd_small = tp->snd_nxt + length;
-	advance_snd_nxt(w, tp, tp->snd_nxt + length);
-	tcp_probe_schedule(w, tp);
+		return false;
+	if (length != tp->mss_bytes)
+		tp->snd_small = end;
+	note_flight(w, tp, end);
+	tp->snd_nxt = end;
+	tp->quick_acks = 0;
+	if ((tp->flags & (TCP_SOCK_SACK | TCP_SOCK_PROBE_SENT)) == TCP_SOCK_SACK)
+		tcp_probe_arm(w, tp);
+	return true;
+}
+
+/* note_app_limited where all is sent and nothing is lost. */
+static inline void all_is_sent(struct tcp_sock *tp)
+{
+	struct flight *f = &tp->sending->flight;
+
+	f->app_limited = RTE_MAX(f->delivered + (tp->snd_nxt - tp->snd_una), UINT64_C(1));
 }
 
 /* What send_data does, when there is at most one segment to send.  False: it has not. */
 static inline bool send_ordinary(struct worker *w, struct tcp_sock *tp)
 {
-	uint32_t mss = tcp_payload_limit(tp);
 	uint32_t length;
 
 	if (!nothing_special(w, tp))
 		return false;
 	length = unsent_bytes(tp);
-	if (length > 0 && !goes_at_once(w, tp, length, mss))
+	if (tp->sending == NULL)
+		return length == 0;
+	if (!sending_is_smooth(tp) || (length > 0 && !goes_at_once(w, tp, length)))
 		return false;
 	tp->flags &= ~(uint32_t)TCP_SOCK_CWND_LIMITED;
-	if (length > 0)
-		send_at_once(w, tp, length, mss);
-	watch_unsent(w, tp);
-	note_app_limited(tp);
+	if (length == 0 || !send_at_once(w, tp, length)) {
+		watch_unsent(w, tp);
+		note_app_limited(tp);
+		return true;
+	}
+	all_is_sent(tp);
 	return true;
 }
 

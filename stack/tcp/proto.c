@@ -16,10 +16,12 @@
 
 /* ---- from the network --------------------------------------------------------- */
 
-static enum counter rx_entry(struct worker *w, struct packet *p)
+static __rte_noinline enum counter rx_other(struct worker *w, struct packet *p)
 {
 	void *object = sock_entry_pointer(p->entry);
 
+	if (p->to_broadcast)
+		return CNT_tcp_broadcast;
 	if (object == NULL)
 		return tcp_rx_unknown(w, p);
 	switch (sock_entry_kind(p->entry)) {
@@ -34,12 +36,16 @@ static enum counter rx_entry(struct worker *w, struct packet *p)
 
 static void tcp_rx(struct worker *w, struct packet *p)
 {
+	bool of_sock = p->entry != 0 && sock_entry_kind(p->entry) == SOCK_ENTRY_SOCK;
 	enum counter verdict;
 
 	worker_count(w, CNT_tcp_rx_segments);
-	verdict = p->to_broadcast ? CNT_tcp_broadcast : rx_entry(w, p);
+	if (likely(of_sock && !p->to_broadcast))
+		verdict = tcp_rx_segment(w, sock_entry_pointer(p->entry), p);
+	else
+		verdict = rx_other(w, p);
 	/* The text was copied to its receive ring: every packet ends here. */
-	if (verdict == TCP_ACCEPTED)
+	if (likely(verdict == TCP_ACCEPTED))
 		worker_done(w, p->m);
 	else
 		worker_drop(w, p->m, verdict);

@@ -4,7 +4,8 @@
 #include <netinet/tcp.h>
 #include <rte_tcp.h>
 
-#include "net/ipv4.h"
+#include "net/checksum.h"
+#include "net/eth.h"
 #include "tcp/fastopen.h"
 
 #define OPTION_END            0
@@ -124,15 +125,39 @@ static bool read_options(const uint8_t *at, uint32_t left, struct tcp_segment *s
 	return true;
 }
 
-/* Nearly every segment of a connection carries just this: NOP NOP timestamp. */
-static bool read_timestamp_only(const uint8_t *at, uint32_t length, struct tcp_segment *seg)
+/* With no options. */
+static inline void read_fixed(const uint8_t *data, struct tcp_segment *seg)
 {
-	if (length != TCP_TIMESTAMP_BYTES || read_be32(at) != TCP_TIMESTAMP_HEAD)
-		return false;
+	seg->seq = read_be32(data + 4);
+	seg->ack = read_be32(data + 8);
+	seg->flags = data[13];
+	seg->window = read_be16(data + 14);
+	seg->urgent = read_be16(data + 18);
+	seg->mss = 0;
+	seg->window_scale = -1;
+	seg->has_timestamp = false;
+	seg->sack_permitted = false;
+	seg->sack_count = 0;
+	seg->has_fastopen = false;
+	seg->cookie_bytes = 0;
+}
+
+/* Nearly every segment of a connection carries just this: NOP NOP timestamp. */
+static inline bool is_timestamp_only(const uint8_t *data, uint32_t available)
+{
+	return available >= TCP_HEADER_BYTES + TCP_TIMESTAMP_BYTES &&
+	       data[12] >> 4 == (TCP_HEADER_BYTES + TCP_TIMESTAMP_BYTES) / 4 &&
+	       read_be32(data + TCP_HEADER_BYTES) == TCP_TIMESTAMP_HEAD;
+}
+
+static inline void read_timestamp_only(const uint8_t *data, uint32_t length,
+				       struct tcp_segment *seg)
+{
+	read_fixed(data, seg);
+	seg->length = length - (TCP_HEADER_BYTES + TCP_TIMESTAMP_BYTES);
 	seg->has_timestamp = true;
-	seg->ts_value = read_be32(at + 4);
-	seg->ts_echo = read_be32(at + 8);
-	return true;
+	seg->ts_value = read_be32(data + TCP_HEADER_BYTES + 4);
+	seg->ts_echo = read_be32(data + TCP_HEADER_BYTES + 8);
 }
 
 enum counter tcp_segment_read(const uint8_t *data, uint32_t available, uint32_t length,
@@ -145,26 +170,14 @@ enum counter tcp_segment_read(const uint8_t *data, uint32_t available, uint32_t 
 	header_bytes = (uint32_t)(data[12] >> 4) * 4;
 	if (header_bytes < TCP_HEADER_BYTES || header_bytes > length || header_bytes > available)
 		return CNT_tcp_offset;
-
-	seg->seq = read_be32(data + 4);
-	seg->ack = read_be32(data + 8);
-	seg->length = length - header_bytes;
-	seg->flags = data[13];
-	seg->window = read_be16(data + 14);
-	seg->urgent = read_be16(data + 18);
-	seg->mss = 0;
-	seg->window_scale = -1;
-	seg->has_timestamp = false;
-	seg->sack_permitted = false;
-	seg->sack_count = 0;
-	seg->has_fastopen = false;
-	if (header_bytes > TCP_HEADER_BYTES) {
-		const uint8_t *options = data + TCP_HEADER_BYTES;
-		uint32_t bytes = header_bytes - TCP_HEADER_BYTES;
-
-		if (!read_timestamp_only(options, bytes, seg) && !read_options(options, bytes, seg))
-			return CNT_tcp_option;
+	if (is_timestamp_only(data, header_bytes)) {
+		read_timestamp_only(data, length, seg);
+		return CNT_MAX;
 	}
+	read_fixed(data, seg);
+	seg->length = length - header_bytes;
+	if (!read_options(data + TCP_HEADER_BYTES, header_bytes - TCP_HEADER_BYTES, seg))
+		return CNT_tcp_option;
 	return CNT_MAX;
 }
 
@@ -254,23 +267,37 @@ void tcp_segment_write(const struct tcp_segment *seg, const struct flow *flow, u
 		write_sack(seg, at);
 }
 
-enum counter tcp_parse(struct worker *w, struct packet *p)
+static __rte_noinline enum counter parse_any(struct packet *p, const uint8_t *data)
 {
-	const uint8_t *data = rte_pktmbuf_mtod(p->m, const uint8_t *);
-	enum counter why;
+	enum counter why = tcp_segment_read(data, p->m->data_len, p->length, &p->tcp);
 
-	(void)w;
-	p->lookup = true;
-	why = tcp_segment_read(data, rte_pktmbuf_data_len(p->m), p->length, &p->tcp);
 	if (why == CNT_tcp_short || why == CNT_tcp_offset)
 		return why;
-	if (!ip_transport_checksum_good(p))
+	if (!checksum_transport_good(p->m, p->length, p->pseudo_sum))
 		return CNT_tcp_checksum;
-	if (why != CNT_MAX)
-		return why;
-	memcpy(&p->flow.remote_port, data, 2);
-	memcpy(&p->flow.local_port, data + 2, 2);
-	rte_pktmbuf_adj(p->m, (uint16_t)(p->length - p->tcp.length));
+	return why;
+}
+
+enum counter tcp_parse(struct worker *w, struct packet *p)
+{
+	struct rte_mbuf *m = p->m;
+	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint32_t length = p->length;
+
+	(void)w;
+	if (likely(length <= m->data_len && is_timestamp_only(data, length))) {
+		if (unlikely(!checksum_transport_good(m, length, p->pseudo_sum)))
+			return CNT_tcp_checksum;
+		read_timestamp_only(data, length, &p->tcp);
+	} else {
+		enum counter why = parse_any(p, data);
+
+		if (why != CNT_MAX)
+			return why;
+	}
+	flow_set_ports_received(&p->flow, data);
+	p->lookup = true;
 	p->length = p->tcp.length;
+	eth_skip(m, length - p->tcp.length);
 	return CNT_MAX;
 }

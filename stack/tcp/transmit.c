@@ -56,12 +56,11 @@ static inline void note_sent(struct worker *w, struct tcp_sock *tp)
 }
 
 /* The peer knows now what we have received. */
-static inline void note_acked(struct worker *w, struct tcp_sock *tp)
+static inline void note_acked(struct tcp_sock *tp)
 {
 	tp->rcv_acked = tp->rcv_nxt;
 	tp->flags &= ~(uint32_t)(TCP_SOCK_ACK_NOW | TCP_SOCK_DSACK);
 	tcp_timer_stop(tp, TCP_TIMER_DELACK);
-	tcp_window_watch(w, tp);
 }
 
 /* RFC 3168 section 6.1: new data is ECN-capable, nothing else; RFC 8257 section 3.1 asks for it on
@@ -91,17 +90,22 @@ static uint16_t ecn_flags(struct tcp_sock *tp, uint32_t seq, uint32_t length)
 	return flags;
 }
 
-/* mss: payload of one segment, if the port is to cut it; 0 until the peer's SYN told. */
-static inline int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
-			    uint32_t payload_bytes, uint32_t mss, uint8_t ecn)
+static inline struct ip_tx how_to_send(struct tcp_sock *tp, uint8_t ecn)
 {
-	struct ip_tx how = {
+	return (struct ip_tx){
 		.dst = &tp->ics.inet.dst,
 		.flow = &tp->ics.inet.flow,
 		.ttl = tp->ics.inet.ttl,
 		.traffic_class = tp->ics.inet.traffic_class | ecn,
 		.dont_fragment = tp->ics.inet.mtu_discover != IP_PMTUDISC_DONT,
 	};
+}
+
+/* mss: payload of one segment, if the port is to cut it; 0 until the peer's SYN told. */
+static __rte_noinline int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
+				    uint32_t payload_bytes, uint32_t mss, uint8_t ecn)
+{
+	struct ip_tx how = how_to_send(tp, ecn);
 	uint32_t segments = 1;
 
 	if (mss != 0 && payload_bytes > mss) {
@@ -141,8 +145,7 @@ static uint32_t write_header(const struct worker *w, struct tcp_sock *tp, struct
 	return tcp_sack_bytes(seg.sack_count);
 }
 
-/* What of it is not copied; the port has checksums and pieces made, if it can. */
-static inline bool port_copies(const struct port *port)
+static inline bool port_takes_copies(const struct port *port)
 {
 	return !port->external_buffers || !port->tx_multi_segs;
 }
@@ -153,47 +156,79 @@ static inline uint64_t ring_offset(const struct tcp_sock *tp, uint32_t seq)
 	return tp->ics.inet.sk.ring.tx_head + (seq - tp->snd_una);
 }
 
+/* The payload of a plain segment, many bytes of it, or in several places; its sum, unless the port
+ * makes checksums. */
+static int append_long(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m, uint32_t seq,
+		       uint32_t length, uint64_t *sum)
+{
+	const struct port *port = w->netif[tp->ics.inet.dst.netif]->port;
+	struct ring_pair *ring = &tp->ics.inet.sk.ring;
+	bool copy = port_takes_copies(port);
+
+	*sum = 0;
+	if (port->tx_checksum)
+		return tx_ring_append(w, ring, m, ring_offset(tp, seq), length, copy);
+	return tx_ring_append_summed(w, ring, m, ring_offset(tp, seq), length, copy, sum);
+}
+
+/* The header of a plain segment, with the timestamp or without; its sum. */
+static inline uint64_t write_plain(const struct worker *w, const struct tcp_sock *tp, uint8_t *at,
+				   uint32_t header_bytes, uint32_t seq, uint16_t flags,
+				   uint16_t window)
+{
+	uint32_t value = w->now_ms + tp->ts_offset;
+	uint32_t echo = tp->ts_recent;
+	uint64_t sum = tcp_write_fixed(at, &tp->ics.inet.flow, header_bytes, seq, tp->rcv_nxt,
+				       (uint8_t)flags, window);
+
+	if (likely(header_bytes > TCP_HEADER_BYTES))
+		sum += tcp_write_timestamp(at + TCP_HEADER_BYTES, value, echo);
+	return sum;
+}
+
 /* One segment with nothing to tell that others do not, summed as it is written. */
 static inline int tx_plain(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t length,
 			   uint16_t flags)
 {
-	const struct inet_sock *inet = &tp->ics.inet;
-	const struct port *port = w->netif[inet->dst.netif]->port;
-	struct ip_tx how = {
-		.dst = &tp->ics.inet.dst,
-		.flow = &inet->flow,
-		.ttl = inet->ttl,
-		.traffic_class = inet->traffic_class,
-		.dont_fragment = inet->mtu_discover != IP_PMTUDISC_DONT,
-	};
+	uint32_t header_bytes = TCP_HEADER_BYTES +
+				(tp->flags & TCP_SOCK_TIMESTAMPS ? TCP_TIMESTAMP_BYTES : 0);
+	uint32_t head_bytes = header_bytes + length;
 	struct rte_mbuf *m = worker_mbuf(w);
-	bool timestamps = (tp->flags & TCP_SOCK_TIMESTAMPS) != 0;
-	uint32_t header_bytes = TCP_HEADER_BYTES + (timestamps ? TCP_TIMESTAMP_BYTES : 0);
+	struct ip_tx how;
 	uint8_t *at;
 	uint64_t sum;
 
 	if (unlikely(m == NULL))
 		return -ENOBUFS;
 	at = rte_pktmbuf_mtod(m, uint8_t *);
-	sum = tcp_write_fixed(at, &inet->flow, header_bytes, seq, tp->rcv_nxt, (uint8_t)flags,
-			      tcp_window_field(w, tp));
-	if (likely(timestamps))
-		sum += tcp_write_timestamp(at + TCP_HEADER_BYTES, w->now_ms + tp->ts_offset,
-					   tp->ts_recent);
-	m->data_len = (uint16_t)header_bytes;
-	m->pkt_len = header_bytes;
-	if (length > 0 &&
-	    tx_ring_append_short(w, &tp->ics.inet.sk.ring, m, ring_offset(tp, seq), length,
-				 port_copies(port), port->tx_checksum, &sum) != 0) {
-		rte_pktmbuf_free(m);
-		return -ENOBUFS;
+	sum = write_plain(w, tp, at, header_bytes, seq, flags, tcp_window_field(w, tp));
+	if (length > 0 && unlikely(!tx_ring_copy_short(w, &tp->ics.inet.sk.ring, at + header_bytes,
+						       ring_offset(tp, seq), length, &sum))) {
+		uint64_t part;
+
+		m->data_len = (uint16_t)header_bytes;
+		m->pkt_len = header_bytes;
+		if (append_long(w, tp, m, seq, length, &part) != 0) {
+			rte_pktmbuf_free(m);
+			return -ENOBUFS;
+		}
+		sum = checksum_add(sum, part);
+		head_bytes = m->data_len;
+	}
+	if (length > 0 || flags & TCP_FLAG_FIN)
+		note_sent(w, tp);
+	note_acked(tp);
+	tcp_window_watch(w, tp);
+	how = how_to_send(tp, 0);
+	if (unlikely(!ip_tx_is_ready(w, &how, m, header_bytes + length))) {
+		m->data_len = (uint16_t)head_bytes;
+		m->pkt_len = header_bytes + length;
+		(void)hand_down(w, tp, m, length, 0, 0);
+		return 0;
 	}
 	w->counter[CNT_tcp_tx_segments]++;
 	tp->segments_out++;
-	if (length > 0 || flags & TCP_FLAG_FIN)
-		note_sent(w, tp);
-	note_acked(w, tp);
-	(void)ip_tx_summed(w, &how, IPPROTO_TCP, m, sum);
+	ip_tx_ready(w, &how, IPPROTO_TCP, m, head_bytes, header_bytes + length, sum);
 	return 0;
 }
 
@@ -215,14 +250,15 @@ static int tx_any(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t 
 	seg.window = tcp_window_field(w, tp);
 	/* Each piece carries the SACK blocks: their room goes off it. */
 	mss -= write_header(w, tp, m, seg);
-	if (length > 0 &&
-	    tx_ring_append(w, &sk->ring, m, ring_offset(tp, seq), length, port_copies(port)) != 0) {
+	if (length > 0 && tx_ring_append(w, &sk->ring, m, ring_offset(tp, seq), length,
+					 port_takes_copies(port)) != 0) {
 		rte_pktmbuf_free(m);
 		return -ENOBUFS;
 	}
 	if (length > 0 || flags & TCP_FLAG_FIN)
 		note_sent(w, tp);
-	note_acked(w, tp);
+	note_acked(tp);
+	tcp_window_watch(w, tp);
 	(void)hand_down(w, tp, m, length, mss, ecn_codepoint(tp, seq, length));
 	return 0;
 }
@@ -281,7 +317,8 @@ static void note_syn_sent(struct worker *w, struct tcp_sock *tp)
 		tp->snd_nxt = tp->snd_una + 1;
 	} else {
 		note_synack_sent(w, tp);
-		note_acked(w, tp);
+		note_acked(tp);
+		tcp_window_watch(w, tp);
 	}
 }
 

@@ -11,6 +11,7 @@
 
 #include "core/worker.h"
 #include "lib/pool.h"
+#include "net/checksum.h"
 #include "net/eth.h"
 #include "net/icmp.h"
 #include "net/ipv4.h"
@@ -54,25 +55,24 @@ void udp_worker_free(struct worker *w)
 
 static enum counter udp_parse(struct worker *w, struct packet *p)
 {
-	const struct rte_udp_hdr *udp = rte_pktmbuf_mtod(p->m, const struct rte_udp_hdr *);
+	struct rte_mbuf *m = p->m;
+	const struct rte_udp_hdr *udp = rte_pktmbuf_mtod(m, const struct rte_udp_hdr *);
 	uint16_t length;
 
-	if (p->m->data_len < sizeof(*udp))
+	if (unlikely(m->data_len < sizeof(*udp)))
 		return CNT_udp_short;
 	length = rte_be_to_cpu_16(udp->dgram_len);
-	if (length < sizeof(*udp) || length > p->length)
+	if (unlikely(length < sizeof(*udp) || length > p->length))
 		return CNT_udp_length;
-	if (length < p->length)
-		eth_trim(p->m, length);
-	p->length = length;
+	if (unlikely(length < p->length))
+		eth_trim(m, length);
 	/* RFC 768: 0 says that the sender computed none. */
-	if (udp->dgram_cksum != 0 && !ip_transport_checksum_good(p))
+	if (udp->dgram_cksum != 0 && unlikely(!checksum_transport_good(m, length, p->pseudo_sum)))
 		return CNT_udp_checksum;
-	p->flow.remote_port = udp->src_port;
-	p->flow.local_port = udp->dst_port;
-	rte_pktmbuf_adj(p->m, sizeof(*udp));
-	p->length -= sizeof(*udp);
+	flow_set_ports_received(&p->flow, udp);
+	p->length = length - (uint32_t)sizeof(*udp);
 	p->lookup = w->udp->connected != 0;
+	eth_skip(m, sizeof(*udp));
 	return CNT_MAX;
 }
 

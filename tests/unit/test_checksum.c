@@ -109,10 +109,10 @@ static void segments_of_any_length_add_up(void)
 	host_end(h);
 }
 
-static struct packet packet_of(struct rte_mbuf *m, uint64_t flags)
+static bool is_good(struct rte_mbuf *m, uint64_t flags)
 {
 	m->ol_flags = flags;
-	return (struct packet){.m = m, .length = m->pkt_len, .flow = {.family = AF_INET}};
+	return checksum_transport_good(m, m->pkt_len, 0);
 }
 
 /* The port's word counts; without one the sum is taken. */
@@ -120,22 +120,53 @@ static void the_port_may_have_checked_already(void)
 {
 	struct host *h = host_new(NULL);
 	struct rte_mbuf *m = worker_mbuf(h->w);
-	struct packet p;
 
 	memset(rte_pktmbuf_append(m, 8), 0x11, 8);
-	p = packet_of(m, RTE_MBUF_F_RX_L4_CKSUM_GOOD);
-	CHECK(ip_transport_checksum_good(&p));
-	p = packet_of(m, RTE_MBUF_F_RX_L4_CKSUM_NONE);
-	CHECK(ip_transport_checksum_good(&p));
-	p = packet_of(m, RTE_MBUF_F_RX_L4_CKSUM_BAD);
-	CHECK(!ip_transport_checksum_good(&p));
-	p = packet_of(m, 0);
-	CHECK(!ip_transport_checksum_good(&p));
+	CHECK(is_good(m, RTE_MBUF_F_RX_L4_CKSUM_GOOD));
+	CHECK(is_good(m, RTE_MBUF_F_RX_L4_CKSUM_NONE));
+	CHECK(!is_good(m, RTE_MBUF_F_RX_L4_CKSUM_BAD));
+	CHECK(!is_good(m, 0));
 	memset(rte_pktmbuf_mtod(m, void *), 0, 8);
 	*rte_pktmbuf_mtod(m, rte_be16_t *) = RTE_BE16(0xfff7); /* with the length, 8: all ones */
-	CHECK(ip_transport_checksum_good(&p));
+	CHECK(is_good(m, 0));
 	rte_pktmbuf_free(m);
 	host_end(h);
+}
+
+/* What is only verified is summed in another way than what is written. */
+static void sums_to_verify_are_the_same_sums(void)
+{
+	uint8_t data[600];
+
+	for (uint32_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 151 + 0xd0);
+	for (uint32_t length = 1; length <= sizeof(data) - 8; length++) {
+		for (uint32_t at = 0; at < 8; at++)
+			CHECK_EQ(canonical(checksum_fold(checksum_sum(0, data + at, length))),
+				 canonical(checksum_bytes(data + at, length)));
+	}
+	for (uint32_t at = 0; at < sizeof(data) - 20; at++)
+		CHECK_EQ(canonical(checksum_fold(checksum_sum_ipv4(data + at))),
+			 canonical(checksum_bytes(data + at, 20)));
+}
+
+/* Whatever a sum's carries: it is good when it folds to all ones, and only then. */
+static void a_good_sum_folds_to_all_ones(void)
+{
+	uint64_t sum = 1;
+
+	for (int i = 0; i < 100000; i++) {
+		uint64_t good = sum - sum % 0xffff + 0xffff;
+
+		CHECK_EQ(checksum_is_good(sum), checksum_fold(sum) == 0xffff);
+		if (good > 0xffff) /* no overflow */
+			CHECK(checksum_is_good(good) && checksum_fold(good) == 0xffff);
+		sum = sum * UINT64_C(6364136223846793005) + 1442695040888963407u;
+	}
+	CHECK(checksum_is_good(UINT64_MAX));
+	CHECK(!checksum_is_good(UINT64_MAX - 1));
+	CHECK(checksum_is_good(0xffff));
+	CHECK(!checksum_is_good(0xfffe) && !checksum_is_good(0x10000) && !checksum_is_good(1));
 }
 
 TEST_SUITE(checksum)
@@ -146,4 +177,6 @@ TEST_SUITE(checksum)
 	TEST(carries_of_long_runs_of_ones);
 	TEST(segments_of_any_length_add_up);
 	TEST(the_port_may_have_checked_already);
+	TEST(sums_to_verify_are_the_same_sums);
+	TEST(a_good_sum_folds_to_all_ones);
 }
