@@ -21,6 +21,7 @@
 #define MBUF_CACHE     512
 #define DRIVER_S       0.5
 #define BURST          64
+#define TURN_MAX_US    500
 #define SPARE          1024 /* socks */
 /* Two for each connection that sent or received lately; those at rest hold none. */
 #define CHUNKS_MAX     700000
@@ -33,6 +34,7 @@ static struct {
 	pthread_t thread;
 	struct generator *generator;
 	uint32_t listening; /* atomic: the server */
+	uint64_t turn_max_cycles;
 } ask;
 
 void ask_fail(const char *what)
@@ -95,6 +97,11 @@ bool ask_is_over(void)
 	return generator_phase(ask.generator) == GENERATOR_ENDED;
 }
 
+bool ask_was_disturbed(uint64_t cycles)
+{
+	return cycles > ask.turn_max_cycles;
+}
+
 void ask_drain(void)
 {
 	struct rte_mbuf *pkts[BURST];
@@ -132,8 +139,10 @@ void ask_driver(uint32_t connections, struct ask_driver *driver)
 		uint16_t count = link_reflect(ask.server_port);
 		uint64_t now = rte_rdtsc();
 
-		frames += count;
-		busy += count > 0 ? now - last : 0;
+		if (count > 0 && !ask_was_disturbed(now - last)) {
+			frames += count;
+			busy += now - last;
+		}
 		last = now;
 	}
 	driver->cycles = frames > 0 ? (double)busy / (double)frames : 0;
@@ -195,6 +204,7 @@ void ask_begin(int argc, char **argv, const char *usage)
 	if (used < 0)
 		ask_fail("EAL refused its arguments");
 	parse(argc - used, argv + used, usage);
+	ask.turn_max_cycles = rte_get_tsc_hz() / 1000000 * TURN_MAX_US;
 	if (link_create(&ask.server_port, &c->port) != 0)
 		ask_fail("no rings");
 	c->pool = make_pool("load");

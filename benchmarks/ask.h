@@ -43,6 +43,9 @@ bool ask_is_measuring(void);
 bool ask_is_over(void);
 /* Takes what comes for the generator when it is over. */
 void ask_drain(void);
+/* Did a turn of the server's take so long that the machine must have run somebody else meanwhile?
+ * Then it does not count as busy.  Such turns are few, and what they did is little. */
+bool ask_was_disturbed(uint64_t cycles);
 /* When it is over. */
 const struct generator_result *ask_result(void);
 

@@ -24,6 +24,7 @@ static struct {
 	uint64_t began; /* measuring; 0: not yet */
 	uint64_t cycles;
 	uint64_t busy;
+	uint64_t disturbed; /* turns */
 	uint64_t pause; /* the longest turn since it is open */
 	struct histogram
 		idle; /* turns that found nothing; their median, as some were interrupted */
@@ -40,19 +41,21 @@ static void open_server(void)
 /* Cycles from the end of one turn to the end of the next: the worker's iteration lies between. */
 static void account(bool found)
 {
-	uint64_t now = rte_rdtsc();
+	uint64_t now = rte_rdtsc(), cycles = now - bench.last;
 
 	if (bench.last != 0)
-		bench.pause = RTE_MAX(bench.pause, now - bench.last);
+		bench.pause = RTE_MAX(bench.pause, cycles);
 	if (ask_is_measuring()) {
 		if (bench.began != 0)
 			bench.cycles = now - bench.began;
 		else
 			bench.began = now;
-		if (found)
-			bench.busy += now - bench.last;
+		if (ask_was_disturbed(cycles))
+			bench.disturbed++;
+		else if (found)
+			bench.busy += cycles;
 		else
-			histogram_add(&bench.idle, now - bench.last);
+			histogram_add(&bench.idle, cycles);
 	}
 	bench.last = now;
 }
@@ -105,6 +108,7 @@ int main(int argc, char **argv)
 		server.busy_cycles = (double)bench.busy / (double)result->requests;
 	}
 	server.idle_cycles = (double)histogram_quantile(&bench.idle, 0.5);
+	server.disturbed = bench.disturbed;
 	server.ceiling_cycles = driver.cycles;
 	server.pause_cycles = (double)bench.pause;
 	load_print(ask_options(), result, &server);

@@ -62,7 +62,8 @@ static int stop_fd;
 /* What the turns of a side took while it was measured. */
 struct account {
 	uint64_t cycles;
-	uint64_t busy; /* without those that found nothing */
+	uint64_t busy; /* without those that found nothing or were disturbed */
+	uint64_t disturbed;
 };
 static struct account of_worker, of_application;
 static struct histogram idle; /* iterations of the worker */
@@ -152,7 +153,10 @@ static void application_start(void)
 static void charge(struct account *account, uint64_t cycles, bool found)
 {
 	account->cycles += cycles;
-	account->busy += found ? cycles : 0;
+	if (ask_was_disturbed(cycles))
+		account->disturbed++;
+	else if (found)
+		account->busy += cycles;
 }
 
 /* One iteration; the cycles it took, *found: it was not for nothing. */
@@ -232,6 +236,12 @@ static void close_server(void)
 	daemon_close(&leatd);
 }
 
+/* One request at a time? */
+static bool is_alone(void)
+{
+	return ask_options()->generator.connections == 1;
+}
+
 static void print(const struct histogram *trips, const struct ask_driver *driver,
 		  const struct ask_driver *alone)
 {
@@ -248,8 +258,9 @@ static void print(const struct histogram *trips, const struct ask_driver *driver
 		server.busy_cycles = server.worker_cycles + server.application_cycles;
 		server.cycles = (double)(of_worker.cycles + of_application.cycles) / requests;
 	}
+	server.disturbed = of_worker.disturbed + of_application.disturbed;
 	server.idle_cycles = (double)histogram_quantile(&idle, 0.5);
-	if (ask_options()->generator.connections == 1) {
+	if (is_alone()) {
 		server.trip_cycles = (double)histogram_quantile(trips, 0.5);
 		server.driver_trip_cycles = (double)alone->trip_cycles;
 	}
@@ -260,7 +271,7 @@ int main(int argc, char **argv)
 {
 	static struct histogram trips;
 	char directory[] = "/tmp/leat-bench-XXXXXX";
-	struct ask_driver driver, alone;
+	struct ask_driver driver, alone = {0};
 	char config[64];
 
 	application_start();
@@ -268,7 +279,8 @@ int main(int argc, char **argv)
 		ask_fail("no folder for the socket");
 	ask_begin(argc, argv, usage);
 	ask_driver(DRIVER_CONNECTIONS, &driver);
-	ask_driver(1, &alone);
+	if (is_alone())
+		ask_driver(1, &alone);
 	snprintf(turns->socket, sizeof(turns->socket), "%s/socket", directory);
 	ask_write_config(config, sizeof(config), turns->socket,
 			 ask_options()->generator.connections);

@@ -2,13 +2,14 @@
 /*
  * How fast do bytes flow?  One application sends all it can, another receives
  * and looks at it, each on one core with its worker, over net_ring (mbufs by
- * pointer, no offloads).  With copies each application has a buffer of its own.
+ * pointer), without offloads, or with those of pair.h.  With copies each application has a buffer of its own.
  * In place it hands over and takes back the chunks of the rings themselves: after
  * the first bytes, which are written and compared, it only marks where a chunk
  * begins and looks at the mark, as if somebody else made and used the bytes.
  *
  *     bulk [--flows N] [--mtu N] [--seconds S] [--in-place] [--piece BYTES]
- *          [--copybreak BYTES] [--chunk-shift N] [--buffer BYTES] [--cores A,B] [--json]
+ *          [--copybreak BYTES] [--chunk-shift N] [--buffer BYTES] [--offloads checksums|tso]
+ *          [--cores A,B] [--json]
  *
  * Time is cut into slots, and the figures are medians over these.  A side's
  * busy cycles are those of the turns that found something to do; of turns so
@@ -504,13 +505,18 @@ static double packets_per_busy_poll(unsigned side)
 
 static void report(void)
 {
+	static const char *const offloads[] = {
+		[PAIR_NO_OFFLOADS] = "",
+		[PAIR_CHECKSUMS] = ", checksums by the port",
+		[PAIR_TSO] = ", checksums and TSO by the port",
+	};
 	char variant[64];
 	double sender = median_of(SENDER, busy_per_packet);
 	double receiver = median_of(RECEIVER, busy_per_packet);
 	double rate = median_of(RECEIVER, bytes_per_s) * 8 / 1e9;
 
-	snprintf(variant, sizeof(variant), "mtu %u, %s", options.pair.mtu,
-		 options.in_place ? "in place" : "copies");
+	snprintf(variant, sizeof(variant), "mtu %u, %s%s", options.pair.mtu,
+		 options.in_place ? "in place" : "copies", offloads[options.pair.offloads]);
 	bench_report(&(struct bench_figure){
 		.benchmark = "bulk",
 		.variant = variant,
@@ -535,7 +541,7 @@ static void usage(const char *program)
 {
 	bench_fail("usage: %s [--flows N] [--mtu N] [--seconds S] [--in-place]\n"
 		   "  [--piece BYTES] [--copybreak BYTES] [--chunk-shift N] [--buffer BYTES]\n"
-		   "  [--cores A,B] [--json]",
+		   "  [--offloads checksums|tso] [--cores A,B] [--json]",
 		   program);
 }
 
@@ -557,6 +563,10 @@ static void take_option(const char *program, const char *name, const char *value
 		p->chunk_shift = (uint8_t)atoi(value);
 	else if (strcmp(name, "--buffer") == 0)
 		p->buffer_bytes = (uint32_t)atoi(value);
+	else if (strcmp(name, "--offloads") == 0 && strcmp(value, "checksums") == 0)
+		p->offloads = PAIR_CHECKSUMS;
+	else if (strcmp(name, "--offloads") == 0 && strcmp(value, "tso") == 0)
+		p->offloads = PAIR_TSO;
 	else if (strcmp(name, "--cores") != 0 ||
 		 sscanf(value, "%d,%d", &p->core[0], &p->core[1]) != 2)
 		usage(program);

@@ -423,10 +423,6 @@ static void check_steered(const struct operation *o)
 	if (first[CNT_steered_out] == 0 || first[CNT_steered_out] != second[CNT_steered_in] ||
 	    second[CNT_steered_out] == 0 || second[CNT_rx_packets] != 0)
 		bench_fail("%s: not steered as it should be", o->name);
-	fprintf(stderr,
-		"%s: worker 0 received %lu packets and handed over %lu; worker 1 answered with "
-		"%lu by way of it\n",
-		o->name, first[CNT_rx_packets], first[CNT_steered_out], second[CNT_steered_out]);
 }
 
 static void warm_up(const struct operation *o)
@@ -455,10 +451,24 @@ static void count(const struct operation *o, const char *part)
 	printf("%s %u\n", part, operations_count);
 }
 
+/* What of all that the first worker received and sent was the other's. */
+static void add_shares(struct bench_figure *figure)
+{
+	const uint64_t *first = lab_worker(0)->counter, *second = lab_worker(1)->counter;
+
+	figure->more[0] =
+		(struct bench_more){"handed_over_share",
+				    (double)first[CNT_steered_out] / (double)first[CNT_rx_packets]};
+	figure->more[1] = (struct bench_more){"sent_for_other_share",
+					      (double)second[CNT_steered_out] /
+						      (double)first[CNT_tx_packets]};
+}
+
 /* Each round by itself, so that the median leaves out those that something disturbed. */
 static void measure(const struct operation *o, const char *part)
 {
 	double per_operation[ROUNDS];
+	struct bench_figure figure = {.benchmark = "lab", .variant = part, .driver = "memory"};
 
 	for (uint32_t i = 0; i < ROUNDS; i++) {
 		uint32_t operations_count;
@@ -467,12 +477,10 @@ static void measure(const struct operation *o, const char *part)
 		operations_count = run_round(o);
 		per_operation[i] = (double)cycles / operations_count;
 	}
-	bench_report(&(struct bench_figure){
-		.benchmark = "lab",
-		.variant = part,
-		.cycles_per_op = bench_median(per_operation, ROUNDS),
-		.driver = "memory",
-	});
+	figure.cycles_per_op = bench_median(per_operation, ROUNDS);
+	if (o->workers > 1)
+		add_shares(&figure);
+	bench_report(&figure);
 }
 
 static void run_part(const struct operation *o, bool application)

@@ -224,8 +224,9 @@ static void print_json(const struct load_options *o, const struct generator_resu
 	       window(&o->generator), (unsigned long long)o->generator.rate, rate,
 	       (unsigned long long)rte_get_tsc_hz());
 	if (s->cycles > 0)
-		printf("\"cycles_per_op\": %.0f, \"busy_cycles_per_op\": %.0f, ", s->cycles,
-		       s->busy_cycles);
+		printf("\"cycles_per_op\": %.0f, \"busy_cycles_per_op\": %.0f, "
+		       "\"disturbed_turns\": %llu, ",
+		       s->cycles, s->busy_cycles, (unsigned long long)s->disturbed);
 	if (s->idle_cycles > 0)
 		printf("\"idle_cycles\": %.0f, ", s->idle_cycles);
 	if (s->ceiling_cycles > 0)
@@ -284,8 +285,7 @@ static void print_text(const struct load_options *o, const struct generator_resu
 	if (s->pause_cycles > 0)
 		printf(", of the server %.1f ms", cycles_us(s->pause_cycles) / 1000);
 	printf("\n  %llu segments sent again, %llu by the server, %llu connections reset, %llu "
-	       "wrong "
-	       "answers\n",
+	       "wrong answers\n",
 	       (unsigned long long)r->sent_again, (unsigned long long)r->got_again,
 	       (unsigned long long)r->resets, (unsigned long long)r->wrong);
 }

@@ -21,8 +21,7 @@
 	"  --rate N            requests per second whatever comes back (default: as many as\n"    \
 	"                      are answered)\n"                                                   \
 	"  --seconds N         how long to measure (default 3), after --warmup N (default 1)\n"   \
-	"  --rest N            seconds for which bench-request goes on when nobody asks any "     \
-	"more\n"                                                                                  \
+	"  --rest N            seconds that bench-request goes on when nobody asks any more\n"    \
 	"  --json              one JSON object instead of text\n"
 
 struct load_options {
@@ -39,7 +38,8 @@ struct load_server {
 	const char *name; /* of the variant */
 	const char *driver;
 	double cycles; /* of its core, per request */
-	double busy_cycles; /* the same without iterations that found nothing */
+	double busy_cycles; /* the same without iterations that found nothing or were disturbed */
+	uint64_t disturbed; /* iterations so long that somebody else must have had the core */
 	double idle_cycles; /* of an iteration that found nothing */
 	double ceiling_cycles; /* of the driver alone, per frame in and out */
 	double pause_cycles; /* the longest between the ends of two turns, or iterations */

@@ -80,24 +80,41 @@ static uint16_t port_rx(struct port *p, uint16_t queue, struct rte_mbuf **pkts, 
 	return rte_eth_rx_burst(p->id, 0, pkts, n);
 }
 
+/* The same, of a sender that computed no checksums. */
+static uint16_t port_rx_good(struct port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t count = port_rx(p, queue, pkts, n);
+
+	for (uint16_t i = 0; i < count; i++) {
+		pkts[i]->ol_flags &= ~RTE_MBUF_F_TX_OFFLOAD_MASK;
+		pkts[i]->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+	}
+	return count;
+}
+
 static uint16_t port_tx(struct port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	(void)queue;
 	return rte_eth_tx_burst(p->id, 0, pkts, n);
 }
 
-static void open_port(unsigned side, uint16_t id, uint16_t mtu)
+static void open_port(unsigned side, uint16_t id, const struct pair_config *config)
 {
 	static const struct port_ops ops = {.rx_burst = port_rx, .tx_burst = port_tx};
+	static const struct port_ops good_ops = {.rx_burst = port_rx_good, .tx_burst = port_tx};
+	bool checksums = config->offloads != PAIR_NO_OFFLOADS;
 	struct port *p = &leatd.ports[side];
 
 	if (link_start(id, leatd.worker[side]->mbufs) != 0)
 		bench_fail("a port does not start");
-	*p = (struct port){.ops = &ops,
+	*p = (struct port){.ops = checksums ? &good_ops : &ops,
 			   .id = id,
 			   .queues = PAIR_SIDES,
 			   .workers = PAIR_SIDES,
-			   .mtu = mtu,
+			   .mtu = config->mtu,
+			   .rx_checksum = checksums,
+			   .tx_checksum = checksums,
+			   .tso = config->offloads == PAIR_TSO,
 			   .mac = {{0x02, 0, 0, 0, 0, (uint8_t)side}},
 			   .tx_multi_segs = true,
 			   .external_buffers = true};
@@ -122,14 +139,14 @@ static void add_netif(unsigned side)
 	neigh_update(w, w->netif[0], &other, &leatd.ports[1 - side].mac);
 }
 
-static void make_ports(uint16_t mtu)
+static void make_ports(const struct pair_config *config)
 {
 	uint16_t id[PAIR_SIDES];
 
 	if (link_create(&id[0], &id[1]) != 0)
 		bench_fail("no rings");
 	for (unsigned side = 0; side < PAIR_SIDES; side++)
-		open_port(side, id[side], mtu);
+		open_port(side, id[side], config);
 	for (unsigned side = 0; side < PAIR_SIDES; side++)
 		add_netif(side);
 }
@@ -308,7 +325,7 @@ void pair_begin(const struct pair_config *config)
 	leatd.config.session.chunks_per_worker = CHUNKS >> config->chunk_shift;
 	memcpy(core, config->core, sizeof(core));
 	make_workers(config);
-	make_ports(config->mtu);
+	make_ports(config);
 	start_control();
 	attach();
 }

@@ -248,6 +248,8 @@ run_bulk() {
 	done <<-VARIANTS
 		1500 --mtu 1500
 		1500,in-place --mtu 1500 --in-place
+		1500,checksums --mtu 1500 --offloads checksums
+		1500,tso --mtu 1500 --offloads tso
 		1500,32-flows --mtu 1500 --flows 32 --buffer 131072
 		9000 --mtu 9000
 	VARIANTS
@@ -454,7 +456,7 @@ if [ -n "$quick" ]; then
 	http_connections=512
 	linux_connections="1 512"
 	loads=80
-	leaves="idle ring segment"
+	leaves="ring segment"
 	parts=${parts/ instructions/}
 	seconds=1
 	warmup=0

@@ -43,6 +43,16 @@ static size_t describe(const struct session *s, const uint32_t *link, uint32_t c
 
 /* ---- Telling the worker ------------------------------------------------- */
 
+/* One more kick than these.  False: another thread was quicker; a queue of leat_cq_open and its socks
+ * belong to one. */
+static inline bool count_kick(const struct leat_cq *cq, struct leat_slot *slot, uint32_t kick)
+{
+	if (!cq->raw)
+		return compare_and_swap(&slot->kick, kick, kick + 1);
+	store_relaxed(&slot->kick, kick + 1);
+	return true;
+}
+
 /*
  * The worker has to look at the sock's rings: submits LEAT_OP_SYNC unless one
  * is under way that it has not taken yet, or it is to hear that more follows.
@@ -63,8 +73,7 @@ static int slot_kick(struct leat_cq *cq, struct leat_handle h, struct leat_slot 
 		sqe = channel_entry(cq, &cq->channel[worker]);
 		if (sqe == NULL)
 			return -EAGAIN;
-		/* Another thread may be kicking as well; then it is looked at anew. */
-	} while (!compare_and_swap(&slot->kick, kick, kick + 1));
+	} while (!count_kick(cq, slot, kick));
 	kick_submit(cq, worker, h, slot, sqe, more ? LEAT_SYNC_MORE : 0);
 	return 0;
 }

@@ -146,6 +146,7 @@ struct leat_cq {
 	int64_t alive_us; /* leatd was seen alive */
 	uint32_t spin_us; /* how long to spin before sleeping; adapts */
 	bool napping; /* atomic: a hint found its submission queue full; sleep only for a moment */
+	bool raw; /* opened by leat_cq_open: not for the socket API, and one thread's */
 	bool inside; /* atomic; its thread is, see own.c */
 	uint8_t use; /* atomic, enum context_use */
 	uint8_t fruitless; /* calls the quick way that found nothing */
@@ -161,7 +162,6 @@ struct leat_cq {
 		idle_count; /* socks with LEAT_CQE_IDLE to handle; who finds no room is told again */
 	struct leat_handle idle[IDLE_MAX];
 	uint32_t threads; /* threads whose own it is; under session.lock */
-	bool raw; /* opened by leat_cq_open: not for the socket API */
 	struct waiter *leader; /* sleeps on wake_fd; under session.wait_lock */
 	uint32_t followers; /* atomic: sleepers who want to be told by who drains it */
 

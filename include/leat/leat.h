@@ -132,6 +132,13 @@ int leat_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags);
 /*
  * Connects a stream socket, or sets a datagram socket's peer (AF_UNSPEC: removes it).
  *
+ * A stream socket that is not bound gets the address of the interface that leads to the peer, and a
+ * port of 32768 to 60999 that has no connection to the same peer yet and that no bind has: so many
+ * connections there can be to one address and port, and as many to each other one.  Then it is
+ * EADDRNOTAVAIL, as under Linux; when fewer than some thirty ports are left, sometimes before (it
+ * looks at 4096 of them).  Of several workers each has a part of the ports.  A socket that leat_bind
+ * gave a port has it for itself.
+ *
  * 0, or -1 with errno: EINPROGRESS (non-blocking, or SO_SNDTIMEO passed: EPOLLOUT tells when it is
  * decided, SO_ERROR how), EALREADY (still in progress), EISCONN, ECONNREFUSED, ETIMEDOUT,
  * EHOSTUNREACH, ENETUNREACH, ECONNRESET, EADDRNOTAVAIL (no local port left), EAFNOSUPPORT, EINVAL

@@ -20,9 +20,11 @@
 #include "sock/sock_table.h"
 #include "sock/submission.h"
 
-#define INBOX_SIZE        1024
-#define STEERED_SIZE      4096
-#define MESSAGES_PER_POLL 64
+#define INBOX_SIZE             1024
+#define STEERED_SIZE           4096
+#define MESSAGES_PER_POLL      64
+
+#define TRANSPORT_HEADER_BYTES 60u /* at most: TCP's */
 
 static __thread struct worker *current;
 
@@ -200,6 +202,18 @@ int worker_post(struct worker *w, struct message *m)
 	return 0;
 }
 
+struct rte_mbuf *worker_mbuf_slow(struct worker *w)
+{
+	void *m;
+
+	if (rte_mempool_get(w->mbufs, &m) != 0) {
+		worker_count(w, CNT_mbuf_empty);
+		return NULL;
+	}
+	worker_mbuf_reset(m);
+	return m;
+}
+
 /* ---- life ---------------------------------------------------------------- */
 
 static struct rte_ring *worker_ring(const struct worker *w, const char *what, unsigned size)
@@ -262,6 +276,8 @@ struct worker *worker_create(const struct worker_config *config, const struct wo
 		return NULL;
 	}
 	w->config = *config;
+	w->config.copybreak_bytes = RTE_MIN(config->copybreak_bytes,
+					    (uint32_t)config->mbuf_bytes - TRANSPORT_HEADER_BYTES);
 	w->env = *env;
 	w->id = config->id;
 	w->workers = config->workers;

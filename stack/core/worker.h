@@ -93,7 +93,8 @@ struct worker_config {
 	uint32_t sndbuf_bytes; /* default of SO_SNDBUF */
 	uint32_t rcvbuf_max_bytes; /* to which it may grow by itself or be set */
 	uint32_t sndbuf_max_bytes;
-	uint32_t copybreak_bytes; /* sends shorter than this are copied into the mbuf */
+	uint32_t copybreak_bytes; /* sends shorter than this are copied into the mbuf; a worker has
+				     less where one and its headers would not fit */
 	const struct congestion_ops *congestion; /* default of TCP_CONGESTION; NULL: CUBIC */
 	uint8_t ecn; /* enum ecn_mode */
 	uint8_t mtu_probing; /* enum mtu_probing */
@@ -271,18 +272,18 @@ static inline void worker_mbuf_reset(struct rte_mbuf *m)
 	m->tx_offload = 0;
 }
 
+/* worker_mbuf where the thread's cache has none. */
+struct rte_mbuf *worker_mbuf_slow(struct worker *w);
+
 /* An mbuf to send with, headroom for all headers; NULL: pool empty (counted). */
-static inline struct rte_mbuf *worker_mbuf(struct worker *w)
+static __rte_always_inline struct rte_mbuf *worker_mbuf(struct worker *w)
 {
 	struct rte_mempool_cache *cache = w->mbuf_cache;
-	void *m;
+	struct rte_mbuf *m;
 
-	if (likely(cache != NULL && cache->len > 0)) {
-		m = cache->objs[--cache->len];
-	} else if (unlikely(rte_mempool_get(w->mbufs, &m) != 0)) {
-		worker_count(w, CNT_mbuf_empty);
-		return NULL;
-	}
+	if (unlikely(cache == NULL || cache->len == 0))
+		return worker_mbuf_slow(w);
+	m = cache->objs[--cache->len];
 	worker_mbuf_reset(m);
 	return m;
 }

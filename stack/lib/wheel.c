@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "lib/wheel.h"
 
+#include <rte_branch_prediction.h>
 #include <stddef.h>
 
 #include "lib/assert.h"
@@ -19,33 +20,41 @@ void wheel_init(struct wheel *w, uint32_t now_ms, void *context)
 static struct timer_list *wheel_bucket(struct wheel *w, uint32_t expiry_ms)
 {
 	uint32_t distance = expiry_ms - w->now_ms;
-	unsigned level = 0;
+	unsigned level = (unsigned)__builtin_clz(distance | 1) / WHEEL_BITS ^ (WHEEL_LEVELS - 1);
 
-	while (level < WHEEL_LEVELS - 1 && distance >> (WHEEL_BITS * (level + 1)) != 0)
-		level++;
+	_Static_assert(WHEEL_LEVELS * WHEEL_BITS == 32, "a level for every distance");
 	return &w->bucket[level][expiry_ms >> (WHEEL_BITS * level) & (WHEEL_BUCKETS - 1)];
+}
+
+static inline void wheel_remove(struct wheel *w, struct timer *t)
+{
+	leat_assert(w->armed > 0);
+	LIST_REMOVE(t, link);
+	w->armed--;
 }
 
 void wheel_arm(struct wheel *w, struct timer *t, uint32_t expiry_ms, timer_fn fire)
 {
+	struct timer_list *bucket;
+
 	if ((int32_t)(expiry_ms - w->now_ms) <= 0)
 		expiry_ms = w->now_ms + 1;
-	wheel_cancel(w, t);
+	if (unlikely(t->armed))
+		wheel_remove(w, t);
+	bucket = wheel_bucket(w, expiry_ms);
 	t->expiry_ms = expiry_ms;
 	t->fire = fire;
 	t->armed = true;
 	w->armed++;
-	LIST_INSERT_HEAD(wheel_bucket(w, expiry_ms), t, link);
+	LIST_INSERT_HEAD(bucket, t, link);
 }
 
 void wheel_cancel(struct wheel *w, struct timer *t)
 {
 	if (!t->armed)
 		return;
-	leat_assert(w->armed > 0);
-	LIST_REMOVE(t, link);
+	wheel_remove(w, t);
 	t->armed = false;
-	w->armed--;
 }
 
 /* Moves all entries of bucket to the empty list out. */
@@ -68,8 +77,10 @@ static void wheel_cascade(struct wheel *w, unsigned level)
 	wheel_take(&w->bucket[level][w->now_ms >> (WHEEL_BITS * level) & (WHEEL_BUCKETS - 1)],
 		   &moving);
 	while ((t = LIST_FIRST(&moving)) != NULL) {
+		struct timer_list *bucket = wheel_bucket(w, t->expiry_ms);
+
 		LIST_REMOVE(t, link);
-		LIST_INSERT_HEAD(wheel_bucket(w, t->expiry_ms), t, link);
+		LIST_INSERT_HEAD(bucket, t, link);
 	}
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Packets on their way down.  ip_tx takes any.  ip_tx_summed is for those who
+ * Packets on their way down.  ip_tx takes any.  ip_tx_ready is for those who
  * know the sum of what they made: where nothing has to be found out, awaited
- * or cut, it writes all that comes before the transport header in one go.
+ * or left to the port, it writes all that comes before the transport header in
+ * one go.
  */
 #ifndef LEAT_NET_IP_TX_H
 #define LEAT_NET_IP_TX_H
@@ -42,9 +43,6 @@ struct ip_tx {
  */
 int ip_tx(struct worker *w, const struct ip_tx *how, struct rte_mbuf *m);
 
-/* Leaves checksums and segmentation to the port.  m's data begins at the IP header. */
-void ip_tx_offload(const struct ip_tx *how, struct rte_mbuf *m);
-
 /* Writes the IPv4 header of a packet of total_bytes, checksum included. */
 static inline void ipv4_write_header(struct worker *w, const struct ip_tx *how, uint8_t protocol,
 				     uint32_t total_bytes, void *at)
@@ -52,6 +50,8 @@ static inline void ipv4_write_header(struct worker *w, const struct ip_tx *how, 
 	uint64_t first = (uint64_t)RTE_IPV4_VHL_DEF << 56 | (uint64_t)how->traffic_class << 48 |
 			 (uint64_t)total_bytes << 32;
 	uint16_t lifetime = rte_cpu_to_be_16((uint16_t)(how->ttl << 8 | protocol));
+	rte_be32_t local = how->flow->local.v4;
+	rte_be32_t remote = how->flow->remote.v4;
 	struct rte_ipv4_hdr *ip = at;
 
 	/* RFC 6864: a packet that may not be fragmented needs no identification. */
@@ -62,10 +62,9 @@ static inline void ipv4_write_header(struct worker *w, const struct ip_tx *how, 
 	first = rte_cpu_to_be_64(first);
 	memcpy(ip, &first, sizeof(first));
 	memcpy(&ip->time_to_live, &lifetime, sizeof(lifetime));
-	ip->hdr_checksum = ~checksum_fold(checksum_add(
-		first, (uint64_t)how->flow->local.v4 + how->flow->remote.v4 + lifetime));
-	ip->src_addr = how->flow->local.v4;
-	ip->dst_addr = how->flow->remote.v4;
+	ip->hdr_checksum = ~checksum_fold(checksum_add(first, (uint64_t)local + remote + lifetime));
+	ip->src_addr = local;
+	ip->dst_addr = remote;
 }
 
 /* Of the pseudo header (RFC 9293, section 3.1; RFC 768). */
@@ -93,51 +92,46 @@ static inline rte_be16_t ip_checksum_of(uint64_t sum, uint8_t protocol)
 	return checksum;
 }
 
-/* Is there nothing left but to write headers? */
+/* May a packet of so many bytes from the transport header on go like that? */
 static inline bool ip_tx_is_ready(const struct worker *w, const struct ip_tx *how,
-				  const struct rte_mbuf *m)
+				  const struct rte_mbuf *m, uint32_t bytes)
 {
 	const struct dst *dst = how->dst;
+	const struct port *port = w->netif[dst->netif]->port;
 
 	return how->flow->family == AF_INET &&
 	       dst->generation == w->route_generation && /* is the route still the one? */
 	       neigh_is_confirmed(w, dst->neigh) && /* does the neighbour answer? */
-	       m->pkt_len + IP_HEADER_BYTES <= dst->mtu && /* does it fit? */
-	       (m->nb_segs == 1 || w->netif[dst->netif]->port->tx_multi_segs);
+	       bytes + IP_HEADER_BYTES <= dst->mtu && /* does it fit? */
+	       (m->nb_segs == 1 || port->tx_multi_segs) && /* does the port take its pieces? */
+	       !port->tx_checksum; /* are checksums ours to make? */
 }
 
 /*
- * ip_tx of an mbuf fresh from worker_mbuf (and what is attached to it).
- * protocol: flow->protocol, TCP or UDP, a constant where this is called.  sum:
- * of transport header, checksum 0, and data, where the port computes none.
+ * ip_tx of what is ready: of an mbuf from worker_mbuf with bytes in all, of
+ * them head_bytes in m itself, which m need not say yet.  protocol:
+ * flow->protocol, TCP or UDP, a constant where this is called.  sum: of the
+ * transport header, checksum 0, and the data.
  */
-static inline int ip_tx_summed(struct worker *w, const struct ip_tx *how, uint8_t protocol,
-			       struct rte_mbuf *m, uint64_t sum)
+static inline void ip_tx_ready(struct worker *w, const struct ip_tx *how, uint8_t protocol,
+			       struct rte_mbuf *m, uint32_t head_bytes, uint32_t bytes,
+			       uint64_t sum)
 {
-	uint8_t *transport = rte_pktmbuf_mtod(m, uint8_t *);
-	uint8_t *ip = transport - IP_HEADER_BYTES;
-	struct netif *n;
+	const uint32_t front_bytes = RTE_ETHER_HDR_LEN + IP_HEADER_BYTES;
+	struct netif *n = w->netif[how->dst->netif];
+	const struct neigh *neigh = how->dst->neigh;
+	uint8_t *transport = (uint8_t *)m->buf_addr + RTE_PKTMBUF_HEADROOM;
 	rte_be16_t checksum;
 
-	if (unlikely(!ip_tx_is_ready(w, how, m)))
-		return ip_tx(w, how, m);
-	n = w->netif[how->dst->netif];
-	sum = checksum_add(sum, ipv4_sum_pseudo_header(how->flow, protocol, m->pkt_len));
+	sum = checksum_add(sum, ipv4_sum_pseudo_header(how->flow, protocol, bytes));
 	checksum = ip_checksum_of(sum, protocol);
 	memcpy(transport + ip_checksum_offset(protocol), &checksum, sizeof(checksum));
-	ipv4_write_header(w, how, protocol, m->pkt_len + IP_HEADER_BYTES, ip);
-	if (unlikely(n->port->tx_checksum)) {
-		rte_pktmbuf_prepend(m, IP_HEADER_BYTES);
-		ip_tx_offload(how, m);
-		eth_tx(w, n, &how->dst->neigh->header, m);
-		return 0;
-	}
-	memcpy(ip - RTE_ETHER_HDR_LEN, &how->dst->neigh->header, RTE_ETHER_HDR_LEN);
-	m->data_off -= IP_HEADER_BYTES + RTE_ETHER_HDR_LEN;
-	m->data_len += IP_HEADER_BYTES + RTE_ETHER_HDR_LEN;
-	m->pkt_len += IP_HEADER_BYTES + RTE_ETHER_HDR_LEN;
+	ipv4_write_header(w, how, protocol, bytes + IP_HEADER_BYTES, transport - IP_HEADER_BYTES);
+	memcpy(transport - front_bytes, &neigh->header, sizeof(neigh->header));
+	m->data_off = (uint16_t)(RTE_PKTMBUF_HEADROOM - front_bytes);
+	m->data_len = (uint16_t)(head_bytes + front_bytes);
+	m->pkt_len = bytes + front_bytes;
 	eth_tx_frame(w, n, m);
-	return 0;
 }
 
 #endif

@@ -23,7 +23,8 @@ static void checksum_software(const struct ip_tx *how, struct rte_mbuf *m)
 	*field = ip_checksum_of(ip_transport_sum(how->flow, m, m->pkt_len), protocol);
 }
 
-void ip_tx_offload(const struct ip_tx *how, struct rte_mbuf *m)
+/* Leaves checksums and segmentation to the port.  m's data begins at the IP header. */
+static void offload(const struct ip_tx *how, struct rte_mbuf *m)
 {
 	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(m, struct rte_ipv4_hdr *);
 	rte_be16_t *field = checksum_field(how->flow->protocol, (uint8_t *)(ip + 1));
@@ -78,7 +79,7 @@ int ip_tx(struct worker *w, const struct ip_tx *how, struct rte_mbuf *m)
 	leat_assert(ip != NULL);
 	ipv4_write_header(w, how, how->flow->protocol, m->pkt_len, ip);
 	if (port->tx_checksum)
-		ip_tx_offload(how, m);
+		offload(how, m);
 	neigh_tx(w, how->dst->neigh, m);
 	return 0;
 }

@@ -307,17 +307,11 @@ static int tx_ring_restart(struct worker *w, struct ring_pair *r)
 	return 0;
 }
 
-int tx_ring_sync(struct worker *w, struct ring_pair *r)
+/* tx_ring_sync where chunks are to be taken over, or the session is to end. */
+static __rte_noinline int tx_ring_sync_slow(struct worker *w, struct ring_pair *r, uint64_t tail)
 {
 	struct arena *a = r->arena;
-	uint64_t tail;
 
-	if (r->shared == NULL)
-		return 0;
-	/* acquire: pairs with the application's release after bytes, links and restart */
-	tail = __atomic_load_n(&r->shared->tx_tail, __ATOMIC_ACQUIRE);
-	if (tail == r->tx_tail)
-		return 0;
 	if (tail - r->tx_head < r->tx_tail - r->tx_head ||
 	    tail - r->tx_head > (uint64_t)a->chunk_count << a->chunk_shift) {
 		arena_condemn(w, a, "tx_tail outside the send ring");
@@ -341,6 +335,26 @@ int tx_ring_sync(struct worker *w, struct ring_pair *r)
 	}
 	r->tx_tail = tail;
 	ring_note_activity(w, r);
+	return 0;
+}
+
+int tx_ring_sync(struct worker *w, struct ring_pair *r)
+{
+	uint64_t tail;
+
+	if (r->shared == NULL)
+		return 0;
+	/* acquire: pairs with the application's release after bytes, links and restart */
+	tail = __atomic_load_n(&r->shared->tx_tail, __ATOMIC_ACQUIRE);
+	if (tail == r->tx_tail)
+		return 0;
+	if (unlikely(tail - r->tx_tail >
+			     r->tx_end - r->tx_tail || /* beyond the chunks there are? */
+		     !r->holding || /* the first after a pause? */
+		     __atomic_load_n(&r->shared->tx_restart, __ATOMIC_RELAXED) == r->tx_tail))
+		return tx_ring_sync_slow(w, r, tail);
+	r->tx_tail = tail;
+	r->active = true;
 	return 0;
 }
 
@@ -405,29 +419,39 @@ static int tx_ring_append_copy(struct worker *w, struct ring_pair *r, struct rte
 	return 0;
 }
 
-/* Points further segments into the region; each holds a reference to its chunk. */
+/* A segment behind m that is length bytes of a chunk, to which it holds a reference; NULL: no mbuf. */
+static inline struct rte_mbuf *tx_ring_attach(struct worker *w, struct ring_pair *r,
+					      struct rte_mbuf *m, uint32_t chunk,
+					      const uint8_t *data, uint32_t length)
+{
+	struct rte_mbuf *segment = worker_mbuf(w);
+	struct chunk *c = arena_chunk(r->arena, chunk);
+
+	if (unlikely(segment == NULL))
+		return NULL;
+	rte_mbuf_ext_refcnt_update(&c->shinfo, 1);
+	rte_pktmbuf_attach_extbuf(segment, (void *)(uintptr_t)data, (rte_iova_t)(uintptr_t)data,
+				  (uint16_t)length, &c->shinfo);
+	segment->data_off = 0;
+	segment->data_len = (uint16_t)length;
+	m->next = segment;
+	return segment;
+}
+
+/* Points further segments into the region. */
 static int tx_ring_append_external(struct worker *w, struct ring_pair *r, struct rte_mbuf *head,
 				   uint64_t offset, uint32_t length)
 {
 	struct rte_mbuf *m = head;
 
 	while (length > 0) {
-		struct rte_mbuf *segment = worker_mbuf(w);
-		struct chunk *c;
-		uint32_t number, n;
+		uint32_t chunk, n;
 		uint8_t *data;
 
-		if (segment == NULL)
+		n = tx_ring_span(r, offset, length, &chunk, &data);
+		m = tx_ring_attach(w, r, m, chunk, data, n);
+		if (m == NULL)
 			return -ENOBUFS;
-		n = tx_ring_span(r, offset, length, &number, &data);
-		c = arena_chunk(r->arena, number);
-		rte_mbuf_ext_refcnt_update(&c->shinfo, 1);
-		rte_pktmbuf_attach_extbuf(segment, data, (rte_iova_t)(uintptr_t)data, (uint16_t)n,
-					  &c->shinfo);
-		segment->data_off = 0;
-		segment->data_len = (uint16_t)n;
-		m->next = segment;
-		m = segment;
 		head->nb_segs++;
 		head->pkt_len += n;
 		offset += n;
@@ -478,18 +502,22 @@ int tx_ring_append(struct worker *w, struct ring_pair *r, struct rte_mbuf *m, ui
 }
 
 int tx_ring_append_summed(struct worker *w, struct ring_pair *r, struct rte_mbuf *m,
-			  uint64_t offset, uint32_t length, bool copy, bool no_sum, uint64_t *sum)
+			  uint64_t offset, uint32_t length, bool copy, uint64_t *sum)
 {
+	const uint8_t *data = tx_ring_peek(r, offset, length);
 	uint32_t before = m->pkt_len;
-	const uint8_t *data;
 
+	if (likely(data != NULL && !copy && length >= w->config.copybreak_bytes)) {
+		if (tx_ring_attach(w, r, m, r->tx_cursor, data, length) == NULL)
+			return -ENOBUFS;
+		m->nb_segs = 2;
+		m->pkt_len += length;
+		*sum = checksum_sum_long(data, length);
+		return 0;
+	}
 	if (tx_ring_append(w, r, m, offset, length, copy) != 0)
 		return -ENOBUFS;
-	if (no_sum)
-		return 0;
-	data = tx_ring_peek(r, offset, length);
-	*sum = checksum_add(*sum, data != NULL ? checksum_sum_long(data, length)
-					       : checksum_mbuf(m, before, length));
+	*sum = checksum_mbuf(m, before, length);
 	return 0;
 }
 

@@ -123,12 +123,10 @@ static inline uint64_t tx_ring_used(const struct ring_pair *r)
 int tx_ring_append(struct worker *w, struct ring_pair *r, struct rte_mbuf *m, uint64_t offset,
 		   uint32_t length, bool copy);
 
-/*
- * The same, with the sum of the bytes added to *sum (net/checksum.h), which counts so many even
- * bytes before them.  no_sum: where they are not copied they are not read, and the sum means nothing.
- */
+/* The same, with the sum of the bytes in *sum (net/checksum.h), which begins an even number of bytes
+ * behind m's data. */
 int tx_ring_append_summed(struct worker *w, struct ring_pair *r, struct rte_mbuf *m,
-			  uint64_t offset, uint32_t length, bool copy, bool no_sum, uint64_t *sum);
+			  uint64_t offset, uint32_t length, bool copy, uint64_t *sum);
 
 /* Copies bytes out (datagram headers); the range must lie within [tx_head, tx_tail). */
 void tx_ring_read(const struct ring_pair *r, uint64_t offset, void *out, uint32_t length);

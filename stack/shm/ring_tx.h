@@ -25,21 +25,20 @@ static inline const uint8_t *tx_ring_peek(const struct ring_pair *r, uint64_t of
 	return arena_chunk_memory(r->arena, r->tx_cursor) + within;
 }
 
-/* tx_ring_append_summed that does not call it for few bytes in one place. */
-static inline int tx_ring_append_short(struct worker *w, struct ring_pair *r, struct rte_mbuf *m,
-				       uint64_t offset, uint32_t length, bool copy, bool no_sum,
-				       uint64_t *sum)
+/*
+ * Copies length bytes at offset, behind a header in a fresh mbuf, to to; true
+ * with their sum added to *sum.  False: they are too many for a copy, or not
+ * in one place.
+ */
+static inline bool tx_ring_copy_short(const struct worker *w, const struct ring_pair *r, void *to,
+				      uint64_t offset, uint32_t length, uint64_t *sum)
 {
 	const uint8_t *data = tx_ring_peek(r, offset, length);
 
-	if (unlikely(data == NULL || length >= w->config.copybreak_bytes ||
-		     length > rte_pktmbuf_tailroom(m)))
-		return tx_ring_append_summed(w, r, m, offset, length, copy, no_sum, sum);
-	*sum = checksum_add(
-		*sum, checksum_copy(rte_pktmbuf_mtod_offset(m, void *, m->data_len), data, length));
-	m->data_len += (uint16_t)length;
-	m->pkt_len += length;
-	return 0;
+	if (unlikely(data == NULL || length >= w->config.copybreak_bytes))
+		return false;
+	*sum = checksum_add(*sum, checksum_copy(to, data, length));
+	return true;
 }
 
 /* tx_ring_done that does not call it while no chunk becomes free. */

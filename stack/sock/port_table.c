@@ -7,7 +7,7 @@
 #include "core/worker.h"
 #include "sock/sock_table.h"
 
-#define PORT_TRIES           4096u /* candidates looked at for one choice */
+#define PORT_TRIES           4096u /* candidates looked at for one connection */
 #define PORT_EPHEMERAL_COUNT (PORT_EPHEMERAL_LAST - PORT_EPHEMERAL_FIRST + 1)
 
 LIST_HEAD(inet_list, inet_sock);
@@ -83,7 +83,7 @@ static int port_bind_any(struct worker *w, struct inet_sock *inet)
 {
 	uint32_t start = (uint32_t)(random_next(&w->random) % PORT_EPHEMERAL_COUNT);
 
-	for (uint32_t i = 0; i < PORT_TRIES; i++) {
+	for (uint32_t i = 0; i < PORT_EPHEMERAL_COUNT; i++) {
 		uint32_t port = PORT_EPHEMERAL_FIRST + (start + i) % PORT_EPHEMERAL_COUNT;
 
 		inet->flow.local_port = rte_cpu_to_be_16((uint16_t)port);

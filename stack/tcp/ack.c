@@ -327,6 +327,16 @@ static bool is_duplicate_ack(const struct tcp_sock *tp, const struct tcp_segment
 	       old_window != 0;
 }
 
+/* What tcp_rx_segment knows of a plain segment: is all it says of ours that something arrived? */
+static bool is_plain_ack(const struct tcp_sock *tp, const struct tcp_segment *seg,
+			 uint32_t old_window)
+{
+	return (seg->flags & ~(TCP_FLAG_PSH | TCP_FLAG_FIN)) == TCP_FLAG_ACK && /* no other bit? */
+	       seg->ack != tp->snd_una && /* something new? */
+	       seg->sack_count == 0 && tp->recovery == RECOVERY_NONE && /* no loss suspected? */
+	       tp->dupacks == 0 && old_window != 0 && tp->snd_wnd != 0; /* nothing held back? */
+}
+
 enum counter tcp_rx_ack(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg)
 {
 	uint32_t old_window = tp->snd_wnd;
@@ -357,7 +367,10 @@ enum counter tcp_rx_ack(struct worker *w, struct tcp_sock *tp, const struct tcp_
 	tcp_update_window(w, tp, seg);
 	duplicate = is_duplicate_ack(tp, seg, old_window);
 	/* At rest there is nothing it could tell about. */
-	if (tp->sending != NULL && (seg->ack != tp->snd_una || duplicate || seg->sack_count > 0))
+	if (tp->sending != NULL && is_plain_ack(tp, seg, old_window))
+		tcp_ack_take_plain(w, tp, seg);
+	else if (tp->sending != NULL &&
+		 (seg->ack != tp->snd_una || duplicate || seg->sack_count > 0))
 		tcp_ack_take(w, tp, seg, duplicate);
 	if (old_window == 0 && tp->snd_wnd != 0)
 		window_opened(w, tp, timed_out);

@@ -18,6 +18,7 @@ int flight_pool_init(struct flight_pool *pool, uint32_t capacity, int socket_id)
 	if (pool->record == NULL)
 		return -ENOMEM;
 	pool->capacity = capacity;
+	pool->plenty = capacity - capacity / 4;
 	pool->used = 0;
 	pool->unused = 0;
 	for (uint32_t i = 0; i < capacity; i++)

@@ -17,6 +17,7 @@
 #ifndef LEAT_TCP_FLIGHT_H
 #define LEAT_TCP_FLIGHT_H
 
+#include <rte_branch_prediction.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -61,6 +62,7 @@ struct flight_record {
 struct flight_pool {
 	struct flight_record *record;
 	uint32_t capacity;
+	uint32_t plenty; /* with fewer in use nobody has to do with few */
 	uint32_t used;
 	uint32_t unused; /* first of the unused ones */
 };
@@ -119,6 +121,10 @@ void flight_clear(struct flight *f, struct flight_pool *pool);
 bool flight_sent(struct flight *f, struct flight_pool *pool, uint32_t seq, uint32_t end,
 		 uint32_t una, uint32_t now_us);
 
+/* The same where nothing else is in flight, and there is a record (flight_has_record). */
+static inline void flight_sent_first(struct flight *f, struct flight_pool *pool, uint32_t seq,
+				     uint32_t end, uint32_t now_us);
+
 /* The same of an MTU probe, which has a record of its own.  False: there is none. */
 bool flight_sent_mtu_probe(struct flight *f, struct flight_pool *pool, uint32_t seq, uint32_t end,
 			   uint32_t una, uint32_t now_us);
@@ -129,10 +135,9 @@ uint32_t flight_mtu_probe(const struct flight *f, const struct flight_pool *pool
 /* Is there a record of its own for what comes next? */
 static inline bool flight_has_record(const struct flight *f, const struct flight_pool *pool)
 {
-	bool low = pool->used >= pool->capacity - pool->capacity / 4;
-
-	return pool->unused != FLIGHT_NONE &&
-	       f->records < (low ? FLIGHT_RECORDS_FEW : FLIGHT_RECORDS_MAX);
+	if (likely(pool->used < pool->plenty))
+		return f->records < FLIGHT_RECORDS_MAX;
+	return pool->unused != FLIGHT_NONE && f->records < FLIGHT_RECORDS_FEW;
 }
 
 /* For want of one, may it share the last one's? */
@@ -185,6 +190,32 @@ bool flight_sent_after(uint32_t us_a, uint32_t end_a, uint32_t us_b, uint32_t en
 static inline struct flight_record *flight_at(const struct flight_pool *pool, uint32_t index)
 {
 	return &pool->record[index];
+}
+
+static inline void flight_sent_first(struct flight *f, struct flight_pool *pool, uint32_t seq,
+				     uint32_t end, uint32_t now_us)
+{
+	uint32_t index = pool->unused;
+	struct flight_record *r = flight_at(pool, index);
+
+	pool->unused = r->next;
+	pool->used++;
+	f->records++;
+	f->first = f->last = index;
+	/* BBR draft, section 4.1.2.2: a sample begins here. */
+	f->first_sent_us = f->delivered_us = now_us;
+	*r = (struct flight_record){
+		.next = FLIGHT_NONE,
+		.seq = seq,
+		.end = end,
+		.sent_us = now_us,
+		.delivered = (uint32_t)f->delivered,
+		.delivered_us = now_us,
+		.first_sent_us = now_us,
+		.in_flight = end - seq,
+		.lost = (uint32_t)f->lost,
+		.flags = f->app_limited != 0 ? FLIGHT_APP_LIMITED : 0,
+	};
 }
 
 /* Bytes believed to be in the network, of those between una and nxt (RFC 6675's pipe). */

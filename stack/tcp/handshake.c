@@ -402,6 +402,26 @@ drop:
 
 /* ---- the handshake's third segment ------------------------------------------ */
 
+/* Is this segment, which was found acceptable, the ACK of our SYN and nothing more? */
+static bool only_opens(const struct tcp_sock *child, const struct tcp_segment *seg)
+{
+	return seg->length == 0 && seg->flags == TCP_FLAG_ACK && /* no text, no control bit? */
+	       seg->seq == child->rcv_nxt && /* in order? */
+	       !(child->flags & TCP_SOCK_ECN) && /* no mark to look for? */
+	       child->snd_wnd != 0; /* nothing held back? */
+}
+
+/* What tcp_rx_segment does with that. */
+static enum counter take_opening_ack(struct worker *w, struct tcp_sock *child,
+				     const struct tcp_segment *seg)
+{
+	child->segments_in++;
+	if (child->flags & TCP_SOCK_TIMESTAMPS)
+		child->ts_recent = seg->ts_value;
+	tcp_update_window(w, child, seg);
+	return TCP_ACCEPTED;
+}
+
 /* The child, found by its flow now, is a connection in the accept queue, and takes the segment. */
 static enum counter child_start(struct worker *w, struct tcp_sock *listener, struct tcp_sock *child,
 				struct packet *p)
@@ -412,6 +432,8 @@ static enum counter child_start(struct worker *w, struct tcp_sock *listener, str
 		return CNT_tcp_sock_pool;
 	}
 	worker_count(w, CNT_tcp_passive_open);
+	if (likely(only_opens(child, &p->tcp)))
+		return take_opening_ack(w, child, &p->tcp);
 	return tcp_rx_segment(w, child, p);
 }
 

@@ -10,6 +10,7 @@
 #include "tcp/segment.h"
 #include "tcp/tcp_sock.h"
 #include "tcp/transmit.h"
+#include "tcp/transmit_plain.h"
 
 #define IP_PACKET_MAX_BYTES 65535u
 
@@ -257,11 +258,17 @@ static void send_all_new(struct worker *w, struct tcp_sock *tp)
  * hold? */
 static inline void begin_sending(struct worker *w, struct tcp_sock *tp)
 {
-	uint32_t idle_ms = RTE_MIN(w->now_ms - tp->sent_ms, TCP_IDLE_MAX_MS);
+	uint32_t idle_ms = w->now_ms - tp->sent_ms;
+	uint32_t rto_ms = RTO_MIN_MS; /* it is no less: that does for a pause that is shorter */
 
-	if (tp->snd_una == tp->snd_nxt)
-		tp->congestion_ops->restart(&tp->sending->congestion, idle_ms * 1000,
-					    rtt_rto_ms(&tp->rtt) * 1000, w->now_us);
+	if (tp->snd_una != tp->snd_nxt)
+		return;
+	if (unlikely(idle_ms >= RTO_MIN_MS)) {
+		idle_ms = RTE_MIN(idle_ms, TCP_IDLE_MAX_MS);
+		rto_ms = rtt_rto_ms(&tp->rtt);
+	}
+	tp->congestion_ops->restart(&tp->sending->congestion, idle_ms * 1000, rto_ms * 1000,
+				    w->now_us);
 }
 
 /* What is left waits for an ACK, for the window or for an mbuf; the timer sees to it that the wait
@@ -389,10 +396,10 @@ void tcp_tx_loss_probe(struct worker *w, struct tcp_sock *tp)
 
 /* ---- the ordinary case --------------------------------------------------------- */
 
-/* What output does not do when it sends all there is in one segment. */
+/* What output does not do when it sends what there is, segment by segment. */
 #define OUTPUT_FLAGS                                                                      \
 	(TCP_SOCK_SEND_SYN | TCP_SOCK_FORCE | TCP_SOCK_FIN_QUEUED | TCP_SOCK_PREFER_NEW | \
-	 TCP_SOCK_URGENT)
+	 TCP_SOCK_URGENT | TCP_SOCK_DSACK)
 
 static inline bool nothing_special(const struct worker *w, const struct tcp_sock *tp)
 {
@@ -401,45 +408,145 @@ static inline bool nothing_special(const struct worker *w, const struct tcp_sock
 	return sk->state == TCP_ESTABLISHED && !(tp->flags & OUTPUT_FLAGS) &&
 	       !(sk->flags & (SOCK_TX_LIMIT | SOCK_TX_URGENT)) &&
 	       tp->ics.inet.dst.generation == w->route_generation &&
-	       tp->plpmtud.state < PLPMTUD_SEARCH && tp->sending != NULL &&
-	       tp->sending->flight.lost_bytes == 0 && tcp_pacing_rate(tp) == 0;
+	       tp->plpmtud.state < PLPMTUD_SEARCH && tp->reassembly == NULL &&
+	       tp->recovery == RECOVERY_NONE;
 }
 
-/* May all that is unsent go, in one segment? */
-static inline bool goes_at_once(const struct worker *w, const struct tcp_sock *tp, uint32_t length,
-				uint32_t mss)
+/* Is all that is in flight on its way, and may more go at any time? */
+static inline bool sending_is_smooth(const struct tcp_sock *tp)
 {
-	return length <= mss && length <= window_room(tp) && length <= cwnd_room(tp) &&
-	       (length == mss || small_may_go(tp, length, true)) &&
-	       flight_has_room(&tp->sending->flight, &w->tcp->flights);
+	const struct flight *f = &tp->sending->flight;
+
+	return (f->sacked_bytes | f->lost_bytes | f->resent_bytes | tp->dupacks) == 0 &&
+	       tcp_pacing_rate(tp) == 0;
 }
 
-static inline void send_at_once(struct worker *w, struct tcp_sock *tp, uint32_t length,
-				uint32_t mss)
+/* How much of unsent bytes goes now: whole segments, and what is left if it may, too. */
+static inline uint32_t smooth_length(struct tcp_sock *tp, uint32_t unsent)
 {
+	uint32_t flight = tp->snd_nxt - tp->snd_una;
+	uint32_t cwnd_bytes = tp->sending->congestion.cwnd_bytes;
+	uint32_t length = RTE_MIN(unsent, window_room(tp));
+
+	if (unlikely(flight + length > cwnd_bytes)) {
+		tp->flags |= TCP_SOCK_CWND_LIMITED;
+		length = cwnd_bytes > flight ? cwnd_bytes - flight : 0;
+	}
+	return length;
+}
+
+/* [start, snd_nxt) left. */
+static inline void note_flight(struct worker *w, struct tcp_sock *tp, uint32_t start)
+{
+	struct flight *f = &tp->sending->flight;
+	struct flight_pool *pool = &w->tcp->flights;
+
+	if (tp->snd_una == start)
+		flight_sent_first(f, pool, start, tp->snd_nxt, (uint32_t)w->now_us);
+	else
+		(void)flight_sent(f, pool, start, tp->snd_nxt, tp->snd_una, (uint32_t)w->now_us);
+}
+
+/* One segment, with no special flag.  False: no mbuf. */
+static inline bool send_smooth(struct worker *w, struct tcp_sock *tp, uint32_t length, bool last)
+{
+	uint16_t flags = last ? TCP_FLAG_ACK | TCP_FLAG_PSH : TCP_FLAG_ACK;
+	int err;
+
+	if (likely(!(tp->flags & TCP_SOCK_ECN)))
+		err = tcp_tx_plain(w, tp, tp->snd_nxt, length, flags);
+	else
+		err = tcp_tx_segment(w, tp, tp->snd_nxt, length, flags);
+	if (err != 0)
+		return false;
+	tp->snd_nxt += length;
+	return true;
+}
+
+/* small_may_go where no flag of OUTPUT_FLAGS is set. */
+static inline bool rest_may_go(const struct tcp_sock *tp, uint32_t length, bool all)
+{
+	if (unlikely(!all))
+		return length >= tp->snd_wnd_max / 2;
+	return !tcp_is_corked(tp) && (tp->flags & TCP_SOCK_NODELAY || !small_in_flight(tp));
+}
+
+/* Whole segments of these length bytes, of unsent ones, and the rest if it may go. */
+static inline void send_segments(struct worker *w, struct tcp_sock *tp, uint32_t length,
+				 uint32_t unsent)
+{
+	uint32_t mss = tp->mss_bytes;
+
+	while (length > 0) {
+		uint32_t bytes = RTE_MIN(length, mss);
+
+		if (bytes < mss && !rest_may_go(tp, bytes, bytes == unsent))
+			return;
+		if (!send_smooth(w, tp, bytes, bytes == unsent))
+			return;
+		if (bytes < mss)
+			tp->snd_small = tp->snd_nxt;
+		length -= bytes;
+		unsent -= bytes;
+	}
+}
+
+/* What send_new does of these bytes, a record's worth at most.  True: all that was unsent left. */
+static inline bool send_smoothly(struct worker *w, struct tcp_sock *tp, uint32_t length,
+				 uint32_t unsent)
+{
+	uint32_t start = tp->snd_nxt;
+
 	begin_sending(w, tp);
-	if (tcp_tx_segment(w, tp, tp->snd_nxt, length, TCP_FLAG_ACK | TCP_FLAG_PSH) != 0)
-		return;
-	if (length != mss)
-		tp->snd_small = tp->snd_nxt + length;
-	advance_snd_nxt(w, tp, tp->snd_nxt + length);
-	tcp_probe_schedule(w, tp);
+	send_segments(w, tp, length, unsent);
+	if (tp->snd_nxt == start)
+		return false;
+	note_flight(w, tp, start);
+	tp->quick_acks = 0;
+	if ((tp->flags & (TCP_SOCK_SACK | TCP_SOCK_PROBE_SENT)) == TCP_SOCK_SACK)
+		tcp_probe_arm(w, tp);
+	return tp->snd_nxt - start == unsent;
 }
 
-/* What send_data does, when there is at most one segment to send.  False: it has not. */
+/* May it go like that? */
+static inline bool goes_smoothly(const struct worker *w, const struct tcp_sock *tp, uint32_t length)
+{
+	return length <= FLIGHT_RECORD_MAX_BYTES &&
+	       flight_has_record(&tp->sending->flight, &w->tcp->flights) &&
+	       (length <= tp->mss_bytes || !w->netif[tp->ics.inet.dst.netif]->port->tso);
+}
+
+/* note_app_limited where all is sent and nothing is lost. */
+static inline void all_is_sent(struct tcp_sock *tp)
+{
+	struct flight *f = &tp->sending->flight;
+
+	f->app_limited = RTE_MAX(f->delivered + (tp->snd_nxt - tp->snd_una), UINT64_C(1));
+}
+
+/* What send_data does where nothing asks for more.  False: it has not. */
 static inline bool send_ordinary(struct worker *w, struct tcp_sock *tp)
 {
-	uint32_t mss = tcp_payload_limit(tp);
-	uint32_t length;
+	uint32_t unsent;
 
 	if (!nothing_special(w, tp))
 		return false;
-	length = unsent_bytes(tp);
-	if (length > 0 && !goes_at_once(w, tp, length, mss))
+	unsent = unsent_bytes(tp);
+	if (tp->sending == NULL)
+		return unsent == 0;
+	if (!sending_is_smooth(tp))
 		return false;
 	tp->flags &= ~(uint32_t)TCP_SOCK_CWND_LIMITED;
-	if (length > 0)
-		send_at_once(w, tp, length, mss);
+	if (likely(unsent > 0)) {
+		uint32_t length = smooth_length(tp, unsent);
+
+		if (!goes_smoothly(w, tp, length))
+			return false;
+		if (likely(send_smoothly(w, tp, length, unsent))) {
+			all_is_sent(tp);
+			return true;
+		}
+	}
 	watch_unsent(w, tp);
 	note_app_limited(tp);
 	return true;

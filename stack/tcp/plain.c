@@ -23,7 +23,8 @@ static inline bool ack_is_ordinary(const struct worker *w, const struct tcp_sock
 	       flight_is_whole(f) && /* nothing missing? */
 	       !(tp->flags & TCP_SOCK_PROBE_SENT) && /* no loss probe to answer? */
 	       tp->plpmtud.claimed == 0 && /* no news of the path's MTU? */
-	       tcp_packet_bytes(tp, ack - tp->snd_una) <= tp->plpmtud.acked;
+	       (tp->plpmtud.state == PLPMTUD_DISABLED ||
+		tcp_packet_bytes(tp, ack - tp->snd_una) <= tp->plpmtud.acked);
 }
 
 /* What is left in flight is waited for; nothing of it was sent before what arrived now, so RACK
@@ -73,12 +74,16 @@ static inline void take_ordinary(struct worker *w, struct tcp_sock *tp, uint32_t
 	uint32_t now_us = (uint32_t)w->now_us;
 	const struct flight_record *r = flight_ack_first(&s->flight, &w->tcp->flights, ack, now_us);
 	uint32_t sent_us = r->sent_us;
+	uint32_t text_bytes;
 
 	tp->snd_una = ack;
+	text_bytes = acked_bytes - tcp_fin_is_acked(tp);
 	tp->backoff = 0;
 	tp->ics.inet.soft_error = 0;
 	tp->progress_ms = w->now_ms;
-	tx_ring_done_here(w, &sk->ring, sk->ring.tx_head + acked_bytes);
+	if (likely(text_bytes > 0))
+		tx_ring_done_here(w, &sk->ring, sk->ring.tx_head + text_bytes);
+	tp->plpmtud.acked = RTE_MAX(tp->plpmtud.acked, tcp_packet_bytes(tp, acked_bytes));
 	tcp_take_rtt(tp, now_us - sent_us);
 	min_rtt_sample(&tp->min_rtt, now_us - sent_us, w->now_ms);
 	rack_advance(&s->rack, sent_us, ack, now_us);
@@ -91,6 +96,16 @@ static inline void take_ordinary(struct worker *w, struct tcp_sock *tp, uint32_t
 	tell_congestion_control(w, tp, acked_bytes, prior_in_flight, r);
 	if (tcp_has_unsent(tp))
 		sock_want_output(w, sk);
+}
+
+void tcp_ack_take_plain(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg)
+{
+	if (unlikely(!ack_is_ordinary(w, tp, seg->ack))) {
+		tcp_ack_take(w, tp, seg, false);
+		return;
+	}
+	take_ordinary(w, tp, seg->ack);
+	sock_raise(w, tcp_sock_sk(tp), 0);
 }
 
 /* ---- the text ------------------------------------------------------------------- */

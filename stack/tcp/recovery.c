@@ -23,11 +23,6 @@ static struct rack_path path_of(const struct worker *w, const struct tcp_sock *t
 	};
 }
 
-static uint32_t round_up_ms(uint32_t us)
-{
-	return (us + 999) / 1000;
-}
-
 /* RFC 5681's FlightSize, without what limited transmit added (RFC 3042): what to halve. */
 static uint32_t flight_size(const struct tcp_sock *tp, uint32_t prior_in_flight)
 {
@@ -149,21 +144,13 @@ static bool frto_says_needless(struct tcp_sock *tp, const struct tcp_ack *a)
 
 void tcp_probe_schedule(struct worker *w, struct tcp_sock *tp)
 {
-	uint32_t srtt_us = rtt_smoothed_us(&tp->rtt);
-	uint32_t pto_ms, rto_ms;
-
 	/* In SYN-RECEIVED (RFC 7413) the SYN-ACK goes again, nothing else. */
 	if (!tcp_has_sack(tp) || tp->recovery != RECOVERY_NONE ||
 	    tp->sending->flight.sacked_bytes > 0 || tp->snd_wnd == 0 ||
 	    tcp_state(tp) == TCP_SYN_RECV || tp->flags & TCP_SOCK_PROBE_SENT ||
 	    !tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT))
 		return;
-	pto_ms = srtt_us != 0 ? round_up_ms(2 * srtt_us) + TCP_PROBE_SLACK_MS : RTO_INITIAL_MS;
-	if (tp->snd_nxt - tp->snd_una <= tp->mss_bytes)
-		pto_ms += TCP_PROBE_ACK_DELAY_MS;
-	rto_ms = tp->deadline_ms[TCP_TIMER_RETRANSMIT] - w->now_ms;
-	tp->flags |= TCP_SOCK_PROBE_DUE;
-	tcp_timer_set(w, tp, TCP_TIMER_LOSS, RTE_MIN(pto_ms, rto_ms));
+	tcp_probe_arm(w, tp);
 }
 
 /* Section 7.4: is the probe, or what it repaired, acknowledged? */
@@ -198,7 +185,7 @@ static void detect_by_time(struct worker *w, struct tcp_sock *tp)
 
 	if (wait_us != 0) {
 		tp->flags &= ~(uint32_t)TCP_SOCK_PROBE_DUE;
-		tcp_timer_set(w, tp, TCP_TIMER_LOSS, round_up_ms(wait_us));
+		tcp_timer_set(w, tp, TCP_TIMER_LOSS, tcp_round_up_ms(wait_us));
 	} else if (!(tp->flags & TCP_SOCK_PROBE_DUE)) {
 		tcp_timer_stop(tp, TCP_TIMER_LOSS);
 	}

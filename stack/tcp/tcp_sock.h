@@ -527,6 +527,9 @@ static inline void tcp_update_window(struct worker *w, struct tcp_sock *tp,
 /* seg acknowledges something new, or selectively. */
 void tcp_ack_take(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg,
 		  bool duplicate);
+/* The same of a plain segment: seg acknowledges something new, a FIN perhaps, and says nothing else,
+ * and nothing is being recovered. */
+void tcp_ack_take_plain(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
 /* Tells congestion control what an ACK delivered.  newest: of that, what was sent last; NULL: that
  * cannot be told.  The caller has filled c with what this ACK alone knows. */
 void tcp_tell_congestion(struct worker *w, struct tcp_sock *tp, struct congestion_ack *c,
@@ -625,19 +628,33 @@ static inline uint32_t tcp_window_bound(const struct tcp_sock *tp)
 	return unlikely(clamp_bytes != 0) ? RTE_MIN(rcvbuf_bytes, clamp_bytes) : rcvbuf_bytes;
 }
 
+/* tcp_window_field where the window may be worth opening. */
+uint16_t tcp_window_field_slow(struct worker *w, struct tcp_sock *tp);
+
 /* The window field of the segment about to be sent; opens the window when that is worth it. */
-uint16_t tcp_window_field(struct worker *w, struct tcp_sock *tp);
+static inline uint16_t tcp_window_field(struct worker *w, struct tcp_sock *tp)
+{
+	uint32_t rcvbuf_bytes = tp->ics.inet.sk.rcvbuf_bytes;
+	uint32_t offered = tp->rcv_edge - tp->rcv_nxt;
+	uint32_t gain = rcvbuf_bytes - offered; /* at most; huge beyond the edge */
+
+	if (likely(gain < tp->mss_bytes && gain < rcvbuf_bytes / 2))
+		return (uint16_t)(offered >> tp->rcv_scale);
+	return tcp_window_field_slow(w, tp);
+}
+
 /* The largest window we could offer. */
 static inline uint32_t tcp_window_limit(const struct tcp_sock *tp)
 {
 	return RTE_MIN(tcp_window_bound(tp), TCP_WINDOW_MAX << tp->rcv_scale);
 }
 
-/* The window offered is small: asks the application to tell when it has read. */
+/* The window offered may be small: then asks the application to tell when it has read. */
 void tcp_window_watch_small(struct worker *w, struct tcp_sock *tp);
 static inline void tcp_window_watch(struct worker *w, struct tcp_sock *tp)
 {
-	if (unlikely(tp->rcv_edge - tp->rcv_nxt < tcp_window_limit(tp) / 2))
+	/* Half of what could be offered, or less: the limit is not more than the buffer. */
+	if (unlikely(tp->rcv_edge - tp->rcv_nxt < tp->ics.inet.sk.rcvbuf_bytes / 2))
 		tcp_window_watch_small(w, tp);
 }
 /* The application has read: tells the peer, when the window grew by enough. */
@@ -726,8 +743,6 @@ static inline bool tcp_is_urgent(const struct tcp_sock *tp)
 /* The wheel's entry is to fire at deadline_ms. */
 void tcp_timer_arm(struct worker *w, struct tcp_sock *tp, uint32_t deadline_ms);
 void tcp_timers_stop(struct worker *w, struct tcp_sock *tp);
-/* RTO with the back-off there is, no later than the user timeout. */
-void tcp_timer_set_retransmit(struct worker *w, struct tcp_sock *tp);
 /* Starts or stops keepalive, or bounds FIN-WAIT-2, as the sock's state and options ask. */
 void tcp_timer_set_idle(struct worker *w, struct tcp_sock *tp);
 
@@ -743,6 +758,22 @@ static inline void tcp_timer_set(struct worker *w, struct tcp_sock *tp, enum tcp
 		tcp_timer_arm(w, tp, deadline_ms);
 }
 
+void tcp_timer_set_retransmit_slow(struct worker *w, struct tcp_sock *tp);
+/* RTO with the back-off there is, no later than the user timeout. */
+static inline void tcp_timer_set_retransmit(struct worker *w, struct tcp_sock *tp)
+{
+	uint32_t rto_ms = rtt_rto_ms(&tp->rtt);
+
+	if (likely(tp->backoff == 0 && /* does progress go on? */
+		   tp->rtt.srtt_us_8 != 0 && /* is a round trip known? */
+		   tp->options->user_timeout_ms == 0 && /* may it wait for as long as it takes? */
+		   !sock_is_detached(&tp->ics.inet.sk) && /* does anybody? */
+		   rto_ms <= TCP_PERSIST_MAX_MS))
+		tcp_timer_set(w, tp, TCP_TIMER_RETRANSMIT, rto_ms);
+	else
+		tcp_timer_set_retransmit_slow(w, tp);
+}
+
 static inline bool tcp_timer_armed(const struct tcp_sock *tp, enum tcp_timer which)
 {
 	return (tp->timers >> which & 1) != 0;
@@ -751,6 +782,27 @@ static inline bool tcp_timer_armed(const struct tcp_sock *tp, enum tcp_timer whi
 static inline void tcp_timer_stop(struct tcp_sock *tp, enum tcp_timer which)
 {
 	tp->timers &= (uint8_t) ~(1u << which); /* the wheel's entry fires, sees, and re-arms */
+}
+
+static inline uint32_t tcp_round_up_ms(uint32_t us)
+{
+	return (us + 999) / 1000;
+}
+
+/* The loss probe is due two round trips from now, or when the peer may have delayed its ACK, but not
+ * after the retransmission timer, which is armed. */
+static inline void tcp_probe_arm(struct worker *w, struct tcp_sock *tp)
+{
+	uint32_t srtt_us = rtt_smoothed_us(&tp->rtt);
+	uint32_t rto_ms = tp->deadline_ms[TCP_TIMER_RETRANSMIT] - w->now_ms;
+	uint32_t pto_ms = RTO_INITIAL_MS;
+
+	if (likely(srtt_us != 0))
+		pto_ms = tcp_round_up_ms(2 * srtt_us) + TCP_PROBE_SLACK_MS;
+	if (tp->snd_nxt - tp->snd_una <= tp->mss_bytes)
+		pto_ms += TCP_PROBE_ACK_DELAY_MS;
+	tp->flags |= TCP_SOCK_PROBE_DUE;
+	tcp_timer_set(w, tp, TCP_TIMER_LOSS, RTE_MIN(pto_ms, rto_ms));
 }
 
 /* ---- time_wait.c ---- */

@@ -54,7 +54,7 @@ static bool wait_is_over(const struct worker *w, const struct tcp_sock *tp)
 	return limit_ms != 0 && w->now_ms - tp->progress_ms >= limit_ms;
 }
 
-void tcp_timer_set_retransmit(struct worker *w, struct tcp_sock *tp)
+void tcp_timer_set_retransmit_slow(struct worker *w, struct tcp_sock *tp)
 {
 	uint32_t delay_ms = retransmit_delay_ms(tp);
 	uint32_t limit_ms = wait_limit_ms(tp);

@@ -5,12 +5,8 @@
  */
 #include "tcp/transmit.h"
 
-#include <errno.h>
-#include <netinet/in.h>
-
-#include "net/ip_tx.h"
-#include "shm/ring_tx.h"
 #include "tcp/segment.h"
+#include "tcp/transmit_plain.h"
 
 /* ---- one segment --------------------------------------------------------- */
 
@@ -44,26 +40,6 @@ static void fill_sack(const struct tcp_sock *tp, struct tcp_segment *seg)
 	}
 }
 
-/* Something that occupies sequence numbers left: a timer watches it. */
-static inline void note_sent(struct worker *w, struct tcp_sock *tp)
-{
-	if (tp->snd_una == tp->snd_nxt)
-		tp->progress_ms = w->now_ms;
-	tp->sent_ms = w->now_ms;
-	/* RFC 6298 (5.1); with nothing in flight before, the timer was not about a retransmission. */
-	if (!tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT) || tp->snd_una == tp->snd_nxt)
-		tcp_timer_set_retransmit(w, tp);
-}
-
-/* The peer knows now what we have received. */
-static inline void note_acked(struct worker *w, struct tcp_sock *tp)
-{
-	tp->rcv_acked = tp->rcv_nxt;
-	tp->flags &= ~(uint32_t)(TCP_SOCK_ACK_NOW | TCP_SOCK_DSACK);
-	tcp_timer_stop(tp, TCP_TIMER_DELACK);
-	tcp_window_watch(w, tp);
-}
-
 /* RFC 3168 section 6.1: new data is ECN-capable, nothing else; RFC 8257 section 3.1 asks for it on
  * everything. */
 static inline uint8_t ecn_codepoint(const struct tcp_sock *tp, uint32_t seq, uint32_t length)
@@ -92,16 +68,10 @@ static uint16_t ecn_flags(struct tcp_sock *tp, uint32_t seq, uint32_t length)
 }
 
 /* mss: payload of one segment, if the port is to cut it; 0 until the peer's SYN told. */
-static inline int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
-			    uint32_t payload_bytes, uint32_t mss, uint8_t ecn)
+static int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
+		     uint32_t payload_bytes, uint32_t mss, uint8_t ecn)
 {
-	struct ip_tx how = {
-		.dst = &tp->ics.inet.dst,
-		.flow = &tp->ics.inet.flow,
-		.ttl = tp->ics.inet.ttl,
-		.traffic_class = tp->ics.inet.traffic_class | ecn,
-		.dont_fragment = tp->ics.inet.mtu_discover != IP_PMTUDISC_DONT,
-	};
+	struct ip_tx how = tcp_how_to_send(tp, ecn);
 	uint32_t segments = 1;
 
 	if (mss != 0 && payload_bytes > mss) {
@@ -111,13 +81,6 @@ static inline int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mb
 	w->counter[CNT_tcp_tx_segments] += segments;
 	tp->segments_out += segments;
 	return ip_tx(w, &how, m);
-}
-
-/* No more than the header each segment has, and a timestamp?  Nearly always. */
-static inline bool header_is_plain(const struct tcp_sock *tp)
-{
-	return !(tp->flags & (TCP_SOCK_ECN | TCP_SOCK_DSACK | TCP_SOCK_URGENT)) &&
-	       tp->reassembly == NULL;
 }
 
 static inline uint8_t *append_header(struct rte_mbuf *m, uint32_t bytes)
@@ -141,60 +104,27 @@ static uint32_t write_header(const struct worker *w, struct tcp_sock *tp, struct
 	return tcp_sack_bytes(seg.sack_count);
 }
 
-/* What of it is not copied; the port has checksums and pieces made, if it can. */
-static inline bool port_copies(const struct port *port)
+static inline bool port_takes_copies(const struct port *port)
 {
 	return !port->external_buffers || !port->tx_multi_segs;
 }
 
-/* Where in the send ring seq lies. */
-static inline uint64_t ring_offset(const struct tcp_sock *tp, uint32_t seq)
+int tcp_append_long(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m, uint32_t seq,
+		    uint32_t length, uint64_t *sum)
 {
-	return tp->ics.inet.sk.ring.tx_head + (seq - tp->snd_una);
+	const struct port *port = w->netif[tp->ics.inet.dst.netif]->port;
+	struct ring_pair *ring = &tp->ics.inet.sk.ring;
+	bool copy = port_takes_copies(port);
+
+	*sum = 0;
+	if (port->tx_checksum)
+		return tx_ring_append(w, ring, m, tcp_ring_offset(tp, seq), length, copy);
+	return tx_ring_append_summed(w, ring, m, tcp_ring_offset(tp, seq), length, copy, sum);
 }
 
-/* One segment with nothing to tell that others do not, summed as it is written. */
-static inline int tx_plain(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t length,
-			   uint16_t flags)
+void tcp_hand_down_plain(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m)
 {
-	const struct inet_sock *inet = &tp->ics.inet;
-	const struct port *port = w->netif[inet->dst.netif]->port;
-	struct ip_tx how = {
-		.dst = &tp->ics.inet.dst,
-		.flow = &inet->flow,
-		.ttl = inet->ttl,
-		.traffic_class = inet->traffic_class,
-		.dont_fragment = inet->mtu_discover != IP_PMTUDISC_DONT,
-	};
-	struct rte_mbuf *m = worker_mbuf(w);
-	bool timestamps = (tp->flags & TCP_SOCK_TIMESTAMPS) != 0;
-	uint32_t header_bytes = TCP_HEADER_BYTES + (timestamps ? TCP_TIMESTAMP_BYTES : 0);
-	uint8_t *at;
-	uint64_t sum;
-
-	if (unlikely(m == NULL))
-		return -ENOBUFS;
-	at = rte_pktmbuf_mtod(m, uint8_t *);
-	sum = tcp_write_fixed(at, &inet->flow, header_bytes, seq, tp->rcv_nxt, (uint8_t)flags,
-			      tcp_window_field(w, tp));
-	if (likely(timestamps))
-		sum += tcp_write_timestamp(at + TCP_HEADER_BYTES, w->now_ms + tp->ts_offset,
-					   tp->ts_recent);
-	m->data_len = (uint16_t)header_bytes;
-	m->pkt_len = header_bytes;
-	if (length > 0 &&
-	    tx_ring_append_short(w, &tp->ics.inet.sk.ring, m, ring_offset(tp, seq), length,
-				 port_copies(port), port->tx_checksum, &sum) != 0) {
-		rte_pktmbuf_free(m);
-		return -ENOBUFS;
-	}
-	w->counter[CNT_tcp_tx_segments]++;
-	tp->segments_out++;
-	if (length > 0 || flags & TCP_FLAG_FIN)
-		note_sent(w, tp);
-	note_acked(w, tp);
-	(void)ip_tx_summed(w, &how, IPPROTO_TCP, m, sum);
-	return 0;
+	(void)hand_down(w, tp, m, 0, 0, 0);
 }
 
 /* Any segment; one that the port cuts, too. */
@@ -215,14 +145,15 @@ static int tx_any(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t 
 	seg.window = tcp_window_field(w, tp);
 	/* Each piece carries the SACK blocks: their room goes off it. */
 	mss -= write_header(w, tp, m, seg);
-	if (length > 0 &&
-	    tx_ring_append(w, &sk->ring, m, ring_offset(tp, seq), length, port_copies(port)) != 0) {
+	if (length > 0 && tx_ring_append(w, &sk->ring, m, tcp_ring_offset(tp, seq), length,
+					 port_takes_copies(port)) != 0) {
 		rte_pktmbuf_free(m);
 		return -ENOBUFS;
 	}
 	if (length > 0 || flags & TCP_FLAG_FIN)
-		note_sent(w, tp);
-	note_acked(w, tp);
+		tcp_note_sent(w, tp);
+	tcp_note_acked(tp);
+	tcp_window_watch(w, tp);
 	(void)hand_down(w, tp, m, length, mss, ecn_codepoint(tp, seq, length));
 	return 0;
 }
@@ -230,8 +161,8 @@ static int tx_any(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t 
 int tcp_tx_pieces(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t length,
 		  uint16_t flags, uint32_t mss)
 {
-	if (likely(header_is_plain(tp) && length <= mss && flags & TCP_FLAG_ACK))
-		return tx_plain(w, tp, seq, length, flags);
+	if (likely(tcp_header_is_plain(tp) && length <= mss && flags & TCP_FLAG_ACK))
+		return tcp_tx_plain(w, tp, seq, length, flags);
 	return tx_any(w, tp, seq, length, flags, mss);
 }
 
@@ -277,11 +208,12 @@ static void note_syn_sent(struct worker *w, struct tcp_sock *tp)
 	else if (ours)
 		tp->syn_us = (uint32_t)w->now_us;
 	if (ours) {
-		note_sent(w, tp);
+		tcp_note_sent(w, tp);
 		tp->snd_nxt = tp->snd_una + 1;
 	} else {
 		note_synack_sent(w, tp);
-		note_acked(w, tp);
+		tcp_note_acked(tp);
+		tcp_window_watch(w, tp);
 	}
 }
 
@@ -366,17 +298,20 @@ void tcp_tx_bare(struct worker *w, const struct flow *flow, struct dst *dst,
 		 const struct tcp_segment *seg)
 {
 	struct ip_tx how = {.dst = dst, .flow = flow, .ttl = IP_TTL_DEFAULT, .dont_fragment = true};
+	uint32_t bytes = tcp_segment_header_bytes(seg);
 	struct rte_mbuf *m = worker_mbuf(w);
+	uint64_t sum;
 
 	if (unlikely(m == NULL))
 		return;
 	worker_count(w, CNT_tcp_tx_segments);
 	if (seg->flags & TCP_FLAG_RST)
 		worker_count(w, CNT_tcp_tx_rst);
-	tcp_segment_write(
-		seg, flow,
-		(uint8_t *)rte_pktmbuf_append(m, (uint16_t)tcp_segment_header_bytes(seg)));
-	(void)ip_tx(w, &how, m);
+	sum = tcp_segment_write(seg, flow, append_header(m, bytes));
+	if (likely(ip_tx_is_ready(w, &how, m, bytes)))
+		ip_tx_ready(w, &how, IPPROTO_TCP, m, bytes, bytes, sum);
+	else
+		(void)ip_tx(w, &how, m);
 }
 
 void tcp_tx_reset_unknown(struct worker *w, struct packet *p)

@@ -64,7 +64,7 @@ static void window_open(struct worker *w, struct tcp_sock *tp)
 		tp->rcv_edge += (uint32_t)gain;
 }
 
-uint16_t tcp_window_field(struct worker *w, struct tcp_sock *tp)
+uint16_t tcp_window_field_slow(struct worker *w, struct tcp_sock *tp)
 {
 	uint32_t offered;
 
@@ -88,7 +88,8 @@ void tcp_window_watch_small(struct worker *w, struct tcp_sock *tp)
 	uint32_t offered = tp->rcv_edge - tp->rcv_nxt;
 	uint64_t wake;
 
-	if (tp->flags & TCP_SOCK_WINDOW_ASKED || !window_is_live(tp))
+	if (offered >= tcp_window_limit(tp) / 2 || tp->flags & TCP_SOCK_WINDOW_ASKED ||
+	    !window_is_live(tp))
 		return;
 	/* Where the reader is when the window may grow by a step; at the latest with all read. */
 	wake = sk->ring.rx_tail + offered + (uint32_t)window_step(tp) - sk->rcvbuf_bytes;

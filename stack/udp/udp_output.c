@@ -6,7 +6,7 @@
 
 #include "core/worker.h"
 #include "net/ip_tx.h"
-#include "shm/ring.h"
+#include "shm/ring_tx.h"
 #include "shm/session.h"
 #include "sock/port_table.h"
 #include "udp/udp.h"
@@ -18,34 +18,43 @@ struct udp_record {
 	uint64_t end_offset;
 };
 
-/* Reads and checks the next record.  False: the session is condemned. */
-static bool udp_take_record(struct worker *w, struct sock *sk, struct udp_record *r)
+/* Reads and checks the record at offset, before which all are done.  False: the session is
+ * condemned. */
+static inline bool udp_take_record(struct worker *w, struct sock *sk, uint64_t offset,
+				   struct udp_record *r)
 {
-	uint64_t used = tx_ring_used(&sk->ring);
+	uint64_t left = sk->ring.tx_tail - offset;
+	const uint8_t *at;
 	uint64_t bytes;
 
-	if (used < sizeof(r->header)) {
+	if (unlikely(left < sizeof(r->header))) {
 		arena_condemn(w, sk->ring.arena, "datagram header cut off");
 		return false;
 	}
-	tx_ring_read(&sk->ring, sk->ring.tx_head, &r->header, sizeof(r->header));
-	if (r->header.length_bytes > UDP_DATAGRAM_MAX) {
+	at = tx_ring_peek(&sk->ring, offset, sizeof(r->header));
+	if (likely(at != NULL))
+		memcpy(&r->header, at, sizeof(r->header));
+	else
+		tx_ring_read(&sk->ring, offset, &r->header, sizeof(r->header));
+	/* The application may still write there: only the copy counts. */
+	rte_compiler_barrier();
+	if (unlikely(r->header.length_bytes > UDP_DATAGRAM_MAX)) {
 		arena_condemn(w, sk->ring.arena, "datagram longer than IPv4 can carry");
 		return false;
 	}
 	bytes = sizeof(r->header) + RTE_ALIGN(r->header.length_bytes, LEAT_RECORD_ALIGN);
-	if (bytes > used) {
+	if (unlikely(bytes > left)) {
 		arena_condemn(w, sk->ring.arena, "datagram cut off");
 		return false;
 	}
-	r->data_offset = sk->ring.tx_head + sizeof(r->header);
-	r->end_offset = sk->ring.tx_head + bytes;
+	r->data_offset = offset + sizeof(r->header);
+	r->end_offset = offset + bytes;
 	return true;
 }
 
 /* The flow this datagram belongs to: the sock's own, or towards the address it names. */
-static int udp_record_flow(const struct udp_sock *udp, const struct leat_record *header,
-			   struct flow *flow)
+static inline int udp_record_flow(const struct udp_sock *udp, const struct leat_record *header,
+				  struct flow *flow)
 {
 	const struct leat_addr *to = &header->addr;
 
@@ -81,7 +90,7 @@ static int udp_autobind(struct worker *w, struct udp_sock *udp, struct flow *flo
 	return err;
 }
 
-int udp_resolve(struct worker *w, struct udp_sock *udp, const struct inet_addr *remote)
+static int udp_resolve_anew(struct worker *w, struct udp_sock *udp, const struct inet_addr *remote)
 {
 	struct dst *dst = &udp->inet.dst;
 	int err;
@@ -96,10 +105,23 @@ int udp_resolve(struct worker *w, struct udp_sock *udp, const struct inet_addr *
 	return err;
 }
 
-/* Route, source address and port. */
-static int udp_route(struct worker *w, struct udp_sock *udp, struct flow *flow)
+static inline int resolve(struct worker *w, struct udp_sock *udp, const struct inet_addr *remote)
 {
-	int err = udp_resolve(w, udp, &flow->remote);
+	if (likely(udp->inet.dst.generation == w->route_generation &&
+		   inet_addr_eq(&udp->dst_remote, remote)))
+		return 0;
+	return udp_resolve_anew(w, udp, remote);
+}
+
+int udp_resolve(struct worker *w, struct udp_sock *udp, const struct inet_addr *remote)
+{
+	return resolve(w, udp, remote);
+}
+
+/* Route, source address and port. */
+static inline int udp_route(struct worker *w, struct udp_sock *udp, struct flow *flow)
+{
+	int err = resolve(w, udp, &flow->remote);
 
 	if (err != 0)
 		return err;
@@ -108,21 +130,61 @@ static int udp_route(struct worker *w, struct udp_sock *udp, struct flow *flow)
 	return flow->local_port == 0 ? udp_autobind(w, udp, flow) : 0;
 }
 
-/* 0, -EAGAIN: no mbuf just now, or what is wrong with the datagram. */
-static int udp_tx(struct worker *w, struct udp_sock *udp, const struct udp_record *r)
+static inline struct ip_tx how_to_send(struct inet_sock *inet, const struct flow *flow)
 {
-	struct inet_sock *inet = &udp->inet;
-	uint16_t length = UDP_HEADER_BYTES + r->header.length_bytes;
-	struct flow flow;
-	struct ip_tx how = {
+	return (struct ip_tx){
 		.dst = &inet->dst,
-		.flow = &flow,
+		.flow = flow,
 		.ttl = inet->ttl,
 		.traffic_class = inet->traffic_class,
-		.dont_fragment = udp->inet.mtu_discover >= IP_PMTUDISC_DO,
+		.dont_fragment = inet->mtu_discover >= IP_PMTUDISC_DO,
 	};
-	struct rte_udp_hdr *header;
+}
+
+/* The datagram's data does not go the short way; m has its header. */
+static int udp_tx_any(struct worker *w, struct inet_sock *inet, const struct flow *flow,
+		      const struct udp_record *r, struct rte_mbuf *m)
+{
+	struct ip_tx how = how_to_send(inet, flow);
+
+	m->data_len = UDP_HEADER_BYTES;
+	m->pkt_len = UDP_HEADER_BYTES;
+	if (tx_ring_append(w, &inet->sk.ring, m, r->data_offset, r->header.length_bytes,
+			   !w->netif[inet->dst.netif]->port->external_buffers) != 0) {
+		rte_pktmbuf_free(m);
+		return -EAGAIN;
+	}
+	return ip_tx(w, &how, m);
+}
+
+/* Header and data into m, summed as they are written, and away with it.  False: it goes another way. */
+static inline bool udp_tx_short(struct worker *w, struct inet_sock *inet, const struct flow *flow,
+				const struct udp_record *r, struct rte_mbuf *m)
+{
+	struct ip_tx how = how_to_send(inet, flow);
+	uint32_t length = r->header.length_bytes;
+	uint32_t bytes = UDP_HEADER_BYTES + length;
+	uint8_t *at = rte_pktmbuf_mtod(m, uint8_t *);
+	rte_be32_t words[2] = {0, rte_cpu_to_be_32(bytes << 16)};
+	uint64_t sum;
+
+	memcpy(&words[0], &flow->local_port, sizeof(words[0])); /* and the remote one behind it */
+	memcpy(at, words, sizeof(words));
+	sum = (uint64_t)words[0] + words[1];
+	if (unlikely(!ip_tx_is_ready(w, &how, m, bytes) ||
+		     !tx_ring_copy_short(w, &inet->sk.ring, at + UDP_HEADER_BYTES, r->data_offset,
+					 length, &sum)))
+		return false;
+	ip_tx_ready(w, &how, IPPROTO_UDP, m, bytes, bytes, sum);
+	return true;
+}
+
+/* 0, -EAGAIN: no mbuf just now, or what is wrong with the datagram. */
+static inline int udp_tx(struct worker *w, struct udp_sock *udp, const struct udp_record *r)
+{
+	struct inet_sock *inet = &udp->inet;
 	struct rte_mbuf *m;
+	struct flow flow;
 	int err;
 
 	err = udp_record_flow(udp, &r->header, &flow);
@@ -130,52 +192,47 @@ static int udp_tx(struct worker *w, struct udp_sock *udp, const struct udp_recor
 		err = udp_route(w, udp, &flow);
 	if (err != 0)
 		return err;
-	if (length + IP_HEADER_BYTES > inet->dst.mtu)
+	if (UDP_HEADER_BYTES + r->header.length_bytes + IP_HEADER_BYTES > inet->dst.mtu)
 		return -EMSGSIZE;
 	m = worker_mbuf(w);
 	if (m == NULL)
 		return -EAGAIN;
-	header = (struct rte_udp_hdr *)(void *)rte_pktmbuf_append(m, sizeof(*header));
-	*header = (struct rte_udp_hdr){.src_port = flow.local_port,
-				       .dst_port = flow.remote_port,
-				       .dgram_len = rte_cpu_to_be_16(length)};
-	if (tx_ring_append(w, &inet->sk.ring, m, r->data_offset, r->header.length_bytes,
-			   !w->netif[inet->dst.netif]->port->external_buffers) != 0) {
-		rte_pktmbuf_free(m);
-		return -EAGAIN;
-	}
-	err = ip_tx(w, &how, m);
+	if (unlikely(!udp_tx_short(w, inet, &flow, r, m)))
+		err = udp_tx_any(w, inet, &flow, r, m);
 	if (err == 0)
 		worker_count(w, CNT_udp_tx);
 	return err;
 }
 
-/* The next record, sent or refused.  False: stop for now. */
-static bool udp_output_one(struct worker *w, struct udp_sock *udp)
+/* The record at *offset, sent or refused; *offset moves behind it.  False: stop for now. */
+static inline bool udp_output_one(struct worker *w, struct udp_sock *udp, uint64_t *offset)
 {
-	struct sock *sk = &udp->inet.sk;
 	struct udp_record r;
 	int err;
 
-	if (!udp_take_record(w, sk, &r))
+	if (!udp_take_record(w, &udp->inet.sk, *offset, &r))
 		return false;
 	err = udp->tx_shut && r.end_offset > udp->tx_shut_offset ? -EPIPE : udp_tx(w, udp, &r);
 	if (err == -EAGAIN)
 		return false;
 	/* A full table is a loss like any other on the way. */
 	if (err != 0 && err != -ENOBUFS)
-		sock_raise_error(w, sk, -err);
-	tx_ring_done(w, &sk->ring, r.end_offset);
+		sock_raise_error(w, &udp->inet.sk, -err);
+	*offset = r.end_offset;
 	return true;
 }
 
 void udp_output(struct worker *w, struct sock *sk)
 {
 	struct udp_sock *udp = udp_sock(sk);
+	uint64_t offset = sk->ring.tx_head;
+	unsigned count = 0;
 
-	for (unsigned i = 0; i < UDP_OUTPUT_MAX && tx_ring_used(&sk->ring) > 0; i++)
-		if (!udp_output_one(w, udp))
-			break;
+	while (count < UDP_OUTPUT_MAX && offset != sk->ring.tx_tail &&
+	       udp_output_one(w, udp, &offset))
+		count++;
+	if (count > 0)
+		tx_ring_done(w, &sk->ring, offset);
 	sock_raise(w, sk, 0);
 	if (sock_is_detached(sk) && (tx_ring_used(&sk->ring) == 0 || sk->ring.arena->condemned))
 		udp_free(w, udp);

@@ -346,7 +346,8 @@ struct look {
 	struct flight flight;
 	struct rack rack;
 	struct congestion congestion;
-	uint8_t timers, backoff, recovery;
+	struct plpmtud plpmtud;
+	uint8_t timers, backoff, recovery, state;
 };
 
 static struct look looks[2][LOOKS];
@@ -372,6 +373,8 @@ static void look(void)
 	l->timers = tp->timers;
 	l->backoff = tp->backoff;
 	l->recovery = tp->recovery;
+	l->plpmtud = tp->plpmtud;
+	l->state = tcp_state(tp);
 	if (tp->sending == NULL)
 		return;
 	l->recover = tp->sending->recover;
@@ -390,8 +393,8 @@ static void ack_in_run(uint64_t offset)
 }
 
 /* Requests' answers, a transfer in which ACKs end within, at the end of and beyond what was sent at
- * one time, a pause. */
-static void send_and_acknowledge(const char *algorithm, uint8_t flags)
+ * one time, a pause, a FIN, with the last text or by itself. */
+static void send_and_acknowledge(const char *algorithm, uint8_t flags, uint32_t last_bytes)
 {
 	uint64_t sent = 0, acked = 0;
 
@@ -432,6 +435,12 @@ static void send_and_acknowledge(const char *algorithm, uint8_t flags)
 	host_poll(h);
 	host_advance_ms(h, 2);
 	ack_in_run(acked + 64);
+	app_write_pattern(&s, last_bytes);
+	CHECK_EQ(app_shutdown(&s, SHUT_WR), 0);
+	host_poll(h);
+	host_advance_ms(h, 2);
+	ack_in_run(acked + 64 + last_bytes + 1);
+	CHECK_EQ(tcp_state(tcp()), TCP_FIN_WAIT2);
 	host_drain(h);
 	end();
 }
@@ -442,10 +451,12 @@ static void the_ordinary_ack_changes_what_any_other_would(void)
 	static const char *const algorithms[] = {"cubic", "reno", "dctcp", "bbr"};
 
 	for (unsigned i = 0; i < RTE_DIM(algorithms); i++) {
+		uint32_t last_bytes = i % 2 * 64;
+
 		run = 0;
-		send_and_acknowledge(algorithms[i], TH_ACK);
+		send_and_acknowledge(algorithms[i], TH_ACK, last_bytes);
 		run = 1;
-		send_and_acknowledge(algorithms[i], TH_ACK | RTE_TCP_CWR_FLAG);
+		send_and_acknowledge(algorithms[i], TH_ACK | RTE_TCP_CWR_FLAG, last_bytes);
 		for (unsigned n = 0; n < looks_taken; n++)
 			CHECK(memcmp(&looks[0][n], &looks[1][n], sizeof(looks[0][n])) == 0);
 	}

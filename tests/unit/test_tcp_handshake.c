@@ -67,6 +67,49 @@ static void text_with_the_third_segment_is_taken(void)
 	end();
 }
 
+/* What the third segment, of these flags, leaves behind. */
+static struct tcp_sock opened_by(uint8_t flags)
+{
+	struct tcp_sock opened;
+
+	clock_reset();
+	begin();
+	peer.timestamps = true;
+	peer.window_scale = 3;
+	host_syn_received(h, &peer);
+	peer.window = 1234;
+	host_advance_ms(h, 7);
+	peer_send(&peer, flags, NULL, 0);
+	CHECK_EQ(app_accept(&h->listener, &s), 0);
+	HOST_EXPECT_NOTHING(h);
+	opened = *tcp();
+	end();
+	return opened;
+}
+
+/* A bit that means nothing here (CWR, without ECN) keeps an ACK off the short way. */
+static void the_ack_that_opens_changes_what_any_other_would(void)
+{
+	struct tcp_sock a = opened_by(TH_ACK), b = opened_by(TH_ACK | RTE_TCP_CWR_FLAG);
+
+	CHECK_EQ(a.snd_wnd, 1234u << 3);
+	CHECK_EQ(a.snd_wnd, b.snd_wnd);
+	CHECK_EQ(a.snd_wnd_max, b.snd_wnd_max);
+	CHECK_EQ(a.snd_wl1, b.snd_wl1);
+	CHECK_EQ(a.snd_wl2 - a.snd_una, b.snd_wl2 - b.snd_una);
+	CHECK_EQ(a.snd_nxt - a.snd_una, b.snd_nxt - b.snd_una);
+	CHECK_EQ(a.ts_recent, b.ts_recent);
+	CHECK_EQ(a.rcv_nxt, b.rcv_nxt);
+	CHECK_EQ(a.rcv_edge, b.rcv_edge);
+	CHECK_EQ(a.rcv_acked, b.rcv_acked);
+	CHECK_EQ(a.rcv_time_ms, b.rcv_time_ms);
+	CHECK_EQ(a.segments_in, b.segments_in);
+	CHECK_EQ(a.flags, b.flags);
+	CHECK_EQ(a.timers, b.timers);
+	CHECK_EQ(a.quick_acks, b.quick_acks);
+	CHECK(memcmp(&a.rtt, &b.rtt, sizeof(a.rtt)) == 0);
+}
+
 static void fin_with_the_third_segment_is_taken(void)
 {
 	begin();
@@ -627,6 +670,7 @@ TEST_SUITE(tcp_handshake)
 	TEST(passive_open_offers_what_the_syn_offered);
 	TEST(passive_open_offers_nothing_the_syn_did_not);
 	TEST(text_with_the_third_segment_is_taken);
+	TEST(the_ack_that_opens_changes_what_any_other_would);
 	TEST(fin_with_the_third_segment_is_taken);
 	TEST(syn_ack_is_sent_again_and_given_up);
 	TEST(a_repeated_syn_gets_the_same_syn_ack);
