@@ -63,6 +63,12 @@ void worker_free_done(struct worker *w)
 		rte_mempool_put_bulk(pool, plain, count);
 }
 
+void worker_drop(struct worker *w, struct rte_mbuf *m, enum counter why)
+{
+	w->counter[why]++;
+	rte_pktmbuf_free(m);
+}
+
 /* ---- the loop ------------------------------------------------------------ */
 
 static void worker_take_time(struct worker *w)
@@ -158,7 +164,6 @@ unsigned worker_poll(struct worker *w)
 	unsigned work;
 
 	current = w;
-	w->mbuf_cache = rte_mempool_default_cache(w->mbufs, rte_lcore_id());
 	cost_begin(w);
 	worker_take_time(w);
 	work = cost_charge(w, CNT_cycles_receive, worker_receive(w));
@@ -200,6 +205,9 @@ struct rte_mbuf *worker_mbuf_slow(struct worker *w)
 {
 	void *m;
 
+	/* From here to the end of the iteration the thread is this one. */
+	if (current == w)
+		w->mbuf_cache = rte_mempool_default_cache(w->mbufs, rte_lcore_id());
 	if (rte_mempool_get(w->mbufs, &m) != 0) {
 		worker_count(w, CNT_mbuf_empty);
 		return NULL;

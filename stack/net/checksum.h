@@ -20,6 +20,9 @@ uint16_t checksum_mbuf(const struct rte_mbuf *m, uint32_t offset, uint32_t lengt
 /* The same over plain memory, not folded yet: for long runs, whose vectors take a while to begin. */
 uint64_t checksum_sum_long(const void *data, uint32_t length);
 
+/* The same added to sum. */
+uint64_t checksum_add_long(uint64_t sum, const void *data, uint32_t length);
+
 /* A sum of wider words folds to the same 16 bits as a sum of 16-bit words (RFC 1071, section 2), as
  * long as a carry goes around. */
 static inline uint64_t checksum_add(uint64_t sum, uint64_t word)
@@ -57,10 +60,8 @@ static inline bool checksum_is_good(uint64_t sum)
 	return sum * UINT64_C(0xfffefffefffeffff) <= UINT64_MAX / 0xffff;
 }
 
-/* From so many bytes on vectors are faster than words. */
+/* From so many bytes on checksum_sum_long is faster than words. */
 #define CHECKSUM_LONG_BYTES 256u
-
-uint64_t checksum_sum_long(const void *data, uint32_t length);
 
 /* Added to sum. */
 static inline uint64_t checksum_sum(uint64_t sum, const void *data, uint32_t length)
@@ -68,7 +69,7 @@ static inline uint64_t checksum_sum(uint64_t sum, const void *data, uint32_t len
 	const uint8_t *at = data;
 
 	if (unlikely(length >= CHECKSUM_LONG_BYTES || length < 8))
-		return checksum_add(sum, checksum_sum_long(data, length));
+		return checksum_add_long(sum, data, length);
 	for (; length >= 32; length -= 32, at += 32) {
 		sum = checksum_add(sum, checksum_load(at));
 		sum = checksum_add(sum, checksum_load(at + 8));
@@ -98,22 +99,32 @@ static inline uint64_t checksum_sum_pseudo_v4(rte_be32_t local, rte_be32_t remot
 	return (uint64_t)local + remote + rte_cpu_to_be_16(protocol);
 }
 
-/* Is the checksum of a received packet good, by the port's word where it checks?  m's data begins at
- * the transport header, length bytes; pseudo_sum: struct packet's. */
-static inline bool checksum_transport_good(const struct rte_mbuf *m, uint32_t length,
-					   uint64_t pseudo_sum)
+/* Is the checksum of a received packet good, by the port's word (flags, its mbuf's) where it checks?
+ * data: all from the transport header on, in one piece; pseudo_sum: struct packet's. */
+static inline bool checksum_piece_good(uint64_t flags, const void *data, uint32_t length,
+				       uint64_t pseudo_sum)
 {
-	uint64_t said = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+	uint64_t said = flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
 	uint64_t sum;
 
 	if (said != RTE_MBUF_F_RX_L4_CKSUM_UNKNOWN) /* NONE: not in the packet, but that is good */
 		return said != RTE_MBUF_F_RX_L4_CKSUM_BAD;
 	sum = checksum_add(pseudo_sum, rte_cpu_to_be_32(length));
-	if (likely(length <= m->data_len))
-		sum = checksum_sum(sum, rte_pktmbuf_mtod(m, const void *), length);
-	else
-		sum = checksum_add(sum, checksum_mbuf(m, 0, length));
-	return checksum_is_good(sum);
+	return checksum_is_good(checksum_sum(sum, data, length));
+}
+
+/* The same of m's data, in whatever pieces. */
+static inline bool checksum_transport_good(const struct rte_mbuf *m, uint32_t length,
+					   uint64_t pseudo_sum)
+{
+	const void *data = rte_pktmbuf_mtod(m, const void *);
+	uint64_t said = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+	uint64_t sum;
+
+	if (likely(length <= m->data_len || said != RTE_MBUF_F_RX_L4_CKSUM_UNKNOWN))
+		return checksum_piece_good(m->ol_flags, data, length, pseudo_sum);
+	sum = checksum_add(pseudo_sum, rte_cpu_to_be_32(length));
+	return checksum_is_good(checksum_add(sum, checksum_mbuf(m, 0, length)));
 }
 
 #endif

@@ -77,7 +77,7 @@ static inline uint64_t checksum_copy(void *to, const void *from, uint32_t length
 		memcpy(to, from, length);
 		return checksum_sum_long(from, length);
 	}
-	/* No carry is lost that the upper halves' own sum does not tell of (see sum_lanes). */
+	/* No carry is lost that the upper halves' own sum does not tell of (see sum_steps_any). */
 	for (at = 0; at < wide; at += 32) {
 		checksum_pair a = checksum_copy_pair(out + at, in + at);
 		checksum_pair b = checksum_copy_pair(out + at + 16, in + at + 16);

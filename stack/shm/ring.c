@@ -7,6 +7,7 @@
 
 #include "core/worker.h"
 #include "lib/seq.h"
+#include "shm/ring_rx.h"
 #include "shm/ring_tx.h"
 #include "shm/session.h"
 
@@ -123,12 +124,6 @@ static void rx_ring_seek(struct ring_pair *r)
 	}
 }
 
-static inline void rx_ring_note_placed(struct ring_pair *r, uint32_t end)
-{
-	if (seq_gt(end, r->rx_placed))
-		r->rx_placed = end;
-}
-
 static int rx_ring_reserve(struct worker *w, struct ring_pair *r, uint64_t end)
 {
 	while (r->rx_last == LEAT_NO_CHUNK || end > r->rx_end) {
@@ -215,26 +210,6 @@ void rx_ring_advance(struct ring_pair *r, uint32_t length)
 	rx_ring_seek(r);
 }
 
-/* Where the next bytes go; NULL: not all of them into the chunk at hand. */
-static inline uint8_t *rx_ring_room(const struct ring_pair *r, uint32_t bytes)
-{
-	uint64_t within = r->rx_tail - r->rx_chunk_base;
-
-	if (likely(r->shared != NULL && /* does anybody read? */
-		   r->rx_chunk != LEAT_NO_CHUNK && /* is there a chunk at hand? */
-		   within + bytes < r->arena->chunk_bytes)) /* with room behind it? */
-		return arena_chunk_memory(r->arena, r->rx_chunk) + within;
-	return NULL;
-}
-
-/* Bytes were placed where there was room. */
-static inline void rx_ring_took(struct ring_pair *r, uint32_t bytes)
-{
-	r->rx_tail += bytes;
-	r->active = true;
-	rx_ring_note_placed(r, (uint32_t)r->rx_tail);
-}
-
 int rx_ring_append(struct worker *w, struct ring_pair *r, const struct rte_mbuf *m, uint32_t skip,
 		   uint32_t length)
 {
@@ -256,12 +231,10 @@ int rx_ring_append_record(struct worker *w, struct ring_pair *r, const struct le
 {
 	uint32_t length = record->length_bytes;
 	uint32_t bytes = sizeof(*record) + RTE_ALIGN(length, LEAT_RECORD_ALIGN);
-	uint8_t *to = rx_ring_room(r, bytes);
+	struct leat_record *place = rx_ring_record_here(r, m, length);
 
-	if (likely(to != NULL && length <= m->data_len)) {
-		memcpy(to, record, sizeof(*record));
-		memcpy(to + sizeof(*record), rte_pktmbuf_mtod(m, const uint8_t *), length);
-		rx_ring_took(r, bytes);
+	if (likely(place != NULL)) {
+		*place = *record;
 		return 0;
 	}
 	/* The data first: when there are chunks for it, there is one for the header. */
@@ -334,17 +307,11 @@ static int tx_ring_restart(struct worker *w, struct ring_pair *r)
 	return 0;
 }
 
-int tx_ring_sync(struct worker *w, struct ring_pair *r)
+/* tx_ring_sync where chunks are to be taken over, or the session is to end. */
+static __rte_noinline int tx_ring_sync_slow(struct worker *w, struct ring_pair *r, uint64_t tail)
 {
 	struct arena *a = r->arena;
-	uint64_t tail;
 
-	if (r->shared == NULL)
-		return 0;
-	/* acquire: pairs with the application's release after bytes, links and restart */
-	tail = __atomic_load_n(&r->shared->tx_tail, __ATOMIC_ACQUIRE);
-	if (tail == r->tx_tail)
-		return 0;
 	if (tail - r->tx_head < r->tx_tail - r->tx_head ||
 	    tail - r->tx_head > (uint64_t)a->chunk_count << a->chunk_shift) {
 		arena_condemn(w, a, "tx_tail outside the send ring");
@@ -368,6 +335,26 @@ int tx_ring_sync(struct worker *w, struct ring_pair *r)
 	}
 	r->tx_tail = tail;
 	ring_note_activity(w, r);
+	return 0;
+}
+
+int tx_ring_sync(struct worker *w, struct ring_pair *r)
+{
+	uint64_t tail;
+
+	if (r->shared == NULL)
+		return 0;
+	/* acquire: pairs with the application's release after bytes, links and restart */
+	tail = __atomic_load_n(&r->shared->tx_tail, __ATOMIC_ACQUIRE);
+	if (tail == r->tx_tail)
+		return 0;
+	if (unlikely(tail - r->tx_tail >
+			     r->tx_end - r->tx_tail || /* beyond the chunks there are? */
+		     !r->holding || /* the first after a pause? */
+		     __atomic_load_n(&r->shared->tx_restart, __ATOMIC_RELAXED) == r->tx_tail))
+		return tx_ring_sync_slow(w, r, tail);
+	r->tx_tail = tail;
+	r->active = true;
 	return 0;
 }
 
@@ -432,29 +419,39 @@ static int tx_ring_append_copy(struct worker *w, struct ring_pair *r, struct rte
 	return 0;
 }
 
-/* Points further segments into the region; each holds a reference to its chunk. */
+/* A segment behind m that is length bytes of a chunk, to which it holds a reference; NULL: no mbuf. */
+static inline struct rte_mbuf *tx_ring_attach(struct worker *w, struct ring_pair *r,
+					      struct rte_mbuf *m, uint32_t chunk,
+					      const uint8_t *data, uint32_t length)
+{
+	struct rte_mbuf *segment = worker_mbuf(w);
+	struct chunk *c = arena_chunk(r->arena, chunk);
+
+	if (unlikely(segment == NULL))
+		return NULL;
+	rte_mbuf_ext_refcnt_update(&c->shinfo, 1);
+	rte_pktmbuf_attach_extbuf(segment, (void *)(uintptr_t)data, (rte_iova_t)(uintptr_t)data,
+				  (uint16_t)length, &c->shinfo);
+	segment->data_off = 0;
+	segment->data_len = (uint16_t)length;
+	m->next = segment;
+	return segment;
+}
+
+/* Points further segments into the region. */
 static int tx_ring_append_external(struct worker *w, struct ring_pair *r, struct rte_mbuf *head,
 				   uint64_t offset, uint32_t length)
 {
 	struct rte_mbuf *m = head;
 
 	while (length > 0) {
-		struct rte_mbuf *segment = worker_mbuf(w);
-		struct chunk *c;
-		uint32_t number, n;
+		uint32_t chunk, n;
 		uint8_t *data;
 
-		if (segment == NULL)
+		n = tx_ring_span(r, offset, length, &chunk, &data);
+		m = tx_ring_attach(w, r, m, chunk, data, n);
+		if (m == NULL)
 			return -ENOBUFS;
-		n = tx_ring_span(r, offset, length, &number, &data);
-		c = arena_chunk(r->arena, number);
-		rte_mbuf_ext_refcnt_update(&c->shinfo, 1);
-		rte_pktmbuf_attach_extbuf(segment, data, (rte_iova_t)(uintptr_t)data, (uint16_t)n,
-					  &c->shinfo);
-		segment->data_off = 0;
-		segment->data_len = (uint16_t)n;
-		m->next = segment;
-		m = segment;
 		head->nb_segs++;
 		head->pkt_len += n;
 		offset += n;
@@ -507,13 +504,20 @@ int tx_ring_append(struct worker *w, struct ring_pair *r, struct rte_mbuf *m, ui
 int tx_ring_append_summed(struct worker *w, struct ring_pair *r, struct rte_mbuf *m,
 			  uint64_t offset, uint32_t length, bool copy, uint64_t *sum)
 {
+	const uint8_t *data = tx_ring_peek(r, offset, length);
 	uint32_t before = m->pkt_len;
-	const uint8_t *data;
 
+	if (likely(data != NULL && !copy && length >= w->config.copybreak_bytes)) {
+		if (tx_ring_attach(w, r, m, r->tx_cursor, data, length) == NULL)
+			return -ENOBUFS;
+		m->nb_segs = 2;
+		m->pkt_len += length;
+		*sum = checksum_sum_long(data, length);
+		return 0;
+	}
 	if (tx_ring_append(w, r, m, offset, length, copy) != 0)
 		return -ENOBUFS;
-	data = tx_ring_peek(r, offset, length);
-	*sum = data != NULL ? checksum_sum_long(data, length) : checksum_mbuf(m, before, length);
+	*sum = checksum_mbuf(m, before, length);
 	return 0;
 }
 
@@ -535,15 +539,14 @@ void tx_ring_read(const struct ring_pair *r, uint64_t offset, void *out, uint32_
 	}
 }
 
-void tx_ring_done(struct worker *w, struct ring_pair *r, uint64_t offset)
+void tx_ring_free_done(struct worker *w, struct ring_pair *r)
 {
-	leat_assert(offset >= r->tx_head && offset <= r->tx_tail);
-	r->tx_head = offset;
-	r->active = true;
+	uint64_t head = r->tx_head;
+
 	if (r->tx_first == LEAT_NO_CHUNK)
 		return;
 	/* Strictly past its end: the application at the boundary may still write its link. */
-	while (r->tx_first != r->tx_last && offset - r->tx_first_base > r->arena->chunk_bytes) {
+	while (r->tx_first != r->tx_last && head - r->tx_first_base > r->arena->chunk_bytes) {
 		uint32_t next = arena_chunk(r->arena, r->tx_first)->next;
 
 		chunk_put(w, r->arena, r->tx_first);
@@ -554,10 +557,15 @@ void tx_ring_done(struct worker *w, struct ring_pair *r, uint64_t offset)
 		r->tx_cursor = r->tx_first;
 		r->tx_cursor_base = r->tx_first_base;
 	}
-	if (r->shared == NULL && offset == r->tx_tail) {
-		tx_ring_release(w, r, offset);
+	if (r->shared == NULL && head == r->tx_tail) {
+		tx_ring_release(w, r, head);
 		ring_leave(w, r);
 	}
+}
+
+void tx_ring_done(struct worker *w, struct ring_pair *r, uint64_t offset)
+{
+	tx_ring_done_here(w, r, offset);
 }
 
 void tx_ring_release(struct worker *w, struct ring_pair *r, uint64_t offset)

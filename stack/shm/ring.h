@@ -134,6 +134,8 @@ void tx_ring_read(const struct ring_pair *r, uint64_t offset, void *out, uint32_
 /* Bytes before offset are done with: chunks behind it are freed as soon as no mbuf refers to
  * them.  Publish with the coming sock_raise(…, 0). */
 void tx_ring_done(struct worker *w, struct ring_pair *r, uint64_t offset);
+/* Its second half: frees the chunks behind tx_head. */
+void tx_ring_free_done(struct worker *w, struct ring_pair *r);
 
 /* LEAT_OP_RELEASE: the application's next write restarts; frees the last chunk if all up to
  * offset is done with. */

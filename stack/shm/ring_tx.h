@@ -41,4 +41,14 @@ static inline bool tx_ring_copy_short(const struct worker *w, const struct ring_
 	return true;
 }
 
+/* tx_ring_done that does not call it while no chunk becomes free. */
+static inline void tx_ring_done_here(struct worker *w, struct ring_pair *r, uint64_t offset)
+{
+	leat_assert(offset >= r->tx_head && offset <= r->tx_tail);
+	r->tx_head = offset;
+	r->active = true;
+	if (unlikely(r->shared == NULL || offset - r->tx_first_base > r->arena->chunk_bytes))
+		tx_ring_free_done(w, r);
+}
+
 #endif

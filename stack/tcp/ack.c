@@ -46,12 +46,6 @@ static bool read_echo(const struct tcp_sock *tp, const struct tcp_segment *seg, 
 	return tp->flags & TCP_SOCK_TIMESTAMPS && seg->has_timestamp && seg->ts_echo != 0;
 }
 
-static void take_rtt(struct tcp_sock *tp, uint32_t sample_us)
-{
-	rtt_sample(&tp->rtt, sample_us);
-	tp->flags |= TCP_SOCK_RTT_TAKEN;
-}
-
 void tcp_measure_syn(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg)
 {
 	uint32_t echo_ms;
@@ -59,10 +53,10 @@ void tcp_measure_syn(struct worker *w, struct tcp_sock *tp, const struct tcp_seg
 	if (!(tp->flags & TCP_SOCK_SYN_RESENT)) {
 		uint32_t sample_us = (uint32_t)w->now_us - tp->syn_us;
 
-		take_rtt(tp, sample_us);
+		tcp_take_rtt(tp, sample_us);
 		min_rtt_sample(&tp->min_rtt, sample_us, w->now_ms);
 	} else if (read_echo(tp, seg, &echo_ms) && w->now_ms - echo_ms < RTO_MAX_MS) {
-		take_rtt(tp, (w->now_ms - echo_ms) * 1000);
+		tcp_take_rtt(tp, (w->now_ms - echo_ms) * 1000);
 	}
 }
 
@@ -76,9 +70,9 @@ static void measure_rtt(struct worker *w, struct tcp_sock *tp, const struct tcp_
 	const struct flight_delivery *d = &a->delivered;
 
 	if (d->original && !d->resent)
-		take_rtt(tp, (uint32_t)w->now_us - d->oldest_original_us);
+		tcp_take_rtt(tp, (uint32_t)w->now_us - d->oldest_original_us);
 	else if (a->advanced && d->has_echo && w->now_ms - d->echo_ms < RTO_MAX_MS)
-		take_rtt(tp, (w->now_ms - d->echo_ms) * 1000);
+		tcp_take_rtt(tp, (w->now_ms - d->echo_ms) * 1000);
 	if (d->any && !(d->newest.flags & FLIGHT_EVER_RESENT))
 		min_rtt_sample(&tp->min_rtt, (uint32_t)w->now_us - d->newest.sent_us, w->now_ms);
 }
@@ -174,17 +168,6 @@ static void count_duplicates(struct tcp_sock *tp, struct tcp_ack *a)
 
 /* ---- congestion control ---------------------------------------------------------- */
 
-/* Only what is acknowledged in order makes the window larger, and only one that was in use: was
- * it? */
-static inline bool window_was_used(const struct tcp_sock *tp, uint32_t prior_in_flight)
-{
-	const struct congestion *c = &tp->sending->congestion;
-
-	/* In slow start half is enough: it doubles in a round trip. */
-	return tp->flags & TCP_SOCK_CWND_LIMITED ||
-	       (c->cwnd_bytes < c->ssthresh_bytes && prior_in_flight >= c->cwnd_bytes / 2);
-}
-
 /* The BBR draft's section 4.1.2.3, GenerateRateSample. */
 static void fill_rate_sample(const struct tcp_sock *tp, const struct flight_record *r,
 			     struct congestion_ack *c)
@@ -202,10 +185,8 @@ static void fill_rate_sample(const struct tcp_sock *tp, const struct flight_reco
 		c->interval_us = interval_us;
 }
 
-/* newest: of what was delivered, what was sent last; NULL: that cannot be told.  The caller has
- * filled c with what this ACK alone knows. */
-static void tell_congestion_control(struct worker *w, struct tcp_sock *tp, struct congestion_ack *c,
-				    const struct flight_record *newest)
+void tcp_tell_congestion(struct worker *w, struct tcp_sock *tp, struct congestion_ack *c,
+			 const struct flight_record *newest)
 {
 	c->now_us = w->now_us;
 	c->snd_una = tp->snd_una;
@@ -234,7 +215,7 @@ static inline bool window_is_left(const struct tcp_sock *tp, bool used)
 static void take_delivered(struct worker *w, struct tcp_sock *tp, const struct tcp_ack *a)
 {
 	const struct flight_delivery *d = &a->delivered;
-	bool used = window_was_used(tp, a->prior_in_flight);
+	bool used = tcp_window_was_used(tp, a->prior_in_flight);
 	struct congestion_ack c = {
 		.acked_bytes = d->acked_bytes,
 		.lost_bytes = (uint32_t)(tp->sending->flight.lost - a->prior_lost),
@@ -247,7 +228,7 @@ static void take_delivered(struct worker *w, struct tcp_sock *tp, const struct t
 	if (window_is_left(tp, used))
 		tp->sending->congestion.unused_us = w->now_us;
 	else
-		tell_congestion_control(w, tp, &c, d->any ? &d->newest : NULL);
+		tcp_tell_congestion(w, tp, &c, d->any ? &d->newest : NULL);
 }
 
 /* ---- an ACK that says something ----------------------------------------------------- */
@@ -296,101 +277,6 @@ void tcp_ack_take(struct worker *w, struct tcp_sock *tp, const struct tcp_segmen
 		take_delivered(w, tp, &a);
 	if (tp->sending->flight.lost_bytes > 0 || tcp_has_unsent(tp))
 		sock_want_output(w, tcp_sock_sk(tp));
-}
-
-/* ---- the ordinary case ----------------------------------------------------------- */
-
-/* Of a plain segment's ACK (tcp_rx_segment): does it say no more than that one record, or its first
- * part, arrived as it was sent? */
-static inline bool is_ordinary(const struct worker *w, const struct tcp_sock *tp, uint32_t ack)
-{
-	const struct flight *f = &tp->sending->flight;
-	const struct flight_record *first = flight_at(&w->tcp->flights, f->first);
-
-	return tcp_has_sack(tp) && /* losses are RACK's to find? */
-	       seq_le(ack, first->end) && /* of one record? */
-	       !(first->flags & ~(uint32_t)FLIGHT_APP_LIMITED) && /* sent once, and no probe? */
-	       flight_is_whole(f) && /* nothing missing? */
-	       !(tp->flags & TCP_SOCK_PROBE_SENT) && /* no loss probe to answer? */
-	       tp->plpmtud.claimed == 0 && /* no news of the path's MTU? */
-	       (tp->plpmtud.state == PLPMTUD_DISABLED ||
-		tcp_packet_bytes(tp, ack - tp->snd_una) <= tp->plpmtud.acked);
-}
-
-/* What is left in flight is waited for; nothing of it was sent before what arrived now, so RACK
- * finds no loss. */
-static void wait_for_rest(struct worker *w, struct tcp_sock *tp)
-{
-	tcp_timer_set_retransmit(w, tp); /* RFC 6298 (5.3) */
-	tcp_probe_schedule(w, tp);
-	if (!(tp->flags & TCP_SOCK_PROBE_DUE))
-		tcp_timer_stop(tp, TCP_TIMER_LOSS);
-}
-
-/* take_delivered, of such an ACK. */
-static inline void tell_ordinary(struct worker *w, struct tcp_sock *tp, uint32_t acked_bytes,
-				 uint32_t prior_in_flight, const struct flight_record *newest)
-{
-	bool used = window_was_used(tp, prior_in_flight);
-
-	flight_check_app_limited(&tp->sending->flight);
-	if (likely(window_is_left(tp, used))) {
-		tp->sending->congestion.unused_us = w->now_us;
-	} else {
-		struct congestion_ack c = {
-			.acked_bytes = acked_bytes,
-			.prior_in_flight_bytes = prior_in_flight,
-			.cwnd_limited = used,
-		};
-
-		tell_congestion_control(w, tp, &c, newest);
-	}
-}
-
-/* What tcp_ack_take does with such an ACK. */
-static void take_ordinary(struct worker *w, struct tcp_sock *tp, uint32_t ack)
-{
-	struct sock *sk = tcp_sock_sk(tp);
-	struct tcp_sending *s = tp->sending;
-	uint32_t acked_bytes = ack - tp->snd_una;
-	uint32_t prior_in_flight = tp->snd_nxt - tp->snd_una;
-	uint32_t now_us = (uint32_t)w->now_us;
-	const struct flight_record *r = flight_ack_first(&s->flight, &w->tcp->flights, ack, now_us);
-	uint32_t text_bytes;
-
-	tp->snd_una = ack;
-	text_bytes = acked_bytes - tcp_fin_is_acked(tp);
-	tp->backoff = 0;
-	tp->ics.inet.soft_error = 0;
-	tp->progress_ms = w->now_ms;
-	if (likely(text_bytes > 0)) {
-		tx_ring_done(w, &sk->ring, sk->ring.tx_head + text_bytes);
-		sock_raise(w, sk, 0);
-	}
-	tp->plpmtud.acked = RTE_MAX(tp->plpmtud.acked, tcp_packet_bytes(tp, acked_bytes));
-	take_rtt(tp, now_us - r->sent_us);
-	min_rtt_sample(&tp->min_rtt, now_us - r->sent_us, w->now_ms);
-	rack_advance(&s->rack, r->sent_us, ack, now_us);
-	if (seq_gt(ack, s->recover))
-		s->recover = ack - 1;
-	if (ack != tp->snd_nxt) {
-		wait_for_rest(w, tp);
-	} else {
-		tcp_timer_stop(tp, TCP_TIMER_RETRANSMIT);
-		tcp_timer_stop(tp, TCP_TIMER_LOSS);
-		rack_idle(&s->rack);
-	}
-	tell_ordinary(w, tp, acked_bytes, prior_in_flight, r);
-	if (tcp_has_unsent(tp))
-		sock_want_output(w, sk);
-}
-
-void tcp_ack_take_plain(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg)
-{
-	if (likely(is_ordinary(w, tp, seg->ack)))
-		take_ordinary(w, tp, seg->ack);
-	else
-		tcp_ack_take(w, tp, seg, false);
 }
 
 /* ---- the step ------------------------------------------------------------------ */

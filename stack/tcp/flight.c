@@ -45,25 +45,6 @@ static inline uint32_t record_get(struct flight *f, struct flight_pool *pool)
 }
 
 /* A search that stood at index goes on at heir, which lies before it. */
-static void hand_over(uint32_t *search, uint32_t index, uint32_t heir)
-{
-	if (*search == index)
-		*search = heir;
-}
-
-static inline void record_put(struct flight *f, struct flight_pool *pool, uint32_t index,
-			      uint32_t heir)
-{
-	leat_assert(f->records > 0);
-	hand_over(&f->sack_at, index, heir);
-	hand_over(&f->lost_at, index, heir);
-	hand_over(&f->rack_at, index, heir);
-	flight_at(pool, index)->next = pool->unused;
-	pool->unused = index;
-	pool->used--;
-	f->records--;
-}
-
 /* ---- the list -------------------------------------------------------------- */
 
 static uint32_t record_bytes(const struct flight_record *r)
@@ -119,7 +100,7 @@ static void join_next(struct flight *f, struct flight_pool *pool, uint32_t index
 	r->next = flight_at(pool, next)->next;
 	if (f->last == next)
 		f->last = index;
-	record_put(f, pool, next, index);
+	flight_record_put(f, pool, next, index);
 }
 
 static bool is_sacked(const struct flight_pool *pool, uint32_t index)
@@ -145,7 +126,7 @@ static inline void drop_first(struct flight *f, struct flight_pool *pool)
 	f->first = r->next;
 	if (f->first == FLIGHT_NONE)
 		f->last = FLIGHT_NONE;
-	record_put(f, pool, index, FLIGHT_NONE);
+	flight_record_put(f, pool, index, FLIGHT_NONE);
 }
 
 void flight_clear(struct flight *f, struct flight_pool *pool)
@@ -350,22 +331,6 @@ void flight_ack(struct flight *f, struct flight_pool *pool, uint32_t una, struct
 		}
 		drop_first(f, pool);
 	}
-}
-
-const struct flight_record *flight_ack_first(struct flight *f, struct flight_pool *pool,
-					     uint32_t una, uint32_t now_us)
-{
-	struct flight_record *r = flight_at(pool, f->first);
-
-	leat_assert(!(r->flags & ~(uint32_t)FLIGHT_APP_LIMITED) && seq_le(una, r->end));
-	f->delivered += una - r->seq;
-	f->delivered_us = now_us;
-	f->first_sent_us = r->sent_us;
-	if (una == r->end)
-		drop_first(f, pool);
-	else
-		r->seq = una;
-	return r;
 }
 
 /* The record at index lies within what the peer has. */

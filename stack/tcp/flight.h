@@ -21,6 +21,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/assert.h"
+#include "lib/seq.h"
+
 #define FLIGHT_NONE UINT32_MAX
 /* Of one connection, whose peer may say what it likes.  More are joined, not split: what is
  * selectively acknowledged beyond that counts as not. */
@@ -157,11 +160,6 @@ void flight_resent(struct flight *f, struct flight_pool *pool, uint32_t index, u
 void flight_ack(struct flight *f, struct flight_pool *pool, uint32_t una,
 		struct flight_delivery *d);
 
-/* Of the first record, which was sent once, all before una is acknowledged: what flight_ack does
- * then.  The record, which may be free now: read it at once. */
-const struct flight_record *flight_ack_first(struct flight *f, struct flight_pool *pool,
-					     uint32_t una, uint32_t now_us);
-
 /* [start, end), within what is in flight, has arrived; without effect, or with a part of it, when
  * d->walked has reached its bound. */
 void flight_sack(struct flight *f, struct flight_pool *pool, uint32_t start, uint32_t end,
@@ -238,6 +236,46 @@ static inline void flight_check_app_limited(struct flight *f)
 {
 	if (f->app_limited != 0 && f->delivered > f->app_limited)
 		f->app_limited = 0;
+}
+
+/* A record goes back to its pool; searches that stand at it go on at heir. */
+static inline void flight_record_put(struct flight *f, struct flight_pool *pool, uint32_t index,
+				     uint32_t heir)
+{
+	leat_assert(f->records > 0);
+	if (f->sack_at == index)
+		f->sack_at = heir;
+	if (f->lost_at == index)
+		f->lost_at = heir;
+	if (f->rack_at == index)
+		f->rack_at = heir;
+	flight_at(pool, index)->next = pool->unused;
+	pool->unused = index;
+	pool->used--;
+	f->records--;
+}
+
+/* Of the first record, which was sent once, all before una is acknowledged: what flight_ack does
+ * then.  The record, which may be free now: read it at once. */
+static inline const struct flight_record *
+flight_ack_first(struct flight *f, struct flight_pool *pool, uint32_t una, uint32_t now_us)
+{
+	uint32_t index = f->first;
+	struct flight_record *r = flight_at(pool, index);
+
+	leat_assert(!(r->flags & ~(uint32_t)FLIGHT_APP_LIMITED) && seq_le(una, r->end));
+	f->delivered += una - r->seq;
+	f->delivered_us = now_us;
+	f->first_sent_us = r->sent_us;
+	if (una != r->end) {
+		r->seq = una;
+		return r;
+	}
+	f->first = r->next;
+	if (f->first == FLIGHT_NONE)
+		f->last = FLIGHT_NONE;
+	flight_record_put(f, pool, index, FLIGHT_NONE);
+	return r;
 }
 
 bool flight_is_sane(const struct flight *f, const struct flight_pool *pool, uint32_t una,

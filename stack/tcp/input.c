@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A segment arrives at a connection (RFC 9293 section 3.10.7): the fast path
- * for what an established connection sees nearly always, the spine with the
- * RFC's steps for everything.
+ * A segment arrives at a connection (RFC 9293 section 3.10.7): the spine with
+ * the RFC's steps for everything.  What an established connection sees nearly
+ * always has a path of its own (plain.c).
  */
 #include <errno.h>
 
@@ -26,7 +26,7 @@
  * which is acknowledged at once.  One that sends the rest of a request only when its beginning is
  * acknowledged (Nagle) waits for the next millisecond, once.
  */
-static void schedule_ack(struct worker *w, struct tcp_sock *tp, uint32_t length)
+void tcp_schedule_ack(struct worker *w, struct tcp_sock *tp, uint32_t length)
 {
 	if (length > tp->rcv_mss_bytes)
 		tp->rcv_mss_bytes = (uint16_t)length;
@@ -49,14 +49,14 @@ static enum counter text_in_order(struct worker *w, struct tcp_sock *tp, struct 
 
 	if (sk->flags & SOCK_RX_SHUT) { /* acknowledged, for nobody */
 		tp->rcv_nxt += length;
-		schedule_ack(w, tp, length);
+		tcp_schedule_ack(w, tp, length);
 		return TCP_GO_ON;
 	}
 	if (rx_ring_append(w, &sk->ring, p->m, skip, length) != 0)
 		return CNT_tcp_rx_ring;
 	tp->rcv_nxt += length;
 	sock_raise(w, sk, LEAT_EV_IN);
-	schedule_ack(w, tp, length);
+	tcp_schedule_ack(w, tp, length);
 	return TCP_GO_ON;
 }
 
@@ -334,14 +334,6 @@ static bool paws_refuses(const struct worker *w, const struct tcp_sock *tp,
 	       w->now_ms - tp->rcv_time_ms < TCP_PAWS_IDLE_MS;
 }
 
-/* RFC 7323 section 4.3: the timestamp to echo is that of the segment that our last ACK was for. */
-static void take_timestamp(struct tcp_sock *tp, const struct tcp_segment *seg)
-{
-	if (tp->flags & TCP_SOCK_TIMESTAMPS && seg->has_timestamp &&
-	    seq_le(seg->seq, tp->rcv_acked))
-		tp->ts_recent = seg->ts_value;
-}
-
 /*
  * 3.10.7.4, first.  Table 6 of RFC 9293, with two allowances: an ACK just
  * beyond the window is looked at (the peer has filled the window and some of
@@ -423,17 +415,7 @@ static enum counter rx_syn(struct worker *w, struct tcp_sock *tp, const struct t
 
 /* ---- the spine ------------------------------------------------------------------------ */
 
-/* After a pause as long as a timeout a full segment is the first of a small window, which delayed
- * ACKs would hold up. */
-static inline void take_time(const struct worker *w, struct tcp_sock *tp,
-			     const struct tcp_segment *seg)
-{
-	if (w->now_ms - tp->rcv_time_ms >= RTO_MIN_MS && seg->length >= tp->rcv_mss_bytes)
-		tp->quick_acks = TCP_QUICK_ACKS;
-	tp->rcv_time_ms = w->now_ms;
-}
-
-static enum counter rx_spine(struct worker *w, struct tcp_sock *tp, struct packet *p)
+enum counter tcp_rx_any(struct worker *w, struct tcp_sock *tp, struct packet *p)
 {
 	struct tcp_segment *seg = &p->tcp;
 	enum counter verdict;
@@ -455,8 +437,8 @@ static enum counter rx_spine(struct worker *w, struct tcp_sock *tp, struct packe
 	verdict = rx_syn(w, tp, seg); /* fourth */
 	if (verdict != TCP_GO_ON)
 		return verdict;
-	take_timestamp(tp, seg);
-	take_time(w, tp, seg);
+	tcp_take_timestamp(tp, seg);
+	tcp_take_time(w, tp, seg);
 	tp->probes = 0;
 	if (tp->flags & TCP_SOCK_ECN)
 		rx_ecn(w, tp, p);
@@ -466,54 +448,4 @@ static enum counter rx_spine(struct worker *w, struct tcp_sock *tp, struct packe
 	if (verdict != TCP_GO_ON)
 		return verdict;
 	return tcp_rx_text_and_fin(w, tp, p); /* sixth to eighth */
-}
-
-static inline bool timestamp_is_plain(const struct tcp_sock *tp, const struct tcp_segment *seg)
-{
-	if (!(tp->flags & TCP_SOCK_TIMESTAMPS))
-		return true;
-	return seg->has_timestamp && seq_ge(seg->ts_value, tp->ts_recent);
-}
-
-/* Is it what an established connection sees all day: the next text, or an ACK of ours? */
-static inline bool is_plain(const struct tcp_sock *tp, const struct packet *p)
-{
-	const struct tcp_segment *seg = &p->tcp;
-	const struct sock *sk = &tp->ics.inet.sk;
-
-	return sk->state == TCP_ESTABLISHED && /* open both ways? */
-	       (seg->flags & ~TCP_FLAG_PSH) == TCP_FLAG_ACK && /* no control bit? */
-	       (p->traffic_class & ECN_MASK) != ECN_CE && /* not marked? */
-	       !(tp->flags & TCP_SOCK_ECN_ECHO) && /* nor the last one? */
-	       seg->seq == tp->rcv_nxt && /* in order? */
-	       seg->length <= tp->rcv_edge - tp->rcv_nxt && /* inside the window? */
-	       seg->ack - tp->snd_una <= tp->snd_nxt - tp->snd_una && /* acknowledges sent? */
-	       (seg->length > 0 || seg->ack != tp->snd_una) && /* says something? */
-	       tp->reassembly == NULL && /* no gap before it? */
-	       seg->sack_count == 0 && tp->recovery == RECOVERY_NONE && /* no loss suspected? */
-	       tp->dupacks == 0 && tp->snd_wnd != 0 && /* nothing held back? */
-	       timestamp_is_plain(tp, seg) && /* not old? */
-	       !(sk->flags & SOCK_RX_SHUT); /* does anybody read? */
-}
-
-enum counter tcp_rx_segment(struct worker *w, struct tcp_sock *tp, struct packet *p)
-{
-	const struct tcp_segment *seg = &p->tcp;
-
-	tp->segments_in++;
-	if (unlikely(!is_plain(tp, p)))
-		return rx_spine(w, tp, p);
-	take_timestamp(tp, seg);
-	take_time(w, tp, seg);
-	tp->probes = 0;
-	tcp_update_window(w, tp, seg);
-	if (seg->ack != tp->snd_una)
-		tcp_ack_take_plain(w, tp, seg);
-	if (seg->length > 0) {
-		enum counter verdict = text_in_order(w, tp, p, 0, seg->length);
-
-		if (verdict != TCP_GO_ON)
-			return verdict;
-	}
-	return TCP_ACCEPTED;
 }

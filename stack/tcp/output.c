@@ -10,6 +10,7 @@
 #include "tcp/segment.h"
 #include "tcp/tcp_sock.h"
 #include "tcp/transmit.h"
+#include "tcp/transmit_plain.h"
 
 #define IP_PACKET_MAX_BYTES 65535u
 
@@ -395,7 +396,7 @@ void tcp_tx_loss_probe(struct worker *w, struct tcp_sock *tp)
 
 /* ---- the ordinary case --------------------------------------------------------- */
 
-/* What output does not do when it sends all there is in one segment. */
+/* What output does not do when it sends what there is, segment by segment. */
 #define OUTPUT_FLAGS                                                                      \
 	(TCP_SOCK_SEND_SYN | TCP_SOCK_FORCE | TCP_SOCK_FIN_QUEUED | TCP_SOCK_PREFER_NEW | \
 	 TCP_SOCK_URGENT | TCP_SOCK_DSACK)
@@ -420,44 +421,99 @@ static inline bool sending_is_smooth(const struct tcp_sock *tp)
 	       tcp_pacing_rate(tp) == 0;
 }
 
-/* May all that is unsent go, in one segment? */
-static inline bool goes_at_once(const struct worker *w, const struct tcp_sock *tp, uint32_t length)
+/* How much of unsent bytes goes now: whole segments, and what is left if it may, too. */
+static inline uint32_t smooth_length(struct tcp_sock *tp, uint32_t unsent)
 {
-	const struct tcp_sending *s = tp->sending;
-	uint32_t end = tp->snd_nxt - tp->snd_una + length;
+	uint32_t flight = tp->snd_nxt - tp->snd_una;
+	uint32_t cwnd_bytes = tp->sending->congestion.cwnd_bytes;
+	uint32_t length = RTE_MIN(unsent, window_room(tp));
 
-	return length <= tp->mss_bytes && end <= tp->snd_wnd && end <= s->congestion.cwnd_bytes &&
-	       (length == tp->mss_bytes || small_may_go(tp, length, true)) &&
-	       flight_has_record(&s->flight, &w->tcp->flights);
+	if (unlikely(flight + length > cwnd_bytes)) {
+		tp->flags |= TCP_SOCK_CWND_LIMITED;
+		length = cwnd_bytes > flight ? cwnd_bytes - flight : 0;
+	}
+	return length;
 }
 
-static inline void note_flight(struct worker *w, struct tcp_sock *tp, uint32_t end)
+/* [start, snd_nxt) left. */
+static inline void note_flight(struct worker *w, struct tcp_sock *tp, uint32_t start)
 {
 	struct flight *f = &tp->sending->flight;
 	struct flight_pool *pool = &w->tcp->flights;
 
-	if (tp->snd_una == tp->snd_nxt)
-		flight_sent_first(f, pool, tp->snd_nxt, end, (uint32_t)w->now_us);
+	if (tp->snd_una == start)
+		flight_sent_first(f, pool, start, tp->snd_nxt, (uint32_t)w->now_us);
 	else
-		(void)flight_sent(f, pool, tp->snd_nxt, end, tp->snd_una, (uint32_t)w->now_us);
+		(void)flight_sent(f, pool, start, tp->snd_nxt, tp->snd_una, (uint32_t)w->now_us);
 }
 
-/* What send_new does of a segment that takes all there is.  False: no mbuf. */
-static inline bool send_at_once(struct worker *w, struct tcp_sock *tp, uint32_t length)
+/* One segment, with no special flag.  False: no mbuf. */
+static inline bool send_smooth(struct worker *w, struct tcp_sock *tp, uint32_t length, bool last)
 {
-	uint32_t end = tp->snd_nxt + length;
+	uint16_t flags = last ? TCP_FLAG_ACK | TCP_FLAG_PSH : TCP_FLAG_ACK;
+	int err;
+
+	if (likely(!(tp->flags & TCP_SOCK_ECN)))
+		err = tcp_tx_plain(w, tp, tp->snd_nxt, length, flags);
+	else
+		err = tcp_tx_segment(w, tp, tp->snd_nxt, length, flags);
+	if (err != 0)
+		return false;
+	tp->snd_nxt += length;
+	return true;
+}
+
+/* small_may_go where no flag of OUTPUT_FLAGS is set. */
+static inline bool rest_may_go(const struct tcp_sock *tp, uint32_t length, bool all)
+{
+	if (unlikely(!all))
+		return length >= tp->snd_wnd_max / 2;
+	return !tcp_is_corked(tp) && (tp->flags & TCP_SOCK_NODELAY || !small_in_flight(tp));
+}
+
+/* Whole segments of these length bytes, of unsent ones, and the rest if it may go. */
+static inline void send_segments(struct worker *w, struct tcp_sock *tp, uint32_t length,
+				 uint32_t unsent)
+{
+	uint32_t mss = tp->mss_bytes;
+
+	while (length > 0) {
+		uint32_t bytes = RTE_MIN(length, mss);
+
+		if (bytes < mss && !rest_may_go(tp, bytes, bytes == unsent))
+			return;
+		if (!send_smooth(w, tp, bytes, bytes == unsent))
+			return;
+		if (bytes < mss)
+			tp->snd_small = tp->snd_nxt;
+		length -= bytes;
+		unsent -= bytes;
+	}
+}
+
+/* What send_new does of these bytes, a record's worth at most.  True: all that was unsent left. */
+static inline bool send_smoothly(struct worker *w, struct tcp_sock *tp, uint32_t length,
+				 uint32_t unsent)
+{
+	uint32_t start = tp->snd_nxt;
 
 	begin_sending(w, tp);
-	if (tcp_tx_segment(w, tp, tp->snd_nxt, length, TCP_FLAG_ACK | TCP_FLAG_PSH) != 0)
+	send_segments(w, tp, length, unsent);
+	if (tp->snd_nxt == start)
 		return false;
-	if (length != tp->mss_bytes)
-		tp->snd_small = end;
-	note_flight(w, tp, end);
-	tp->snd_nxt = end;
+	note_flight(w, tp, start);
 	tp->quick_acks = 0;
 	if ((tp->flags & (TCP_SOCK_SACK | TCP_SOCK_PROBE_SENT)) == TCP_SOCK_SACK)
 		tcp_probe_arm(w, tp);
-	return true;
+	return tp->snd_nxt - start == unsent;
+}
+
+/* May it go like that? */
+static inline bool goes_smoothly(const struct worker *w, const struct tcp_sock *tp, uint32_t length)
+{
+	return length <= FLIGHT_RECORD_MAX_BYTES &&
+	       flight_has_record(&tp->sending->flight, &w->tcp->flights) &&
+	       (length <= tp->mss_bytes || !w->netif[tp->ics.inet.dst.netif]->port->tso);
 }
 
 /* note_app_limited where all is sent and nothing is lost. */
@@ -468,25 +524,31 @@ static inline void all_is_sent(struct tcp_sock *tp)
 	f->app_limited = RTE_MAX(f->delivered + (tp->snd_nxt - tp->snd_una), UINT64_C(1));
 }
 
-/* What send_data does, when there is at most one segment to send.  False: it has not. */
+/* What send_data does where nothing asks for more.  False: it has not. */
 static inline bool send_ordinary(struct worker *w, struct tcp_sock *tp)
 {
-	uint32_t length;
+	uint32_t unsent;
 
 	if (!nothing_special(w, tp))
 		return false;
-	length = unsent_bytes(tp);
+	unsent = unsent_bytes(tp);
 	if (tp->sending == NULL)
-		return length == 0;
-	if (!sending_is_smooth(tp) || (length > 0 && !goes_at_once(w, tp, length)))
+		return unsent == 0;
+	if (!sending_is_smooth(tp))
 		return false;
 	tp->flags &= ~(uint32_t)TCP_SOCK_CWND_LIMITED;
-	if (length == 0 || !send_at_once(w, tp, length)) {
-		watch_unsent(w, tp);
-		note_app_limited(tp);
-		return true;
+	if (likely(unsent > 0)) {
+		uint32_t length = smooth_length(tp, unsent);
+
+		if (!goes_smoothly(w, tp, length))
+			return false;
+		if (likely(send_smoothly(w, tp, length, unsent))) {
+			all_is_sent(tp);
+			return true;
+		}
 	}
-	all_is_sent(tp);
+	watch_unsent(w, tp);
+	note_app_limited(tp);
 	return true;
 }
 

@@ -33,6 +33,9 @@ struct min_rtt {
 
 static inline void min_rtt_sample(struct min_rtt *m, uint32_t sample_us, uint32_t now_ms)
 {
+	/* Nearly always it is no news. */
+	if (m->us != 0 && now_ms - m->start_ms < MIN_RTT_WINDOW_MS && sample_us >= m->next_us)
+		return;
 	if (sample_us == 0)
 		sample_us = 1;
 	if (m->us != 0 && now_ms - m->start_ms >= MIN_RTT_WINDOW_MS)

@@ -27,18 +27,6 @@ static uint32_t read_be32(const uint8_t *p)
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-static uint8_t *write_be16(uint8_t *p, uint16_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-	return p + 2;
-}
-
-static uint8_t *write_be32(uint8_t *p, uint32_t v)
-{
-	return write_be16(write_be16(p, (uint16_t)(v >> 16)), (uint16_t)v);
-}
-
 /* In a SYN, where nothing can have come out of order, blocks say nothing. */
 static bool read_sack(const uint8_t *value, uint32_t bytes, struct tcp_segment *seg)
 {
@@ -204,67 +192,94 @@ uint32_t tcp_segment_header_bytes(const struct tcp_segment *seg)
 	return bytes + tcp_sack_bytes(seg->sack_count);
 }
 
-static uint8_t *write_fastopen(const struct tcp_segment *seg, uint8_t *at)
+/* Options are written in words, the padding of each before it, but for Fast Open's. */
+static inline uint8_t *write_word(uint8_t *at, uint32_t word, uint64_t *sum)
 {
-	*at++ = OPTION_FASTOPEN;
-	*at++ = (uint8_t)(2 + seg->cookie_bytes);
-	memcpy(at, seg->cookie, seg->cookie_bytes);
-	at += seg->cookie_bytes;
-	if (seg->cookie_bytes % 4 == 0)
-		at = write_be16(at, OPTION_NOP << 8 | OPTION_NOP);
-	return at;
+	*sum += tcp_put_word(at, rte_cpu_to_be_32(word));
+	return at + sizeof(word);
 }
 
-/* In Linux's order: MSS, SACK permitted (in the timestamp's padding), timestamp, window scale, Fast
- * Open. */
-static uint8_t *write_options(const struct tcp_segment *seg, uint8_t *at)
+static uint8_t *write_fastopen(const struct tcp_segment *seg, uint8_t *at, uint64_t *sum)
 {
-	if (seg->mss != 0) {
-		*at++ = OPTION_MSS;
-		*at++ = 4;
-		at = write_be16(at, seg->mss);
-	}
-	if (seg->sack_permitted != seg->has_timestamp)
-		at = write_be16(at, OPTION_NOP << 8 | OPTION_NOP);
-	if (seg->sack_permitted)
-		at = write_be16(at, OPTION_SACK_PERMITTED << 8 | 2);
+	uint32_t words[1 + sizeof(seg->cookie) / sizeof(uint32_t)];
+	uint8_t *option = (uint8_t *)words;
+	uint32_t bytes = fastopen_option_bytes(seg);
+
+	memset(words, OPTION_NOP, sizeof(words));
+	option[0] = OPTION_FASTOPEN;
+	option[1] = (uint8_t)(2 + seg->cookie_bytes);
+	memcpy(option + 2, seg->cookie, seg->cookie_bytes);
+	for (uint32_t i = 0; i < bytes / sizeof(words[0]); i++)
+		*sum += tcp_put_word(at + i * sizeof(words[0]), words[i]);
+	return at + bytes;
+}
+
+/* SACK permitted lies in the timestamp's padding, if there is one. */
+static uint32_t sack_and_timestamp_head(const struct tcp_segment *seg)
+{
+	const uint32_t permitted = OPTION_SACK_PERMITTED << 8 | 2;
+
+	if (!seg->has_timestamp)
+		return (uint32_t)(OPTION_NOP << 24 | OPTION_NOP << 16) | permitted;
+	return seg->sack_permitted ? permitted << 16 | (TCP_TIMESTAMP_HEAD & UINT16_MAX)
+				   : TCP_TIMESTAMP_HEAD;
+}
+
+/* In Linux's order: MSS, SACK permitted, timestamp, window scale, Fast Open. */
+static uint8_t *write_options(const struct tcp_segment *seg, uint8_t *at, uint64_t *sum)
+{
+	if (seg->mss != 0)
+		at = write_word(at, OPTION_MSS << 24 | 4 << 16 | (uint32_t)seg->mss, sum);
+	if (seg->sack_permitted || seg->has_timestamp)
+		at = write_word(at, sack_and_timestamp_head(seg), sum);
 	if (seg->has_timestamp) {
-		at = write_be16(at, OPTION_TIMESTAMP << 8 | 10);
-		at = write_be32(at, seg->ts_value);
-		at = write_be32(at, seg->ts_echo);
+		at = write_word(at, seg->ts_value, sum);
+		at = write_word(at, seg->ts_echo, sum);
 	}
-	if (seg->window_scale >= 0) {
-		*at++ = OPTION_NOP;
-		*at++ = OPTION_WINDOW_SCALE;
-		*at++ = 3;
-		*at++ = (uint8_t)seg->window_scale;
-	}
+	if (seg->window_scale >= 0)
+		at = write_word(at,
+				OPTION_NOP << 24 | OPTION_WINDOW_SCALE << 16 | 3 << 8 |
+					(uint32_t)seg->window_scale,
+				sum);
 	if (seg->has_fastopen)
-		at = write_fastopen(seg, at);
+		at = write_fastopen(seg, at, sum);
 	return at;
 }
 
-static void write_sack(const struct tcp_segment *seg, uint8_t *at)
+static void write_sack(const struct tcp_segment *seg, uint8_t *at, uint64_t *sum)
 {
-	at = write_be16(at, OPTION_NOP << 8 | OPTION_NOP);
-	*at++ = OPTION_SACK;
-	*at++ = (uint8_t)(2 + 8 * seg->sack_count);
+	at = write_word(at,
+			OPTION_NOP << 24 | OPTION_NOP << 16 | OPTION_SACK << 8 |
+				(2 + 8 * (uint32_t)seg->sack_count),
+			sum);
 	for (unsigned i = 0; i < seg->sack_count; i++) {
-		at = write_be32(at, seg->sack[i].start);
-		at = write_be32(at, seg->sack[i].end);
+		at = write_word(at, seg->sack[i].start, sum);
+		at = write_word(at, seg->sack[i].end, sum);
 	}
 }
 
-void tcp_segment_write(const struct tcp_segment *seg, const struct flow *flow, uint8_t *out)
+uint64_t tcp_segment_write(const struct tcp_segment *seg, const struct flow *flow, uint8_t *out)
 {
+	uint64_t sum = tcp_write_fixed(out, flow, tcp_segment_header_bytes(seg), seg->seq, seg->ack,
+				       (uint8_t)seg->flags, seg->window);
 	uint8_t *at;
 
-	(void)tcp_write_fixed(out, flow, tcp_segment_header_bytes(seg), seg->seq, seg->ack,
-			      (uint8_t)seg->flags, seg->window);
-	write_be16(out + offsetof(struct rte_tcp_hdr, tcp_urp), seg->urgent);
-	at = write_options(seg, out + TCP_HEADER_BYTES);
+	if (unlikely(seg->urgent != 0))
+		sum += tcp_put_word(out + 16, rte_cpu_to_be_32(seg->urgent));
+	at = write_options(seg, out + TCP_HEADER_BYTES, &sum);
 	if (seg->sack_count > 0)
-		write_sack(seg, at);
+		write_sack(seg, at, &sum);
+	return sum;
+}
+
+/* p's header is read: what follows it is its data. */
+static inline void parsed(struct packet *p, struct rte_mbuf *m, const uint8_t *data,
+			  uint32_t header_bytes)
+{
+	flow_set_ports_received(&p->flow, data);
+	p->lookup = true;
+	p->length -= header_bytes;
+	eth_skip(m, header_bytes);
 }
 
 static __rte_noinline enum counter parse_any(struct packet *p, const uint8_t *data)
@@ -275,6 +290,8 @@ static __rte_noinline enum counter parse_any(struct packet *p, const uint8_t *da
 		return why;
 	if (!checksum_transport_good(p->m, p->length, p->pseudo_sum))
 		return CNT_tcp_checksum;
+	if (why == CNT_MAX)
+		parsed(p, p->m, data, p->length - p->tcp.length);
 	return why;
 }
 
@@ -285,19 +302,11 @@ enum counter tcp_parse(struct worker *w, struct packet *p)
 	uint32_t length = p->length;
 
 	(void)w;
-	if (likely(length <= m->data_len && is_timestamp_only(data, length))) {
-		if (unlikely(!checksum_transport_good(m, length, p->pseudo_sum)))
-			return CNT_tcp_checksum;
-		read_timestamp_only(data, length, &p->tcp);
-	} else {
-		enum counter why = parse_any(p, data);
-
-		if (why != CNT_MAX)
-			return why;
-	}
-	flow_set_ports_received(&p->flow, data);
-	p->lookup = true;
-	p->length = p->tcp.length;
-	eth_skip(m, length - p->tcp.length);
-	return CNT_MAX;
+	if (unlikely(length > m->data_len || !is_timestamp_only(data, length)))
+		return parse_any(p, data);
+	read_timestamp_only(data, length, &p->tcp);
+	parsed(p, m, data, TCP_HEADER_BYTES + TCP_TIMESTAMP_BYTES);
+	/* Last, so that nothing has to be kept meanwhile. */
+	return checksum_piece_good(m->ol_flags, data, length, p->pseudo_sum) ? CNT_MAX
+									     : CNT_tcp_checksum;
 }

@@ -42,8 +42,8 @@ enum counter tcp_segment_read(const uint8_t *data, uint32_t available, uint32_t 
 /* Bytes the header of seg takes, options included. */
 uint32_t tcp_segment_header_bytes(const struct tcp_segment *seg);
 
-/* Writes that header, checksum 0, with the ports of flow. */
-void tcp_segment_write(const struct tcp_segment *seg, const struct flow *flow, uint8_t *out);
+/* Writes that header, checksum 0, with the ports of flow; its sum (net/checksum.h). */
+uint64_t tcp_segment_write(const struct tcp_segment *seg, const struct flow *flow, uint8_t *out);
 
 /* Stores word at out and adds it to a sum of words. */
 static inline uint64_t tcp_put_word(void *out, rte_be32_t word)

@@ -454,9 +454,36 @@ void tcp_fastopen_too_big(struct worker *w, struct tcp_sock *tp, uint16_t mtu);
 /* Nothing answered our SYN, or ICMP did. */
 void tcp_fastopen_syn_lost(struct worker *w, struct tcp_sock *tp);
 
+/* ---- plain.c ---- */
+
+/* A segment of a connection: the fast path, else tcp_rx_any. */
+enum counter tcp_rx_segment(struct worker *w, struct tcp_sock *tp, struct packet *p);
+
 /* ---- input.c ---- */
 
-enum counter tcp_rx_segment(struct worker *w, struct tcp_sock *tp, struct packet *p);
+/* The spine, for any segment; but it is not counted in segments_in. */
+enum counter tcp_rx_any(struct worker *w, struct tcp_sock *tp, struct packet *p);
+/* length bytes of text in order have come: an ACK, now or a little later. */
+void tcp_schedule_ack(struct worker *w, struct tcp_sock *tp, uint32_t length);
+
+/* RFC 7323 section 4.3: the timestamp to echo is that of the segment that our last ACK was for. */
+static inline void tcp_take_timestamp(struct tcp_sock *tp, const struct tcp_segment *seg)
+{
+	if (tp->flags & TCP_SOCK_TIMESTAMPS && seg->has_timestamp &&
+	    seq_le(seg->seq, tp->rcv_acked))
+		tp->ts_recent = seg->ts_value;
+}
+
+/* After a pause as long as a timeout a full segment is the first of a small window, which delayed
+ * ACKs would hold up. */
+static inline void tcp_take_time(const struct worker *w, struct tcp_sock *tp,
+				 const struct tcp_segment *seg)
+{
+	if (w->now_ms - tp->rcv_time_ms >= RTO_MIN_MS && seg->length >= tp->rcv_mss_bytes)
+		tp->quick_acks = TCP_QUICK_ACKS;
+	tp->rcv_time_ms = w->now_ms;
+}
+
 /* Steps 6 to 8, of a segment that begins at rcv_nxt or is trimmed to it: text and FIN. */
 enum counter tcp_rx_text_and_fin(struct worker *w, struct tcp_sock *tp, struct packet *p);
 /* Step 1: does seg lie in the window, or touch it? */
@@ -503,6 +530,25 @@ void tcp_ack_take(struct worker *w, struct tcp_sock *tp, const struct tcp_segmen
 /* The same of a plain segment: seg acknowledges something new, a FIN perhaps, and says nothing else,
  * and nothing is being recovered. */
 void tcp_ack_take_plain(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
+/* Tells congestion control what an ACK delivered.  newest: of that, what was sent last; NULL: that
+ * cannot be told.  The caller has filled c with what this ACK alone knows. */
+void tcp_tell_congestion(struct worker *w, struct tcp_sock *tp, struct congestion_ack *c,
+			 const struct flight_record *newest);
+static inline void tcp_take_rtt(struct tcp_sock *tp, uint32_t sample_us)
+{
+	rtt_sample(&tp->rtt, sample_us);
+	tp->flags |= TCP_SOCK_RTT_TAKEN;
+}
+/* Only what is acknowledged in order makes the window larger, and only one that was in use: was
+ * it? */
+static inline bool tcp_window_was_used(const struct tcp_sock *tp, uint32_t prior_in_flight)
+{
+	const struct congestion *c = &tp->sending->congestion;
+
+	/* In slow start half is enough: it doubles in a round trip. */
+	return tp->flags & TCP_SOCK_CWND_LIMITED ||
+	       (c->cwnd_bytes < c->ssthresh_bytes && prior_in_flight >= c->cwnd_bytes / 2);
+}
 /* The SYN's round trip ended. */
 void tcp_measure_syn(struct worker *w, struct tcp_sock *tp, const struct tcp_segment *seg);
 

@@ -5,12 +5,8 @@
  */
 #include "tcp/transmit.h"
 
-#include <errno.h>
-#include <netinet/in.h>
-
-#include "net/ip_tx.h"
-#include "shm/ring_tx.h"
 #include "tcp/segment.h"
+#include "tcp/transmit_plain.h"
 
 /* ---- one segment --------------------------------------------------------- */
 
@@ -44,25 +40,6 @@ static void fill_sack(const struct tcp_sock *tp, struct tcp_segment *seg)
 	}
 }
 
-/* Something that occupies sequence numbers left: a timer watches it. */
-static inline void note_sent(struct worker *w, struct tcp_sock *tp)
-{
-	if (tp->snd_una == tp->snd_nxt)
-		tp->progress_ms = w->now_ms;
-	tp->sent_ms = w->now_ms;
-	/* RFC 6298 (5.1); with nothing in flight before, the timer was not about a retransmission. */
-	if (!tcp_timer_armed(tp, TCP_TIMER_RETRANSMIT) || tp->snd_una == tp->snd_nxt)
-		tcp_timer_set_retransmit(w, tp);
-}
-
-/* The peer knows now what we have received. */
-static inline void note_acked(struct tcp_sock *tp)
-{
-	tp->rcv_acked = tp->rcv_nxt;
-	tp->flags &= ~(uint32_t)(TCP_SOCK_ACK_NOW | TCP_SOCK_DSACK);
-	tcp_timer_stop(tp, TCP_TIMER_DELACK);
-}
-
 /* RFC 3168 section 6.1: new data is ECN-capable, nothing else; RFC 8257 section 3.1 asks for it on
  * everything. */
 static inline uint8_t ecn_codepoint(const struct tcp_sock *tp, uint32_t seq, uint32_t length)
@@ -90,22 +67,11 @@ static uint16_t ecn_flags(struct tcp_sock *tp, uint32_t seq, uint32_t length)
 	return flags;
 }
 
-static inline struct ip_tx how_to_send(struct tcp_sock *tp, uint8_t ecn)
-{
-	return (struct ip_tx){
-		.dst = &tp->ics.inet.dst,
-		.flow = &tp->ics.inet.flow,
-		.ttl = tp->ics.inet.ttl,
-		.traffic_class = tp->ics.inet.traffic_class | ecn,
-		.dont_fragment = tp->ics.inet.mtu_discover != IP_PMTUDISC_DONT,
-	};
-}
-
 /* mss: payload of one segment, if the port is to cut it; 0 until the peer's SYN told. */
-static __rte_noinline int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
-				    uint32_t payload_bytes, uint32_t mss, uint8_t ecn)
+static int hand_down(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m,
+		     uint32_t payload_bytes, uint32_t mss, uint8_t ecn)
 {
-	struct ip_tx how = how_to_send(tp, ecn);
+	struct ip_tx how = tcp_how_to_send(tp, ecn);
 	uint32_t segments = 1;
 
 	if (mss != 0 && payload_bytes > mss) {
@@ -115,13 +81,6 @@ static __rte_noinline int hand_down(struct worker *w, struct tcp_sock *tp, struc
 	w->counter[CNT_tcp_tx_segments] += segments;
 	tp->segments_out += segments;
 	return ip_tx(w, &how, m);
-}
-
-/* No more than the header each segment has, and a timestamp?  Nearly always. */
-static inline bool header_is_plain(const struct tcp_sock *tp)
-{
-	return !(tp->flags & (TCP_SOCK_ECN | TCP_SOCK_DSACK | TCP_SOCK_URGENT)) &&
-	       tp->reassembly == NULL;
 }
 
 static inline uint8_t *append_header(struct rte_mbuf *m, uint32_t bytes)
@@ -150,16 +109,8 @@ static inline bool port_takes_copies(const struct port *port)
 	return !port->external_buffers || !port->tx_multi_segs;
 }
 
-/* Where in the send ring seq lies. */
-static inline uint64_t ring_offset(const struct tcp_sock *tp, uint32_t seq)
-{
-	return tp->ics.inet.sk.ring.tx_head + (seq - tp->snd_una);
-}
-
-/* The payload of a plain segment, many bytes of it, or in several places; its sum, unless the port
- * makes checksums. */
-static int append_long(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m, uint32_t seq,
-		       uint32_t length, uint64_t *sum)
+int tcp_append_long(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m, uint32_t seq,
+		    uint32_t length, uint64_t *sum)
 {
 	const struct port *port = w->netif[tp->ics.inet.dst.netif]->port;
 	struct ring_pair *ring = &tp->ics.inet.sk.ring;
@@ -167,69 +118,13 @@ static int append_long(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m
 
 	*sum = 0;
 	if (port->tx_checksum)
-		return tx_ring_append(w, ring, m, ring_offset(tp, seq), length, copy);
-	return tx_ring_append_summed(w, ring, m, ring_offset(tp, seq), length, copy, sum);
+		return tx_ring_append(w, ring, m, tcp_ring_offset(tp, seq), length, copy);
+	return tx_ring_append_summed(w, ring, m, tcp_ring_offset(tp, seq), length, copy, sum);
 }
 
-/* The header of a plain segment, with the timestamp or without; its sum. */
-static inline uint64_t write_plain(const struct worker *w, const struct tcp_sock *tp, uint8_t *at,
-				   uint32_t header_bytes, uint32_t seq, uint16_t flags,
-				   uint16_t window)
+void tcp_hand_down_plain(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m)
 {
-	uint32_t value = w->now_ms + tp->ts_offset;
-	uint32_t echo = tp->ts_recent;
-	uint64_t sum = tcp_write_fixed(at, &tp->ics.inet.flow, header_bytes, seq, tp->rcv_nxt,
-				       (uint8_t)flags, window);
-
-	if (likely(header_bytes > TCP_HEADER_BYTES))
-		sum += tcp_write_timestamp(at + TCP_HEADER_BYTES, value, echo);
-	return sum;
-}
-
-/* One segment with nothing to tell that others do not, summed as it is written. */
-static inline int tx_plain(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t length,
-			   uint16_t flags)
-{
-	uint32_t header_bytes = TCP_HEADER_BYTES +
-				(tp->flags & TCP_SOCK_TIMESTAMPS ? TCP_TIMESTAMP_BYTES : 0);
-	uint32_t head_bytes = header_bytes + length;
-	struct rte_mbuf *m = worker_mbuf(w);
-	struct ip_tx how;
-	uint8_t *at;
-	uint64_t sum;
-
-	if (unlikely(m == NULL))
-		return -ENOBUFS;
-	at = rte_pktmbuf_mtod(m, uint8_t *);
-	sum = write_plain(w, tp, at, header_bytes, seq, flags, tcp_window_field(w, tp));
-	if (length > 0 && unlikely(!tx_ring_copy_short(w, &tp->ics.inet.sk.ring, at + header_bytes,
-						       ring_offset(tp, seq), length, &sum))) {
-		uint64_t part;
-
-		m->data_len = (uint16_t)header_bytes;
-		m->pkt_len = header_bytes;
-		if (append_long(w, tp, m, seq, length, &part) != 0) {
-			rte_pktmbuf_free(m);
-			return -ENOBUFS;
-		}
-		sum = checksum_add(sum, part);
-		head_bytes = m->data_len;
-	}
-	if (length > 0 || flags & TCP_FLAG_FIN)
-		note_sent(w, tp);
-	note_acked(tp);
-	tcp_window_watch(w, tp);
-	how = how_to_send(tp, 0);
-	if (unlikely(!ip_tx_is_ready(w, &how, m, header_bytes + length))) {
-		m->data_len = (uint16_t)head_bytes;
-		m->pkt_len = header_bytes + length;
-		(void)hand_down(w, tp, m, length, 0, 0);
-		return 0;
-	}
-	w->counter[CNT_tcp_tx_segments]++;
-	tp->segments_out++;
-	ip_tx_ready(w, &how, IPPROTO_TCP, m, head_bytes, header_bytes + length, sum);
-	return 0;
+	(void)hand_down(w, tp, m, 0, 0, 0);
 }
 
 /* Any segment; one that the port cuts, too. */
@@ -250,14 +145,14 @@ static int tx_any(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t 
 	seg.window = tcp_window_field(w, tp);
 	/* Each piece carries the SACK blocks: their room goes off it. */
 	mss -= write_header(w, tp, m, seg);
-	if (length > 0 && tx_ring_append(w, &sk->ring, m, ring_offset(tp, seq), length,
+	if (length > 0 && tx_ring_append(w, &sk->ring, m, tcp_ring_offset(tp, seq), length,
 					 port_takes_copies(port)) != 0) {
 		rte_pktmbuf_free(m);
 		return -ENOBUFS;
 	}
 	if (length > 0 || flags & TCP_FLAG_FIN)
-		note_sent(w, tp);
-	note_acked(tp);
+		tcp_note_sent(w, tp);
+	tcp_note_acked(tp);
 	tcp_window_watch(w, tp);
 	(void)hand_down(w, tp, m, length, mss, ecn_codepoint(tp, seq, length));
 	return 0;
@@ -266,8 +161,8 @@ static int tx_any(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t 
 int tcp_tx_pieces(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t length,
 		  uint16_t flags, uint32_t mss)
 {
-	if (likely(header_is_plain(tp) && length <= mss && flags & TCP_FLAG_ACK))
-		return tx_plain(w, tp, seq, length, flags);
+	if (likely(tcp_header_is_plain(tp) && length <= mss && flags & TCP_FLAG_ACK))
+		return tcp_tx_plain(w, tp, seq, length, flags);
 	return tx_any(w, tp, seq, length, flags, mss);
 }
 
@@ -313,11 +208,11 @@ static void note_syn_sent(struct worker *w, struct tcp_sock *tp)
 	else if (ours)
 		tp->syn_us = (uint32_t)w->now_us;
 	if (ours) {
-		note_sent(w, tp);
+		tcp_note_sent(w, tp);
 		tp->snd_nxt = tp->snd_una + 1;
 	} else {
 		note_synack_sent(w, tp);
-		note_acked(tp);
+		tcp_note_acked(tp);
 		tcp_window_watch(w, tp);
 	}
 }
@@ -403,17 +298,20 @@ void tcp_tx_bare(struct worker *w, const struct flow *flow, struct dst *dst,
 		 const struct tcp_segment *seg)
 {
 	struct ip_tx how = {.dst = dst, .flow = flow, .ttl = IP_TTL_DEFAULT, .dont_fragment = true};
+	uint32_t bytes = tcp_segment_header_bytes(seg);
 	struct rte_mbuf *m = worker_mbuf(w);
+	uint64_t sum;
 
 	if (unlikely(m == NULL))
 		return;
 	worker_count(w, CNT_tcp_tx_segments);
 	if (seg->flags & TCP_FLAG_RST)
 		worker_count(w, CNT_tcp_tx_rst);
-	tcp_segment_write(
-		seg, flow,
-		(uint8_t *)rte_pktmbuf_append(m, (uint16_t)tcp_segment_header_bytes(seg)));
-	(void)ip_tx(w, &how, m);
+	sum = tcp_segment_write(seg, flow, append_header(m, bytes));
+	if (likely(ip_tx_is_ready(w, &how, m, bytes)))
+		ip_tx_ready(w, &how, IPPROTO_TCP, m, bytes, bytes, sum);
+	else
+		(void)ip_tx(w, &how, m);
 }
 
 void tcp_tx_reset_unknown(struct worker *w, struct packet *p)

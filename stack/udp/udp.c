@@ -15,7 +15,7 @@
 #include "net/eth.h"
 #include "net/icmp.h"
 #include "net/ipv4.h"
-#include "shm/ring.h"
+#include "shm/ring_rx.h"
 #include "shm/session.h"
 #include "sock/port_table.h"
 #include "sock/sock_table.h"
@@ -88,18 +88,31 @@ static bool udp_rx_has_room(struct worker *w, struct sock *sk, uint32_t bytes)
 	return rx_ring_used(&sk->ring) == 0 || rx_ring_used(&sk->ring) + bytes <= sk->rcvbuf_bytes;
 }
 
+static inline void udp_fill_record(struct leat_record *record, const struct packet *p)
+{
+	record->length_bytes = p->length;
+	record->full_bytes = p->length;
+	record->addr.family = AF_INET;
+	record->addr.port = p->flow.remote_port;
+	record->addr.scope = 0;
+	memcpy(record->addr.addr, p->flow.remote.bytes, sizeof(record->addr.addr));
+}
+
 static bool udp_rx_deliver(struct worker *w, struct sock *sk, const struct packet *p)
 {
-	struct leat_record record = {
-		.length_bytes = p->length,
-		.full_bytes = p->length,
-		.addr = leat_addr_make(AF_INET, &p->flow.remote, p->flow.remote_port),
-	};
-	uint32_t bytes = sizeof(record) + RTE_ALIGN(p->length, LEAT_RECORD_ALIGN);
+	uint32_t bytes = sizeof(struct leat_record) + RTE_ALIGN(p->length, LEAT_RECORD_ALIGN);
+	struct leat_record *place, record;
 
-	if (!udp_rx_has_room(w, sk, bytes) ||
-	    rx_ring_append_record(w, &sk->ring, &record, p->m) != 0)
+	if (!udp_rx_has_room(w, sk, bytes))
 		return false;
+	place = rx_ring_record_here(&sk->ring, p->m, p->length);
+	if (likely(place != NULL)) {
+		udp_fill_record(place, p);
+	} else {
+		udp_fill_record(&record, p);
+		if (rx_ring_append_record(w, &sk->ring, &record, p->m) != 0)
+			return false;
+	}
 	sock_raise(w, sk, LEAT_EV_IN);
 	return true;
 }

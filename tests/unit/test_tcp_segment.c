@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* RFC 9293 section 3.1, RFC 7323, RFC 2018. */
+#include <rte_ip.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/checksum.h"
 #include "support/test.h"
 #include "tcp/segment.h"
 
@@ -184,9 +186,11 @@ static void what_is_written_is_read_back(void)
 	uint8_t data[TCP_HEADER_MAX_BYTES];
 	uint32_t bytes = tcp_segment_header_bytes(&out);
 	struct tcp_segment in;
+	uint64_t sum;
 
 	CHECK_EQ(bytes, 40);
-	tcp_segment_write(&out, &flow, data);
+	sum = tcp_segment_write(&out, &flow, data);
+	CHECK_EQ(checksum_fold(sum), rte_raw_cksum(data, bytes));
 	CHECK_EQ(tcp_segment_read(data, bytes, bytes, &in), CNT_MAX);
 	CHECK_EQ(data[0] << 8 | data[1], 80);
 	CHECK_EQ(data[2] << 8 | data[3], 40000);
@@ -258,10 +262,12 @@ static void a_cookie_of_any_length_is_written_aligned(void)
 					      .cookie = "0123456789abcde"};
 		uint8_t data[TCP_HEADER_MAX_BYTES];
 		uint32_t header = tcp_segment_header_bytes(&out);
+		uint64_t sum;
 
 		CHECK_EQ(header, (TCP_HEADER_BYTES + 2u + bytes + 3) & ~3u);
 		memset(data, 0xff, sizeof(data));
-		tcp_segment_write(&out, &flow, data);
+		sum = tcp_segment_write(&out, &flow, data);
+		CHECK_EQ(checksum_fold(sum), rte_raw_cksum(data, header));
 		CHECK_EQ(data[header], 0xff);
 		CHECK_EQ(tcp_segment_read(data, header, header, &in), CNT_MAX);
 		CHECK(in.has_fastopen);
