@@ -164,7 +164,6 @@ unsigned worker_poll(struct worker *w)
 	unsigned work;
 
 	current = w;
-	w->mbuf_cache = rte_mempool_default_cache(w->mbufs, rte_lcore_id());
 	cost_begin(w);
 	worker_take_time(w);
 	work = cost_charge(w, CNT_cycles_receive, worker_receive(w));
@@ -206,6 +205,9 @@ struct rte_mbuf *worker_mbuf_slow(struct worker *w)
 {
 	void *m;
 
+	/* From here to the end of the iteration the thread is this one. */
+	if (current == w)
+		w->mbuf_cache = rte_mempool_default_cache(w->mbufs, rte_lcore_id());
 	if (rte_mempool_get(w->mbufs, &m) != 0) {
 		worker_count(w, CNT_mbuf_empty);
 		return NULL;

@@ -158,8 +158,7 @@ struct worker {
 	uint16_t netif_count;
 	uint32_t route_generation; /* never 0; bumped by each change of routes or addresses */
 	struct rte_mempool *mbufs;
-	struct rte_mempool_cache
-		*mbuf_cache; /* of mbufs, this thread's; NULL: between iterations */
+	struct rte_mempool_cache *mbuf_cache; /* of mbufs, if this iteration needed it */
 	struct sock_table *socks_by_flow;
 	struct port_table *ports;
 	struct sock_queue output;

@@ -60,7 +60,7 @@ static inline bool checksum_is_good(uint64_t sum)
 	return sum * UINT64_C(0xfffefffefffeffff) <= UINT64_MAX / 0xffff;
 }
 
-/* From so many bytes on vectors are faster than words. */
+/* From so many bytes on checksum_sum_long is faster than words. */
 #define CHECKSUM_LONG_BYTES 256u
 
 /* Added to sum. */
