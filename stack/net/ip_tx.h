@@ -113,8 +113,7 @@ static inline rte_be16_t ip_tx_offload(const struct ip_tx *how, uint8_t protocol
 	uint32_t header_bytes = 0;
 
 	if (protocol == IPPROTO_TCP) {
-		header_bytes = (uint32_t)(((const struct rte_tcp_hdr *)transport)->data_off >> 4) *
-			       4;
+		header_bytes = (((const struct rte_tcp_hdr *)transport)->data_off >> 4) * 4u;
 		flags |= RTE_MBUF_F_TX_TCP_CKSUM;
 		if (how->tso_segment != 0) {
 			flags |= RTE_MBUF_F_TX_TCP_SEG;
