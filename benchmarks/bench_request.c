@@ -24,8 +24,8 @@ static struct {
 	uint64_t began; /* measuring; 0: not yet */
 	uint64_t cycles;
 	uint64_t busy;
-	uint64_t disturbed; /* turns */
 	uint64_t pause; /* the longest turn since it is open */
+	uint64_t disturbed; /* turns */
 	struct histogram
 		idle; /* turns that found nothing; their median, as some were interrupted */
 } bench;
