@@ -44,7 +44,6 @@ static inline uint32_t record_get(struct flight *f, struct flight_pool *pool)
 	return index;
 }
 
-/* A search that stood at index goes on at heir, which lies before it. */
 /* ---- the list -------------------------------------------------------------- */
 
 static uint32_t record_bytes(const struct flight_record *r)

@@ -238,7 +238,7 @@ static inline void flight_check_app_limited(struct flight *f)
 		f->app_limited = 0;
 }
 
-/* A record goes back to its pool; searches that stand at it go on at heir. */
+/* A record goes back to its pool; searches that stand at it go on at heir, which lies before it. */
 static inline void flight_record_put(struct flight *f, struct flight_pool *pool, uint32_t index,
 				     uint32_t heir)
 {

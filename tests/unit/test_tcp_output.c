@@ -329,7 +329,7 @@ static void a_window_shut_and_opened_repeats_nothing(void)
 
 /* ---- the ordinary case and the general one ------------------------------------------ */
 
-#define STEPS 18u
+#define STEPS 40u
 
 struct end {
 	struct peer peer;
@@ -418,7 +418,7 @@ static void trace_segments(struct trace *t, struct end *e)
 static void take_step(struct end *e, uint32_t step)
 {
 	e->peer.ack = end_tcp(e)->snd_nxt;
-	switch (step % 6) {
+	switch (step % 10) {
 	case 0:
 		app_write_pattern(&e->s, 64 + step);
 		break;
@@ -436,9 +436,23 @@ static void take_step(struct end *e, uint32_t step)
 		peer_send_pattern(&e->peer, MSS);
 		peer_send_pattern(&e->peer, MSS);
 		break;
-	default:
+	case 5:
 		app_read_pattern(&e->s, 2 * MSS);
 		app_write_pattern(&e->s, 1);
+		break;
+	case 6: /* full segments in a row, and what is left */
+		app_write_pattern(&e->s, 4 * MSS + step);
+		break;
+	case 7: /* more than the congestion window takes */
+		app_write_pattern(&e->s, 40 * MSS);
+		break;
+	case 8: /* more than the peer takes */
+		e->peer.window = (uint16_t)(5 * MSS + step * 40);
+		peer_send(&e->peer, TH_ACK, NULL, 0);
+		break;
+	default:
+		e->peer.window = UINT16_MAX;
+		peer_send(&e->peer, TH_ACK, NULL, 0);
 		break;
 	}
 	host_settle(h);
@@ -453,6 +467,12 @@ static void begin_end(struct end *e, bool timestamps)
 
 static void finish_end(struct end *e)
 {
+	do {
+		e->peer.ack = end_tcp(e)->snd_nxt;
+		peer_send(&e->peer, TH_ACK, NULL, 0);
+		host_settle(h);
+		host_drain(h);
+	} while (tcp_has_unsent(end_tcp(e)));
 	e->peer.ack = end_tcp(e)->snd_nxt;
 	peer_send(&e->peer, TH_ACK, NULL, 0);
 }
