@@ -450,13 +450,14 @@ static void a_short_copy_is_of_one_chunk(void)
 		uint64_t offset = CHUNK - length; /* up to its end */
 		uint64_t sum = 0xffff;
 
-		REQUIRE(tx_ring_copy_short(h->w, &sk->ring, actual, offset, length, &sum));
+		REQUIRE(tx_ring_copy_short(h->w, &sk->ring, actual, offset, length, false, &sum));
 		pattern_fill(expected, offset, length);
 		CHECK_MEM(actual, expected, length);
 		CHECK_EQ(checksum_fold(sum), checksum_bytes(expected, length));
-		CHECK(!tx_ring_copy_short(h->w, &sk->ring, actual, offset + 1, length, &sum));
+		CHECK(!tx_ring_copy_short(h->w, &sk->ring, actual, offset + 1, length, false,
+					  &sum));
 	}
-	CHECK(!tx_ring_copy_short(h->w, &sk->ring, actual, 0, limit, &(uint64_t){0}));
+	CHECK(!tx_ring_copy_short(h->w, &sk->ring, actual, 0, limit, false, &(uint64_t){0}));
 	/* One step on, what lies before is not seen any more. */
 	check_append(CHUNK, 1, true);
 	CHECK(tx_ring_peek(&sk->ring, CHUNK - 1, 1) == NULL);
