@@ -93,14 +93,14 @@ static const struct option leatd_options[] = {
 	{"chunks_per_worker", OPTION_U32, IN(session.chunks_per_worker), 64, 1u << 24, 0},
 	{"chunk_size", OPTION_LOG2, IN(session.chunk_shift), 4096, 1u << CHUNK_SHIFT_MAX, 0},
 	{"huge_pages", OPTION_BOOL, IN(huge_pages), 0, 0, 0},
-	{NULL},
+	{0},
 };
 
 static const struct option access_options[] = {
 	{"uid", OPTION_UIDS, offsetof(struct config_access, uids), 0, 0, 0},
 	{"gid", OPTION_GIDS, offsetof(struct config_access, gids), 0, 0, 0},
 	{"low_ports_uid", OPTION_UIDS, offsetof(struct config_access, low_ports_uids), 0, 0, 0},
-	{NULL},
+	{0},
 };
 
 #define PORT(member) offsetof(struct config_port, member)
@@ -111,7 +111,7 @@ static const struct option port_options[] = {
 	{"mtu", OPTION_U16, PORT(mtu), 576, 65535, 0},
 	{"software_checksum", OPTION_BOOL, PORT(software_checksum), 0, 0, 0},
 	{"impair", OPTION_IMPAIR, PORT(impair), 0, 0, 0},
-	{NULL},
+	{0},
 };
 
 #define ROUTE(member) offsetof(struct config_route, member)
@@ -119,7 +119,7 @@ static const struct option route_options[] = {
 	{"prefix", OPTION_NETWORK, ROUTE(prefix), 0, 32, ROUTE(prefix_length)},
 	{"gateway", OPTION_ADDRESS, ROUTE(gateway), 0, 0, 0},
 	{"port", OPTION_U32, ROUTE(port), 0, PORT_MAX - 1, 0},
-	{NULL},
+	{0},
 };
 
 /* ---- Messages ----------------------------------------------------------- */
