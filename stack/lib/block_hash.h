@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A keyed hash of blocks of 16 bytes, whose collisions cannot be crafted
- * without the key.  Where the processor has AES instructions it is four of its
- * rounds under five secret round keys: no difference between two blocks leads
- * to a given one between their results with a probability above 2^-113
- * (L. Keliher and J. Sui, "Exact maximum expected differential and linear
- * probability for two-round AES", 2007), of which 32 bits are taken.
- * Elsewhere it is SipHash-1-3.
+ * without the key.  Where the processor has AES instructions it is 32 bits of
+ * four of its rounds under five secret round keys; elsewhere it is SipHash-1-3.
+ *
+ * What is proved of the rounds is about all 128 bits: no difference between two
+ * blocks leads to a given one between their results with a probability above
+ * 2^-113, on average over the keys (L. Keliher and J. Sui, "Exact maximum
+ * expected differential and linear probability for two-round AES", 2007).  2^96
+ * differences are the same in 32 bits, so that alone would allow 2^-17; that no
+ * two blocks do better than chance, 2^-32, is what is known of attacks, not a
+ * proof.  It is enough for tables, whose hashes nobody sees; nothing that leaves
+ * the stack may be made of it.
  */
 #ifndef LEAT_LIB_BLOCK_HASH_H
 #define LEAT_LIB_BLOCK_HASH_H

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Packets on their way down.  ip_tx takes any.  ip_tx_ready is for those who
- * know the sum of what they made: where nothing has to be found out, awaited
- * or left to the port, it writes all that comes before the transport header in
- * one go.
+ * know the sum of what they made: where nothing has to be found out or
+ * awaited, it writes all that comes before the transport header in one go.
  */
 #ifndef LEAT_NET_IP_TX_H
 #define LEAT_NET_IP_TX_H
@@ -43,9 +42,9 @@ struct ip_tx {
  */
 int ip_tx(struct worker *w, const struct ip_tx *how, struct rte_mbuf *m);
 
-/* Writes the IPv4 header of a packet of total_bytes, checksum included. */
+/* Writes the IPv4 header of a packet of total_bytes; its checksum is 0 where the port makes it. */
 static inline void ipv4_write_header(struct worker *w, const struct ip_tx *how, uint8_t protocol,
-				     uint32_t total_bytes, void *at)
+				     uint32_t total_bytes, bool port_sums, void *at)
 {
 	uint64_t first = (uint64_t)RTE_IPV4_VHL_DEF << 56 | (uint64_t)how->traffic_class << 48 |
 			 (uint64_t)total_bytes << 32;
@@ -62,9 +61,13 @@ static inline void ipv4_write_header(struct worker *w, const struct ip_tx *how, 
 	first = rte_cpu_to_be_64(first);
 	memcpy(ip, &first, sizeof(first));
 	memcpy(&ip->time_to_live, &lifetime, sizeof(lifetime));
-	ip->hdr_checksum = ~checksum_fold(checksum_add(first, (uint64_t)local + remote + lifetime));
 	ip->src_addr = local;
 	ip->dst_addr = remote;
+	if (port_sums)
+		ip->hdr_checksum = 0;
+	else
+		ip->hdr_checksum =
+			~checksum_fold(checksum_add(first, (uint64_t)local + remote + lifetime));
 }
 
 /* Of the pseudo header (RFC 9293, section 3.1; RFC 768). */
@@ -92,6 +95,40 @@ static inline rte_be16_t ip_checksum_of(uint64_t sum, uint8_t protocol)
 	return checksum;
 }
 
+/* Does the port of dst make checksums? */
+static inline bool ip_tx_port_sums(const struct worker *w, const struct dst *dst)
+{
+	return w->netif[dst->netif]->port->tx_checksum;
+}
+
+/*
+ * Leaves checksums, and the cutting of what is too long, to the port: tells it
+ * in m.  bytes: from the transport header on.  What it expects in place of that
+ * header's checksum: the pseudo header's sum, without the length if it cuts.
+ */
+static inline rte_be16_t ip_tx_offload(const struct ip_tx *how, uint8_t protocol,
+				       struct rte_mbuf *m, const void *transport, uint32_t bytes)
+{
+	uint64_t flags = RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM;
+	uint32_t header_bytes = 0;
+
+	if (protocol == IPPROTO_TCP) {
+		header_bytes = (((const struct rte_tcp_hdr *)transport)->data_off >> 4) * 4u;
+		flags |= RTE_MBUF_F_TX_TCP_CKSUM;
+		if (how->tso_segment != 0) {
+			flags |= RTE_MBUF_F_TX_TCP_SEG;
+			bytes = 0;
+		}
+	} else if (protocol == IPPROTO_UDP) {
+		header_bytes = sizeof(struct rte_udp_hdr);
+		flags |= RTE_MBUF_F_TX_UDP_CKSUM;
+	}
+	m->ol_flags |= flags;
+	m->tx_offload = rte_mbuf_tx_offload(RTE_ETHER_HDR_LEN, IP_HEADER_BYTES, header_bytes,
+					    how->tso_segment, 0, 0, 0);
+	return checksum_fold(ipv4_sum_pseudo_header(how->flow, protocol, bytes));
+}
+
 /* May a packet of so many bytes from the transport header on go like that? */
 static inline bool ip_tx_is_ready(const struct worker *w, const struct ip_tx *how,
 				  const struct rte_mbuf *m, uint32_t bytes)
@@ -102,31 +139,37 @@ static inline bool ip_tx_is_ready(const struct worker *w, const struct ip_tx *ho
 	return how->flow->family == AF_INET &&
 	       dst->generation == w->route_generation && /* is the route still the one? */
 	       neigh_is_confirmed(w, dst->neigh) && /* does the neighbour answer? */
-	       bytes + IP_HEADER_BYTES <= dst->mtu && /* does it fit? */
-	       (m->nb_segs == 1 || port->tx_multi_segs) && /* does the port take its pieces? */
-	       !port->tx_checksum; /* are checksums ours to make? */
+	       (how->tso_segment != 0 || /* is it cut, or does it fit? */
+		bytes + IP_HEADER_BYTES <= dst->mtu) &&
+	       (m->nb_segs == 1 || port->tx_multi_segs); /* does the port take its pieces? */
 }
 
 /*
  * ip_tx of what is ready: of an mbuf from worker_mbuf with bytes in all, of
  * them head_bytes in m itself, which m need not say yet.  protocol:
  * flow->protocol, TCP or UDP, a constant where this is called.  sum: of the
- * transport header, checksum 0, and the data.
+ * transport header, checksum 0, and the data; unless ip_tx_port_sums.
  */
-static inline void ip_tx_ready(struct worker *w, const struct ip_tx *how, uint8_t protocol,
-			       struct rte_mbuf *m, uint32_t head_bytes, uint32_t bytes,
-			       uint64_t sum)
+static __rte_always_inline void ip_tx_ready(struct worker *w, const struct ip_tx *how,
+					    uint8_t protocol, struct rte_mbuf *m,
+					    uint32_t head_bytes, uint32_t bytes, uint64_t sum)
 {
 	const uint32_t front_bytes = RTE_ETHER_HDR_LEN + IP_HEADER_BYTES;
 	struct netif *n = w->netif[how->dst->netif];
 	const struct neigh *neigh = how->dst->neigh;
 	uint8_t *transport = (uint8_t *)m->buf_addr + RTE_PKTMBUF_HEADROOM;
+	uint8_t *ip = transport - IP_HEADER_BYTES;
 	rte_be16_t checksum;
 
-	sum = checksum_add(sum, ipv4_sum_pseudo_header(how->flow, protocol, bytes));
-	checksum = ip_checksum_of(sum, protocol);
+	if (n->port->tx_checksum) {
+		checksum = ip_tx_offload(how, protocol, m, transport, bytes);
+		ipv4_write_header(w, how, protocol, bytes + IP_HEADER_BYTES, true, ip);
+	} else {
+		sum = checksum_add(sum, ipv4_sum_pseudo_header(how->flow, protocol, bytes));
+		checksum = ip_checksum_of(sum, protocol);
+		ipv4_write_header(w, how, protocol, bytes + IP_HEADER_BYTES, false, ip);
+	}
 	memcpy(transport + ip_checksum_offset(protocol), &checksum, sizeof(checksum));
-	ipv4_write_header(w, how, protocol, bytes + IP_HEADER_BYTES, transport - IP_HEADER_BYTES);
 	memcpy(transport - front_bytes, &neigh->header, sizeof(neigh->header));
 	m->data_off = (uint16_t)(RTE_PKTMBUF_HEADROOM - front_bytes);
 	m->data_len = (uint16_t)(head_bytes + front_bytes);

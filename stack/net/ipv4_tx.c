@@ -23,31 +23,16 @@ static void checksum_software(const struct ip_tx *how, struct rte_mbuf *m)
 	*field = ip_checksum_of(ip_transport_sum(how->flow, m, m->pkt_len), protocol);
 }
 
-/* Leaves checksums and segmentation to the port.  m's data begins at the IP header. */
+/* m's data begins at the IP header. */
 static void offload(const struct ip_tx *how, struct rte_mbuf *m)
 {
-	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(m, struct rte_ipv4_hdr *);
-	rte_be16_t *field = checksum_field(how->flow->protocol, (uint8_t *)(ip + 1));
+	uint8_t protocol = how->flow->protocol;
+	uint8_t *transport = rte_pktmbuf_mtod_offset(m, uint8_t *, IP_HEADER_BYTES);
+	rte_be16_t *field = checksum_field(protocol, transport);
+	rte_be16_t sum = ip_tx_offload(how, protocol, m, transport, m->pkt_len - IP_HEADER_BYTES);
 
-	ip->hdr_checksum = 0;
-	m->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM;
-	m->l2_len = RTE_ETHER_HDR_LEN;
-	m->l3_len = sizeof(*ip);
-	if (how->flow->protocol == IPPROTO_TCP) {
-		const struct rte_tcp_hdr *tcp = (const struct rte_tcp_hdr *)(ip + 1);
-
-		m->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
-		m->l4_len = (tcp->data_off >> 4) * 4;
-		m->tso_segsz = how->tso_segment;
-		if (how->tso_segment != 0)
-			m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
-	} else if (how->flow->protocol == IPPROTO_UDP) {
-		m->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM;
-		m->l4_len = sizeof(struct rte_udp_hdr);
-	}
-	/* It expects the pseudo header's sum there. */
 	if (field != NULL)
-		*field = rte_ipv4_phdr_cksum(ip, m->ol_flags);
+		*field = sum;
 }
 
 static int refuse(struct worker *w, struct rte_mbuf *m, enum counter why, int error)
@@ -77,7 +62,7 @@ int ip_tx(struct worker *w, const struct ip_tx *how, struct rte_mbuf *m)
 		checksum_software(how, m);
 	ip = rte_pktmbuf_prepend(m, IP_HEADER_BYTES);
 	leat_assert(ip != NULL);
-	ipv4_write_header(w, how, how->flow->protocol, m->pkt_len, ip);
+	ipv4_write_header(w, how, how->flow->protocol, m->pkt_len, port->tx_checksum, ip);
 	if (port->tx_checksum)
 		offload(how, m);
 	neigh_tx(w, how->dst->neigh, m);

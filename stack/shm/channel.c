@@ -157,11 +157,6 @@ void channel_unlist(struct worker *w, struct channel *ch)
 	ch->to_publish = false;
 }
 
-bool channel_has_submissions(const struct channel *ch)
-{
-	return __atomic_load_n(&ch->shared->sq_tail, __ATOMIC_RELAXED) != ch->sq_head;
-}
-
 bool channel_arm(struct worker *w, struct channel *ch)
 {
 	(void)w;

@@ -475,8 +475,27 @@ static inline bool tx_ring_append_at_once(struct ring_pair *r, struct rte_mbuf *
 	return true;
 }
 
-int tx_ring_append(struct worker *w, struct ring_pair *r, struct rte_mbuf *m, uint64_t offset,
-		   uint32_t length, bool copy)
+/* Where they lie, if they may go as one segment that points there; else NULL. */
+static inline const uint8_t *tx_ring_piece(const struct worker *w, const struct ring_pair *r,
+					   uint64_t offset, uint32_t length, bool copy)
+{
+	if (copy || length < w->config.copybreak_bytes)
+		return NULL;
+	return tx_ring_peek(r, offset, length);
+}
+
+static inline int tx_ring_append_piece(struct worker *w, struct ring_pair *r, struct rte_mbuf *m,
+				       const uint8_t *data, uint32_t length)
+{
+	if (unlikely(tx_ring_attach(w, r, m, r->tx_cursor, data, length) == NULL))
+		return -ENOBUFS;
+	m->nb_segs = 2;
+	m->pkt_len += length;
+	return 0;
+}
+
+static int tx_ring_append_any(struct worker *w, struct ring_pair *r, struct rte_mbuf *m,
+			      uint64_t offset, uint32_t length, bool copy)
 {
 	uint16_t data_len = m->data_len;
 	uint32_t pkt_len = m->pkt_len;
@@ -501,21 +520,27 @@ int tx_ring_append(struct worker *w, struct ring_pair *r, struct rte_mbuf *m, ui
 	return result;
 }
 
+int tx_ring_append(struct worker *w, struct ring_pair *r, struct rte_mbuf *m, uint64_t offset,
+		   uint32_t length, bool copy)
+{
+	const uint8_t *data = tx_ring_piece(w, r, offset, length, copy);
+
+	if (likely(data != NULL))
+		return tx_ring_append_piece(w, r, m, data, length);
+	return tx_ring_append_any(w, r, m, offset, length, copy);
+}
+
 int tx_ring_append_summed(struct worker *w, struct ring_pair *r, struct rte_mbuf *m,
 			  uint64_t offset, uint32_t length, bool copy, uint64_t *sum)
 {
-	const uint8_t *data = tx_ring_peek(r, offset, length);
+	const uint8_t *data = tx_ring_piece(w, r, offset, length, copy);
 	uint32_t before = m->pkt_len;
 
-	if (likely(data != NULL && !copy && length >= w->config.copybreak_bytes)) {
-		if (tx_ring_attach(w, r, m, r->tx_cursor, data, length) == NULL)
-			return -ENOBUFS;
-		m->nb_segs = 2;
-		m->pkt_len += length;
+	if (likely(data != NULL)) {
 		*sum = checksum_sum_long(data, length);
-		return 0;
+		return tx_ring_append_piece(w, r, m, data, length);
 	}
-	if (tx_ring_append(w, r, m, offset, length, copy) != 0)
+	if (tx_ring_append_any(w, r, m, offset, length, copy) != 0)
 		return -ENOBUFS;
 	*sum = checksum_mbuf(m, before, length);
 	return 0;

@@ -27,17 +27,22 @@ static inline const uint8_t *tx_ring_peek(const struct ring_pair *r, uint64_t of
 
 /*
  * Copies length bytes at offset, behind a header in a fresh mbuf, to to; true
- * with their sum added to *sum.  False: they are too many for a copy, or not
- * in one place.
+ * with their sum added to *sum, unless the port makes checksums.  False: they
+ * are too many for a copy, or not in one place.
  */
-static inline bool tx_ring_copy_short(const struct worker *w, const struct ring_pair *r, void *to,
-				      uint64_t offset, uint32_t length, uint64_t *sum)
+static __rte_always_inline bool tx_ring_copy_short(const struct worker *w,
+						   const struct ring_pair *r, void *to,
+						   uint64_t offset, uint32_t length, bool port_sums,
+						   uint64_t *sum)
 {
 	const uint8_t *data = tx_ring_peek(r, offset, length);
 
 	if (unlikely(data == NULL || length >= w->config.copybreak_bytes))
 		return false;
-	*sum = checksum_add(*sum, checksum_copy(to, data, length));
+	if (port_sums)
+		memcpy(to, data, length);
+	else
+		*sum = checksum_add(*sum, checksum_copy(to, data, length));
 	return true;
 }
 

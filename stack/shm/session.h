@@ -183,11 +183,15 @@ void channel_activate(struct worker *w, struct channel *ch);
 void channel_silence(struct worker *w, struct channel *ch);
 /* Takes it off the worker's lists. */
 void channel_unlist(struct worker *w, struct channel *ch);
-bool channel_has_submissions(const struct channel *ch);
 /* Looks at it in channels_publish. */
 void channel_want_publish(struct worker *w, struct channel *ch);
 /* Turns it over to its doorbell; false (and not turned over): a submission came meanwhile. */
 bool channel_arm(struct worker *w, struct channel *ch);
+
+static inline bool channel_has_submissions(const struct channel *ch)
+{
+	return __atomic_load_n(&ch->shared->sq_tail, __ATOMIC_RELAXED) != ch->sq_head;
+}
 
 static inline struct chunk *arena_chunk(struct arena *a, uint32_t chunk)
 {

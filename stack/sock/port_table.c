@@ -7,13 +7,16 @@
 #include "core/worker.h"
 #include "sock/sock_table.h"
 
-#define PORT_TRIES           4096u /* candidates looked at for one connection */
+#define PORT_TRIES           4096u /* candidates looked at for one sock, so that others' work goes on */
+#define PORTS                (UINT16_MAX + 1)
+#define WORD_BITS            64u
 #define PORT_EPHEMERAL_COUNT (PORT_EPHEMERAL_LAST - PORT_EPHEMERAL_FIRST + 1)
 
 LIST_HEAD(inet_list, inet_sock);
 
 struct port_table {
-	struct inet_list bucket[UINT16_MAX + 1]; /* by port */
+	struct inet_list bucket[PORTS]; /* by port */
+	uint64_t bound[PORTS / WORD_BITS]; /* a bit for each bucket that is not empty */
 	uint32_t next_ephemeral; /* RFC 6056, algorithm 3: grows with each choice */
 };
 
@@ -79,19 +82,50 @@ static bool port_is_free(struct port_table *t, const struct inet_sock *inet)
 	return true;
 }
 
+/* The first ephemeral port from this on to which no sock is bound; 0: none. */
+static uint32_t port_next_unbound(const struct port_table *t, uint32_t from)
+{
+	uint32_t word = from / WORD_BITS, port;
+	uint64_t unbound = ~t->bound[word] & UINT64_MAX << from % WORD_BITS;
+
+	while (unbound == 0 && word < PORT_EPHEMERAL_LAST / WORD_BITS)
+		unbound = ~t->bound[++word];
+	if (unbound == 0)
+		return 0;
+	port = word * WORD_BITS + (uint32_t)__builtin_ctzll(unbound);
+	return port <= PORT_EPHEMERAL_LAST ? port : 0;
+}
+
+/* A port that nobody has, or that those who have it share: of another address, another protocol. */
 static int port_bind_any(struct worker *w, struct inet_sock *inet)
 {
 	uint32_t start = (uint32_t)(random_next(&w->random) % PORT_EPHEMERAL_COUNT);
+	uint32_t port = port_next_unbound(w->ports, PORT_EPHEMERAL_FIRST + start);
 
-	for (uint32_t i = 0; i < PORT_EPHEMERAL_COUNT; i++) {
-		uint32_t port = PORT_EPHEMERAL_FIRST + (start + i) % PORT_EPHEMERAL_COUNT;
-
+	if (port == 0)
+		port = port_next_unbound(w->ports, PORT_EPHEMERAL_FIRST);
+	inet->flow.local_port = rte_cpu_to_be_16((uint16_t)port);
+	if (port != 0)
+		return 0;
+	for (uint32_t i = 0; i < PORT_TRIES; i++) {
+		port = PORT_EPHEMERAL_FIRST + (start + i) % PORT_EPHEMERAL_COUNT;
 		inet->flow.local_port = rte_cpu_to_be_16((uint16_t)port);
 		if (port_is_free(w->ports, inet))
 			return 0;
 	}
 	inet->flow.local_port = 0;
 	return -EADDRINUSE;
+}
+
+static void port_note_bound(struct port_table *t, rte_be16_t be_port)
+{
+	uint16_t port = rte_be_to_cpu_16(be_port);
+	uint64_t bit = UINT64_C(1) << port % WORD_BITS;
+
+	if (LIST_EMPTY(&t->bucket[port]))
+		t->bound[port / WORD_BITS] &= ~bit;
+	else
+		t->bound[port / WORD_BITS] |= bit;
 }
 
 int port_bind(struct worker *w, struct inet_sock *inet)
@@ -104,6 +138,7 @@ int port_bind(struct worker *w, struct inet_sock *inet)
 		return -EADDRINUSE;
 	}
 	LIST_INSERT_HEAD(port_bucket(w->ports, inet->flow.local_port), inet, port_link);
+	port_note_bound(w->ports, inet->flow.local_port);
 	inet->sk.flags |= SOCK_BOUND;
 	return 0;
 }
@@ -123,10 +158,10 @@ int port_may_listen(struct worker *w, const struct inet_sock *inet)
 
 void port_unbind(struct worker *w, struct inet_sock *inet)
 {
-	(void)w;
 	if (!(inet->sk.flags & SOCK_BOUND))
 		return;
 	LIST_REMOVE(inet, port_link);
+	port_note_bound(w->ports, inet->flow.local_port);
 	inet->sk.flags &= ~(uint32_t)SOCK_BOUND;
 }
 

@@ -313,7 +313,8 @@ static void submissions_run(struct worker *w, struct channel *ch, struct leat_sq
 	w->counter[CNT_submissions] += count;
 }
 
-static unsigned channel_poll(struct worker *w, struct channel *ch)
+/* Takes and runs what there is; how many. */
+static __rte_noinline unsigned channel_run(struct worker *w, struct channel *ch)
 {
 	struct leat_sqe sqe[SUBMISSION_BATCH];
 	/* Each may need a completion; without room for it the submission stays where it is. */
@@ -322,6 +323,13 @@ static unsigned channel_poll(struct worker *w, struct channel *ch)
 
 	if (count > 0)
 		submissions_run(w, ch, sqe, count);
+	return count;
+}
+
+static inline unsigned channel_poll(struct worker *w, struct channel *ch)
+{
+	unsigned count = channel_has_submissions(ch) ? channel_run(w, ch) : 0;
+
 	channel_grant(w, ch);
 	return count;
 }

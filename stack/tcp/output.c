@@ -454,7 +454,7 @@ static inline bool send_smooth(struct worker *w, struct tcp_sock *tp, uint32_t l
 	int err;
 
 	if (likely(!(tp->flags & TCP_SOCK_ECN)))
-		err = tcp_tx_plain(w, tp, tp->snd_nxt, length, flags);
+		err = tcp_tx_plain(w, tp, tp->snd_nxt, length, flags, 0);
 	else
 		err = tcp_tx_segment(w, tp, tp->snd_nxt, length, flags);
 	if (err != 0)

@@ -17,8 +17,7 @@ static inline bool ack_is_ordinary(const struct worker *w, const struct tcp_sock
 	const struct flight *f = &tp->sending->flight;
 	const struct flight_record *first = flight_at(&w->tcp->flights, f->first);
 
-	return tcp_has_sack(tp) && /* losses are RACK's to find? */
-	       seq_le(ack, first->end) && /* of one record? */
+	return seq_le(ack, first->end) && /* of one record? */
 	       !(first->flags & ~(uint32_t)FLIGHT_APP_LIMITED) && /* sent once, and no probe? */
 	       flight_is_whole(f) && /* nothing missing? */
 	       !(tp->flags & TCP_SOCK_PROBE_SENT) && /* no loss probe to answer? */
@@ -86,7 +85,8 @@ static inline void take_ordinary(struct worker *w, struct tcp_sock *tp, uint32_t
 	tp->plpmtud.acked = RTE_MAX(tp->plpmtud.acked, tcp_packet_bytes(tp, acked_bytes));
 	tcp_take_rtt(tp, now_us - sent_us);
 	min_rtt_sample(&tp->min_rtt, now_us - sent_us, w->now_ms);
-	rack_advance(&s->rack, sent_us, ack, now_us);
+	if (likely(tcp_has_sack(tp)))
+		rack_advance(&s->rack, sent_us, ack, now_us);
 	if (seq_gt(ack, s->recover))
 		s->recover = ack - 1;
 	if (ack == tp->snd_nxt)

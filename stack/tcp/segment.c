@@ -148,6 +148,11 @@ static inline void read_timestamp_only(const uint8_t *data, uint32_t length,
 	seg->ts_echo = read_be32(data + TCP_HEADER_BYTES + 8);
 }
 
+static inline bool has_no_options(const uint8_t *data, uint32_t available)
+{
+	return available >= TCP_HEADER_BYTES && data[12] >> 4 == TCP_HEADER_BYTES / 4;
+}
+
 enum counter tcp_segment_read(const uint8_t *data, uint32_t available, uint32_t length,
 			      struct tcp_segment *seg)
 {
@@ -302,10 +307,18 @@ enum counter tcp_parse(struct worker *w, struct packet *p)
 	uint32_t length = p->length;
 
 	(void)w;
-	if (unlikely(length > m->data_len || !is_timestamp_only(data, length)))
+	if (unlikely(length > m->data_len))
 		return parse_any(p, data);
-	read_timestamp_only(data, length, &p->tcp);
-	parsed(p, m, data, TCP_HEADER_BYTES + TCP_TIMESTAMP_BYTES);
+	if (likely(is_timestamp_only(data, length))) {
+		read_timestamp_only(data, length, &p->tcp);
+		parsed(p, m, data, TCP_HEADER_BYTES + TCP_TIMESTAMP_BYTES);
+	} else if (has_no_options(data, length)) {
+		read_fixed(data, &p->tcp);
+		p->tcp.length = length - TCP_HEADER_BYTES;
+		parsed(p, m, data, TCP_HEADER_BYTES);
+	} else {
+		return parse_any(p, data);
+	}
 	/* Last, so that nothing has to be kept meanwhile. */
 	return checksum_piece_good(m->ol_flags, data, length, p->pseudo_sum) ? CNT_MAX
 									     : CNT_tcp_checksum;

@@ -122,12 +122,13 @@ int tcp_append_long(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m, u
 	return tx_ring_append_summed(w, ring, m, tcp_ring_offset(tp, seq), length, copy, sum);
 }
 
-void tcp_hand_down_plain(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m)
+void tcp_hand_down_plain(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m, uint32_t length,
+			 uint32_t mss)
 {
-	(void)hand_down(w, tp, m, 0, 0, 0);
+	(void)hand_down(w, tp, m, length, mss, 0);
 }
 
-/* Any segment; one that the port cuts, too. */
+/* Any segment, whatever its header tells. */
 static int tx_any(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t length,
 		  uint16_t flags, uint32_t mss)
 {
@@ -158,11 +159,20 @@ static int tx_any(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t 
 	return 0;
 }
 
+/* A plain segment that the port cuts into some of mss. */
+static __rte_noinline int tx_train(struct worker *w, struct tcp_sock *tp, uint32_t seq,
+				   uint32_t length, uint16_t flags, uint32_t mss)
+{
+	leat_assert(mss > 0);
+	return tcp_tx_plain(w, tp, seq, length, flags, mss);
+}
+
 int tcp_tx_pieces(struct worker *w, struct tcp_sock *tp, uint32_t seq, uint32_t length,
 		  uint16_t flags, uint32_t mss)
 {
-	if (likely(tcp_header_is_plain(tp) && length <= mss && flags & TCP_FLAG_ACK))
-		return tcp_tx_plain(w, tp, seq, length, flags);
+	if (likely(tcp_header_is_plain(tp) && flags & TCP_FLAG_ACK))
+		return likely(length <= mss) ? tcp_tx_plain(w, tp, seq, length, flags, 0)
+					     : tx_train(w, tp, seq, length, flags, mss);
 	return tx_any(w, tp, seq, length, flags, mss);
 }
 

@@ -67,7 +67,8 @@ static inline bool tcp_header_is_plain(const struct tcp_sock *tp)
 int tcp_append_long(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m, uint32_t seq,
 		    uint32_t length, uint64_t *sum);
 /* A segment that is not ready to go (ip_tx_is_ready). */
-void tcp_hand_down_plain(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m);
+void tcp_hand_down_plain(struct worker *w, struct tcp_sock *tp, struct rte_mbuf *m, uint32_t length,
+			 uint32_t mss);
 
 /* ---- the segment ------------------------------------------------------------------ */
 
@@ -86,13 +87,19 @@ static inline uint64_t tcp_write_plain(const struct worker *w, const struct tcp_
 	return sum;
 }
 
-/* tcp_tx_segment with TCP_FLAG_ACK where tcp_header_is_plain: summed as it is written. */
+/*
+ * tcp_tx_pieces with TCP_FLAG_ACK where tcp_header_is_plain: summed as it is
+ * written, unless the port makes checksums.  mss: payload of one segment, if
+ * the port is to cut it; else 0, a constant where this is called.
+ */
 static __rte_always_inline int tcp_tx_plain(struct worker *w, struct tcp_sock *tp, uint32_t seq,
-					    uint32_t length, uint16_t flags)
+					    uint32_t length, uint16_t flags, uint32_t mss)
 {
 	uint32_t header_bytes = TCP_HEADER_BYTES +
 				(tp->flags & TCP_SOCK_TIMESTAMPS ? TCP_TIMESTAMP_BYTES : 0);
 	uint32_t head_bytes = header_bytes + length;
+	uint32_t segments = mss == 0 ? 1 : (length + mss - 1) / mss;
+	bool port_sums = ip_tx_port_sums(w, &tp->ics.inet.dst);
 	struct rte_mbuf *m = worker_mbuf(w);
 	struct ip_tx how;
 	uint8_t *at;
@@ -102,8 +109,9 @@ static __rte_always_inline int tcp_tx_plain(struct worker *w, struct tcp_sock *t
 		return -ENOBUFS;
 	at = rte_pktmbuf_mtod(m, uint8_t *);
 	sum = tcp_write_plain(w, tp, at, header_bytes, seq, flags, tcp_window_field(w, tp));
-	if (length > 0 && unlikely(!tx_ring_copy_short(w, &tp->ics.inet.sk.ring, at + header_bytes,
-						       tcp_ring_offset(tp, seq), length, &sum))) {
+	if (length > 0 &&
+	    unlikely(!tx_ring_copy_short(w, &tp->ics.inet.sk.ring, at + header_bytes,
+					 tcp_ring_offset(tp, seq), length, port_sums, &sum))) {
 		uint64_t part;
 
 		m->data_len = (uint16_t)header_bytes;
@@ -120,14 +128,15 @@ static __rte_always_inline int tcp_tx_plain(struct worker *w, struct tcp_sock *t
 	tcp_note_acked(tp);
 	tcp_window_watch(w, tp);
 	how = tcp_how_to_send(tp, 0);
+	how.tso_segment = (uint16_t)mss;
 	if (unlikely(!ip_tx_is_ready(w, &how, m, header_bytes + length))) {
 		m->data_len = (uint16_t)head_bytes;
 		m->pkt_len = header_bytes + length;
-		tcp_hand_down_plain(w, tp, m);
+		tcp_hand_down_plain(w, tp, m, length, mss);
 		return 0;
 	}
-	w->counter[CNT_tcp_tx_segments]++;
-	tp->segments_out++;
+	w->counter[CNT_tcp_tx_segments] += segments;
+	tp->segments_out += segments;
 	ip_tx_ready(w, &how, IPPROTO_TCP, m, head_bytes, header_bytes + length, sum);
 	return 0;
 }

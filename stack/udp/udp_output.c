@@ -173,7 +173,7 @@ static inline bool udp_tx_short(struct worker *w, struct inet_sock *inet, const 
 	sum = (uint64_t)words[0] + words[1];
 	if (unlikely(!ip_tx_is_ready(w, &how, m, bytes) ||
 		     !tx_ring_copy_short(w, &inet->sk.ring, at + UDP_HEADER_BYTES, r->data_offset,
-					 length, &sum)))
+					 length, ip_tx_port_sums(w, how.dst), &sum)))
 		return false;
 	ip_tx_ready(w, &how, IPPROTO_UDP, m, bytes, bytes, sum);
 	return true;

@@ -59,6 +59,11 @@ static uint16_t shake_hands(uint32_t from, uint16_t to)
 	return syn.source_port;
 }
 
+static uint16_t port_of(const struct app_sock *s)
+{
+	return ntohs(((const struct inet_sock *)host_sock(s))->flow.local_port);
+}
+
 /* One more sock connects, bound to the second address if it is to come from there: its port. */
 static uint16_t connect_from(uint32_t from, uint16_t to)
 {
@@ -111,7 +116,7 @@ static void to_one_server_there_are_as_many_connections_as_ports(void)
 	CHECK_EQ(host_state(s), TCP_ESTABLISHED);
 
 	/* A port that came free is found again. */
-	port = ntohs(((struct inet_sock *)host_sock(&socks[7]))->flow.local_port);
+	port = port_of(&socks[7]);
 	REQUIRE_EQ(app_setsockopt(&socks[7], SOL_SOCKET, SO_LINGER, &abort, sizeof(abort)), 0);
 	REQUIRE_EQ(app_close(&socks[7]), 0);
 	HOST_EXPECT(h, IS_TCP, TCP_FLAGS_ARE(TH_RST | TH_ACK), SOURCE_PORT_IS(port));
@@ -156,6 +161,35 @@ static void a_port_chosen_by_bind_is_the_socks_alone(void)
 	REQUIRE_EQ(app_socket(&h->app, SOCK_STREAM, s), 0);
 	CHECK_EQ(app_bind(s, SECOND_ADDR, 0), -EADDRINUSE);
 	CHECK_EQ(app_bind(s, HOST_ADDR, 0), 0);
+	/* One of the two who had that port is gone: it still has an owner. */
+	REQUIRE_EQ(app_close(s), 0);
+	REQUIRE_EQ(app_socket(&h->app, SOCK_STREAM, s), 0);
+	CHECK_EQ(app_bind(s, SECOND_ADDR, 0), -EADDRINUSE);
+	end();
+}
+
+static void bind_finds_the_one_port_that_came_free_wherever_it_is(void)
+{
+	/* The first one, the last one, and such at the ends of words of 64. */
+	static const uint32_t places[] = {0, PORTS - 1, 63, 64, PORTS - 8, PORTS / 2};
+	struct app_sock *last = &socks[PORTS];
+	static uint32_t owner[UINT16_MAX + 1];
+
+	begin();
+	for (count = 0; count < PORTS; count++) {
+		REQUIRE_EQ(app_socket(&h->app, SOCK_STREAM, &socks[count]), 0);
+		REQUIRE_EQ(app_bind(&socks[count], SECOND_ADDR, 0), 0);
+		owner[port_of(&socks[count])] = count;
+	}
+	for (uint32_t i = 0; i < RTE_DIM(places); i++) {
+		uint16_t port = (uint16_t)(PORT_EPHEMERAL_FIRST + places[i]);
+
+		REQUIRE_EQ(app_close(&socks[owner[port]]), 0);
+		REQUIRE_EQ(app_socket(&h->app, SOCK_STREAM, last), 0);
+		CHECK_EQ(app_bind(last, SECOND_ADDR, 0), 0);
+		CHECK_EQ(port_of(last), port);
+		socks[owner[port]] = *last;
+	}
 	end();
 }
 
@@ -164,4 +198,5 @@ TEST_SUITE(connect_ports)
 	TEST(to_one_server_there_are_as_many_connections_as_ports);
 	TEST(every_address_and_every_server_has_ports_of_its_own);
 	TEST(a_port_chosen_by_bind_is_the_socks_alone);
+	TEST(bind_finds_the_one_port_that_came_free_wherever_it_is);
 }

@@ -5,6 +5,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "net/checksum.h"
+#include "shm/ring_rx.h"
+#include "shm/ring_tx.h"
 #include "support/fakeproto.h"
 
 #define CHUNK_SHIFT 12
@@ -69,6 +72,14 @@ static void publish(uint32_t length)
 	sock_raise(h->w, sk, LEAT_EV_IN);
 	host_poll(h);
 	CHECK(ring_is_sane(&sk->ring));
+}
+
+static int place_and_read(uint32_t length)
+{
+	if (place(sk->ring.rx_tail, length) != 0)
+		return -1;
+	publish(length);
+	return app_read_pattern(&s, length) == length ? 0 : -1;
 }
 
 /* ---- receive --------------------------------------------------------------- */
@@ -212,6 +223,52 @@ static void append(uint32_t skip, uint32_t length, uint32_t part)
 	CHECK(ring_is_sane(&sk->ring));
 }
 
+/* The inline way, at every distance from a chunk's edge, whoever looked there last. */
+static void what_is_appended_inline_continues_the_stream(void)
+{
+	static const uint32_t sizes[] = {1500, 1500, 1095, 1, 1024, 1024, 1024, 1024, 900, 1300, 7};
+
+	begin();
+	for (uint32_t i = 0; i < 10 * RTE_DIM(sizes); i++) {
+		uint32_t n = sizes[i % RTE_DIM(sizes)];
+		struct rte_mbuf *m = worker_mbuf(h->w);
+
+		pattern_fill(rte_pktmbuf_append(m, (uint16_t)n), sk->ring.rx_tail, n);
+		REQUIRE_EQ(rx_ring_append_here(h->w, &sk->ring, m, n), 0);
+		rte_pktmbuf_free(m);
+		sock_raise(h->w, sk, LEAT_EV_IN);
+		host_poll(h);
+		CHECK(ring_is_sane(&sk->ring));
+		CHECK_EQ(app_read_pattern(&s, n), n);
+	}
+	end();
+}
+
+static void a_record_has_a_place_only_within_a_chunk(void)
+{
+	const uint32_t header = sizeof(struct leat_record);
+	struct leat_record *place;
+	struct rte_mbuf *m;
+
+	begin();
+	m = worker_mbuf(h->w);
+	pattern_fill(rte_pktmbuf_append(m, 64), CHUNK - 96 + header, 64);
+	CHECK(rx_ring_record_here(&sk->ring, m, 64) == NULL); /* no chunk yet */
+	REQUIRE_EQ(place_and_read(CHUNK - 96), 0);
+	CHECK(rx_ring_record_here(&sk->ring, m, 65) == NULL); /* more than m's first segment */
+	CHECK(rx_ring_record_here(&sk->ring, m, 64) == NULL); /* none is left behind it */
+	CHECK_EQ(sk->ring.rx_tail, CHUNK - 96);
+	place = rx_ring_record_here(&sk->ring, m, 56);
+	REQUIRE(place != NULL);
+	CHECK_EQ(sk->ring.rx_tail, CHUNK - 8);
+	pattern_fill(place, CHUNK - 96, header);
+	sock_raise(h->w, sk, LEAT_EV_IN);
+	host_poll(h);
+	CHECK_EQ(app_read_pattern(&s, CHUNK), header + 56);
+	rte_pktmbuf_free(m);
+	end();
+}
+
 static void what_is_appended_continues_the_stream(void)
 {
 	/* Ends within a chunk, one byte before its end, at it, beyond it. */
@@ -331,6 +388,81 @@ static void written_bytes_are_sent_by_reference_or_by_copy(void)
 		check_append(10, 3 * CHUNK - 10, copy != 0); /* over two edges, many mbufs */
 	}
 	check_append(5, 20, false); /* below the copy-break: copied */
+	end();
+}
+
+/* The same with the sum, behind an even number of bytes. */
+static void check_append_summed(uint64_t offset, uint32_t length, bool copy)
+{
+	struct rte_mbuf *m = worker_mbuf(h->w);
+	uint8_t actual[4 * CHUNK], expected[4 * CHUNK];
+	uint64_t sum;
+
+	REQUIRE(m != NULL);
+	memset(rte_pktmbuf_append(m, 20), 0xee, 20);
+	REQUIRE_EQ(tx_ring_append_summed(h->w, &sk->ring, m, offset, length, copy, &sum), 0);
+	CHECK_EQ(m->pkt_len, 20 + length);
+	rte_mbuf_sanity_check(m, 1);
+	pattern_fill(expected, offset, length);
+	CHECK_MEM(rte_pktmbuf_read(m, 20, length, actual), expected, length);
+	CHECK_EQ(checksum_fold(sum), checksum_bytes(expected, length));
+	rte_pktmbuf_free(m);
+}
+
+static void what_is_appended_is_summed(void)
+{
+	/* Within a chunk, up to its end, over one edge and two, odd on both sides. */
+	static const struct {
+		uint32_t offset, length;
+	} parts[] = {{0, 1448},
+		     {1, 1447},
+		     {CHUNK - 1448, 1448},
+		     {CHUNK - 701, 1448},
+		     {CHUNK - 1, 2},
+		     {2 * CHUNK, CHUNK},
+		     {11, 3 * CHUNK - 11},
+		     {3, 511},
+		     {4, 512},
+		     {7, 1}};
+
+	begin();
+	CHECK_EQ(app_write_pattern(&s, 3 * CHUNK), 3 * CHUNK);
+	host_poll(h);
+	for (uint32_t i = 0; i < RTE_DIM(parts); i++) {
+		check_append_summed(parts[i].offset, parts[i].length, false);
+		check_append_summed(parts[i].offset, parts[i].length, true);
+	}
+	CHECK_EQ(h->condemned, 0);
+	end();
+}
+
+/* Copied only out of the chunk that was looked at last, and only what is short. */
+static void a_short_copy_is_of_one_chunk(void)
+{
+	uint8_t actual[CHUNK], expected[CHUNK];
+	uint32_t limit;
+
+	begin();
+	limit = h->w->config.copybreak_bytes;
+	CHECK_EQ(app_write_pattern(&s, 2 * CHUNK), 2 * CHUNK);
+	host_poll(h);
+	for (uint32_t length = 1; length < limit; length++) {
+		uint64_t offset = CHUNK - length; /* up to its end */
+		uint64_t sum = 0xffff;
+
+		REQUIRE(tx_ring_copy_short(h->w, &sk->ring, actual, offset, length, false, &sum));
+		pattern_fill(expected, offset, length);
+		CHECK_MEM(actual, expected, length);
+		CHECK_EQ(checksum_fold(sum), checksum_bytes(expected, length));
+		CHECK(!tx_ring_copy_short(h->w, &sk->ring, actual, offset + 1, length, false,
+					  &sum));
+	}
+	CHECK(!tx_ring_copy_short(h->w, &sk->ring, actual, 0, limit, false, &(uint64_t){0}));
+	/* One step on, what lies before is not seen any more. */
+	check_append(CHUNK, 1, true);
+	CHECK(tx_ring_peek(&sk->ring, CHUNK - 1, 1) == NULL);
+	CHECK(tx_ring_peek(&sk->ring, CHUNK, CHUNK) != NULL);
+	tx_ring_done(h->w, &sk->ring, 2 * CHUNK);
 	end();
 }
 
@@ -612,11 +744,15 @@ TEST_SUITE(ring)
 	TEST(out_of_order_bytes_go_straight_to_their_place);
 	TEST(a_packet_of_many_segments_is_placed_whole);
 	TEST(what_is_appended_continues_the_stream);
+	TEST(what_is_appended_inline_continues_the_stream);
+	TEST(a_record_has_a_place_only_within_a_chunk);
 	TEST(a_full_arena_refuses_without_loss);
 	TEST(an_idle_ring_holds_no_chunk_and_restarts_anywhere);
 	TEST(bytes_that_wait_are_not_released);
 	TEST(consumption_is_told_when_asked_for);
 	TEST(written_bytes_are_sent_by_reference_or_by_copy);
+	TEST(what_is_appended_is_summed);
+	TEST(a_short_copy_is_of_one_chunk);
 	TEST(send_ring_wraps_at_every_chunk_edge);
 	TEST(acknowledged_bytes_free_chunks_only_when_no_mbuf_points_there);
 	TEST(append_without_mbufs_leaves_the_packet_as_it_was);

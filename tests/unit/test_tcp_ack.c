@@ -352,6 +352,7 @@ struct look {
 
 static struct look looks[2][LOOKS];
 static unsigned run, looks_taken; /* at how many moments of this run */
+static bool sack_permitted, timestamps; /* the peer's options in it */
 static uint8_t ack_flags; /* of the peer's ACKs in it */
 
 static void look(void)
@@ -403,8 +404,8 @@ static void send_and_acknowledge(const char *algorithm, uint8_t flags, uint32_t 
 	memset(looks[run], 0, sizeof(looks[run]));
 	clock_reset();
 	begin_unconnected(NULL);
-	peer.sack_permitted = true;
-	peer.timestamps = true;
+	peer.sack_permitted = sack_permitted;
+	peer.timestamps = timestamps;
 	host_connected(h, &peer, &s);
 	CHECK_EQ(tcp_set_congestion(h->w, tcp(), congestion_find(algorithm)), 0);
 	for (unsigned i = 0; i < 10; i++) {
@@ -450,13 +451,16 @@ static void the_ordinary_ack_changes_what_any_other_would(void)
 {
 	static const char *const algorithms[] = {"cubic", "reno", "dctcp", "bbr"};
 
-	for (unsigned i = 0; i < RTE_DIM(algorithms); i++) {
+	for (unsigned i = 0; i < 4 * RTE_DIM(algorithms); i++) {
+		const char *algorithm = algorithms[i % RTE_DIM(algorithms)];
 		uint32_t last_bytes = i % 2 * 64;
 
+		sack_permitted = i / RTE_DIM(algorithms) % 2 == 0;
+		timestamps = i / RTE_DIM(algorithms) / 2 == 0;
 		run = 0;
-		send_and_acknowledge(algorithms[i], TH_ACK, last_bytes);
+		send_and_acknowledge(algorithm, TH_ACK, last_bytes);
 		run = 1;
-		send_and_acknowledge(algorithms[i], TH_ACK | RTE_TCP_CWR_FLAG, last_bytes);
+		send_and_acknowledge(algorithm, TH_ACK | RTE_TCP_CWR_FLAG, last_bytes);
 		for (unsigned n = 0; n < looks_taken; n++)
 			CHECK(memcmp(&looks[0][n], &looks[1][n], sizeof(looks[0][n])) == 0);
 	}
