@@ -4,6 +4,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
+#include <rte_common.h>
 #include <string.h>
 
 #include "net/addr.h"
@@ -101,16 +102,15 @@ AVX2 static uint64_t sum_steps_avx2(const uint8_t *data, uint32_t length)
 	return taken_off + (uint64_t)_mm_cvtsi128_si64(sum) + (uint64_t)_mm_extract_epi64(sum, 1);
 }
 
-/* Which one is called the processor decides when the program is loaded, before a sanitizer runs. */
-__attribute__((no_sanitize("address", "undefined"))) static uint64_t (*choose_sum_steps(void))(
-	const uint8_t *data, uint32_t length)
+static uint64_t (*sum_steps)(const uint8_t *data, uint32_t length) = sum_steps_any;
+
+/* When the program is loaded: which one is called the processor decides. */
+RTE_INIT(choose_sum_steps)
 {
 	__builtin_cpu_init();
-	return __builtin_cpu_supports("avx2") ? sum_steps_avx2 : sum_steps_any;
+	if (__builtin_cpu_supports("avx2"))
+		sum_steps = sum_steps_avx2;
 }
-
-static uint64_t sum_steps(const uint8_t *data, uint32_t length)
-	__attribute__((ifunc("choose_sum_steps")));
 
 #else
 #define sum_steps sum_steps_any

@@ -21,9 +21,9 @@ static const char *const state_names[] = {
 /*
  * From each state, where to: figure 5 of RFC 9293, plus CLOSED from
  * everywhere (reset, abort, give up).  TIME-WAIT is an object of its own, so
- * no sock enters it.
+ * no sock enters it.  Assertions alone read it.
  */
-static const uint16_t transitions[] = {
+static const uint16_t transitions[] __rte_unused = {
 	[TCP_CLOSE] = TCP_STATE(TCP_LISTEN) | TCP_STATE(TCP_SYN_SENT) | TCP_STATE(TCP_SYN_RECV) |
 		      TCP_STATE(TCP_CLOSE),
 	[TCP_LISTEN] = TCP_STATE(TCP_CLOSE),

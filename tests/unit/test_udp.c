@@ -324,6 +324,35 @@ static void copies_where_the_port_needs_it(void)
 	end();
 }
 
+static uint16_t checksum_sent(struct app_sock *s, uint16_t data)
+{
+	const struct leat_addr to = peer();
+	struct frame *f;
+	uint16_t checksum;
+
+	REQUIRE(app_send_to(s, &to, &data, sizeof(data)));
+	host_settle(h);
+	f = host_pop(h);
+	REQUIRE(f != NULL);
+	memcpy(&checksum, f->data + RTE_ETHER_HDR_LEN + IP_HEADER_BYTES + 6, sizeof(checksum));
+	free(f);
+	return checksum;
+}
+
+/* RFC 768: 0 would say that there is none. */
+static void a_checksum_of_zero_is_sent_as_all_ones(void)
+{
+	struct app_sock s;
+	uint16_t rest;
+
+	begin();
+	open_bound(&s);
+	rest = checksum_sent(&s, 0);
+	CHECK_EQ(checksum_sent(&s, rest), 0xffff);
+	CHECK_EQ(app_close(&s), 0);
+	end();
+}
+
 static void a_connected_sock_sends_to_its_peer(void)
 {
 	struct app_sock s;
@@ -778,6 +807,7 @@ TEST_SUITE(udp)
 	TEST(shut_for_reading_nothing_arrives);
 	TEST(sends_to_whom_the_record_names);
 	TEST(copies_where_the_port_needs_it);
+	TEST(a_checksum_of_zero_is_sent_as_all_ones);
 	TEST(a_connected_sock_sends_to_its_peer);
 	TEST(an_unbound_sock_gets_a_port_when_it_sends);
 	TEST(what_cannot_be_sent_is_an_error);
