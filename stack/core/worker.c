@@ -205,9 +205,11 @@ struct rte_mbuf *worker_mbuf_slow(struct worker *w)
 {
 	void *m;
 
+#ifndef RTE_LIBRTE_MEMPOOL_DEBUG /* there each get and put is marked and counted */
 	/* From here to the end of the iteration the thread is this one. */
 	if (current == w)
 		w->mbuf_cache = rte_mempool_default_cache(w->mbufs, rte_lcore_id());
+#endif
 	if (rte_mempool_get(w->mbufs, &m) != 0) {
 		worker_count(w, CNT_mbuf_empty);
 		return NULL;

@@ -75,7 +75,8 @@ static inline uint64_t checksum_copy(void *to, const void *from, uint32_t length
 
 	if (length >= CHECKSUM_COPY_LONG_BYTES) {
 		memcpy(to, from, length);
-		return checksum_sum_long(from, length);
+		/* Of what was copied: who writes the source meanwhile spoils no sum. */
+		return checksum_sum_long(to, length);
 	}
 	/* No carry is lost that the upper halves' own sum does not tell of (see sum_steps_any). */
 	for (at = 0; at < wide; at += 32) {

@@ -318,7 +318,8 @@ void tcp_tx_bare(struct worker *w, const struct flow *flow, struct dst *dst,
 	if (seg->flags & TCP_FLAG_RST)
 		worker_count(w, CNT_tcp_tx_rst);
 	sum = tcp_segment_write(seg, flow, append_header(m, bytes));
-	if (likely(ip_tx_is_ready(w, &how, m, bytes)))
+	/* The answer to a packet of no connection has to find its route first. */
+	if (likely(dst->neigh != NULL && ip_tx_is_ready(w, &how, m, bytes)))
 		ip_tx_ready(w, &how, IPPROTO_TCP, m, bytes, bytes, sum);
 	else
 		(void)ip_tx(w, &how, m);
