@@ -55,7 +55,15 @@ reserve_huge_pages() {
 	added_pages=$((added_pages + $(cat $huge_pages/nr_hugepages) - before))
 }
 
+# DPDK takes them through a file system.
+mount_huge_pages() {
+	! grep -q '^[^ ]* [^ ]* hugetlbfs ' /proc/mounts || return 0
+	mkdir "$out/huge"
+	mount -t hugetlbfs -o pagesize=2M none "$out/huge"
+}
+
 return_huge_pages() {
+	umount "$out/huge" 2>/dev/null || true
 	[ $added_pages -eq 0 ] || echo $(($(cat $huge_pages/nr_hugepages) - added_pages)) >$huge_pages/nr_hugepages
 	added_pages=0
 }
@@ -474,6 +482,7 @@ trap 'exit 130' INT TERM
 cp "$compare" "$out/old.json" 2>/dev/null || true # it may be the one that is written
 : >"$out/figures"
 reserve_huge_pages $huge_pages_wanted
+mount_huge_pages
 make_namespaces
 for part in request shared bulk http linux sleep leaves instructions; do
 	! wants "$part" || "run_$part"
