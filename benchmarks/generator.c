@@ -12,7 +12,8 @@
 #include "frame.h"
 
 #define BURST          64
-#define TX_QUEUE       512 /* frames that wait for room in the port */
+#define TX_QUEUE       16384 /* frames that may wait for room in the port: no ACK gets lost */
+#define TX_BACKLOG     256 /* with so many waiting nothing new is asked */
 #define HANDSHAKES     256 /* at the same time, while connections are opened */
 #define ASK_MS         100 /* between ARP requests */
 #define AGAIN_MS       1000 /* a segment nobody answered is sent once more */
@@ -71,7 +72,8 @@ struct generator {
 	uint32_t asked_ms;
 	uint32_t scan_next;
 	uint64_t scan_due;
-	uint32_t tx_count;
+	uint32_t tx_first; /* of tx, what waits: from here ... */
+	uint32_t tx_count; /* ... so many */
 	struct rte_mbuf *tx[TX_QUEUE];
 	uint8_t request[GENERATOR_REQUEST_BYTES];
 };
@@ -84,9 +86,16 @@ static void flush(struct generator *g)
 
 	if (g->tx_count == 0)
 		return;
-	sent = rte_eth_tx_burst(g->config.port, 0, g->tx, (uint16_t)g->tx_count);
+	sent = rte_eth_tx_burst(g->config.port, 0, g->tx + g->tx_first, (uint16_t)g->tx_count);
 	g->tx_count -= sent;
-	memmove(g->tx, g->tx + sent, g->tx_count * sizeof(g->tx[0]));
+	g->tx_first = g->tx_count == 0 ? 0 : g->tx_first + sent;
+}
+
+/* What waits begins at the beginning. */
+static void make_room(struct generator *g)
+{
+	memmove(g->tx, g->tx + g->tx_first, g->tx_count * sizeof(g->tx[0]));
+	g->tx_first = 0;
 }
 
 /* NULL: none left, or the port takes no more; what was to be sent counts as lost. */
@@ -94,13 +103,13 @@ static struct rte_mbuf *frame(struct generator *g)
 {
 	struct rte_mbuf *m;
 
-	if (unlikely(g->tx_count == TX_QUEUE))
-		flush(g);
+	if (unlikely(g->tx_first + g->tx_count == TX_QUEUE))
+		make_room(g);
 	if (unlikely(g->tx_count == TX_QUEUE))
 		return NULL;
 	m = rte_pktmbuf_alloc(g->config.pool);
 	if (likely(m != NULL))
-		g->tx[g->tx_count++] = m;
+		g->tx[g->tx_first + g->tx_count++] = m;
 	return m;
 }
 
@@ -185,7 +194,7 @@ static struct connection *idle_pop(struct generator *g)
 /* Is a request to be sent now?  When it is, or was, due. */
 static bool next_due(struct generator *g, uint64_t *due)
 {
-	if (g->idle_count == 0 || g->outstanding >= g->config.window || g->tx_count > TX_QUEUE / 2)
+	if (g->idle_count == 0 || g->outstanding >= g->config.window || g->tx_count > TX_BACKLOG)
 		return false;
 	*due = g->now;
 	if (g->config.rate == 0)
@@ -331,7 +340,8 @@ static void answer_complete(struct generator *g, struct connection *c)
 {
 	if (g->config.mode == GENERATOR_KEEP_ALIVE) {
 		answered(g, c);
-		if (g->idle_wait > ACK_MS * g->cycles_per_ms)
+		/* How soon the first time is nobody knows: memory is touched first. */
+		if (g->phase != GENERATOR_MEASURING || g->idle_wait > ACK_MS * g->cycles_per_ms)
 			send_segment(g, c, c->snd_nxt, ACK);
 		return;
 	}
@@ -559,7 +569,7 @@ static void open_connections(struct generator *g)
 	bool shakes_hands = g->config.mode == GENERATOR_KEEP_ALIVE;
 
 	while (g->opened < g->config.connections && g->outstanding < HANDSHAKES &&
-	       g->tx_count < TX_QUEUE / 2) {
+	       g->tx_count < TX_BACKLOG) {
 		struct connection *c = &g->connections[g->opened];
 
 		c->tuple = g->opened++;
@@ -708,7 +718,7 @@ void generator_free(struct generator *g)
 {
 	if (g == NULL)
 		return;
-	rte_pktmbuf_free_bulk(g->tx, g->tx_count);
+	rte_pktmbuf_free_bulk(g->tx + g->tx_first, g->tx_count);
 	rte_free(g->connections);
 	rte_free(g->idle);
 	rte_free(g);
